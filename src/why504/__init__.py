@@ -1,0 +1,15 @@
+"""why504: why a Python service answered 504, minutes after it began."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "instrument"]
+
+
+def __getattr__(name: str) -> object:
+    # The probe is imported on first use, so that `why504 explain` works without a web framework.
+    if name == "instrument":
+        from why504.probe.setup import instrument
+
+        return instrument
+    raise AttributeError(f"module 'why504' has no attribute {name!r}")

@@ -1,0 +1,48 @@
+"""Every error that why504 raises on purpose.
+
+Why504Error
+├── ConfigError          a setting is missing or makes no sense; the message says which and how to mend it
+├── MissingExtra         a part needs packages that are not installed; the message is the command to run
+├── TelemetryRejected    somebody sent what we can't store; final, never retried
+│   ├── NotOtlp          not OTLP at all (400)
+│   └── TooLarge         larger than the receiver takes (413)
+├── StoreUnavailable     evidence can't be written or read now; may be retried
+└── LabError             the lab could not start or drive one of its real parts
+"""
+
+from __future__ import annotations
+
+
+class Why504Error(Exception):
+    """Base of every error raised on purpose."""
+
+
+class ConfigError(Why504Error):
+    """A setting is missing or makes no sense."""
+
+
+class MissingExtra(Why504Error):
+    """A part of why504 needs packages that are not installed."""
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(f"this needs more packages: pip install 'why504[{extra}]'")
+
+
+class TelemetryRejected(Why504Error):
+    """Telemetry that can't be stored, whoever sends it again."""
+
+
+class NotOtlp(TelemetryRejected):
+    """A body that is not OTLP."""
+
+
+class TooLarge(TelemetryRejected):
+    """A body larger than the receiver takes."""
+
+
+class StoreUnavailable(Why504Error):
+    """Evidence can't be written or read at the moment; the same call may succeed later."""
+
+
+class LabError(Why504Error):
+    """The lab could not start or drive one of its real parts."""

@@ -1,0 +1,222 @@
+"""What the engine reasons about: evidence in, findings out. Frozen, no I/O, units in the names.
+
+Times are Unix nanoseconds (`*_ns`) on the clock of whoever measured them; durations are seconds (`*_s`).
+Ids are lower-case hex, as W3C Trace Context writes them: trace 32 digits, span 16.
+Definitions: docs/how-blame-works.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+AttributeValue = (
+    str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+)
+Attributes = Mapping[str, AttributeValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, `start_ns` included, `end_ns` excluded."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of code: where something was blocked, held or checked out."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of any tracer; still open when `end_ns` is None (told by snapshots only)."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: str
+    """server, client, internal, producer or consumer."""
+    start_ns: int
+    end_ns: int | None
+    last_seen_ns: int
+    """The latest moment at which this span is known to have been as told: `end_ns` once it ended."""
+    service: str
+    instance: str
+    """`service.instance.id`; empty when the resource has none."""
+    status: str = "unset"
+    attributes: Attributes = field(default_factory=dict)
+    site: Site | None = None
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What waits, holds and stalls have in common: an interval on a resource, told by the probe."""
+
+    trace_id: str
+    span_id: str
+    """Id of the record itself, the same in every snapshot of it."""
+    parent_id: str | None
+    """Span of the same trace that waited, held or stalled; None outside any request."""
+    resource: str
+    start_ns: int
+    end_ns: int | None
+    last_seen_ns: int
+    service: str
+    instance: str
+    outcome: str
+    attributes: Attributes = field(default_factory=dict)
+    site: Site | None = None
+    stack: str = ""
+    """Innermost frame first; what the holder does now, for an open hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Record):
+    """Somebody wanted `resource` from `start_ns` on and did not have it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(Record):
+    """Somebody had one unit of `resource`; `site` is where it was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall(Record):
+    """An event loop ran one thing and nothing else; `site` is the line that did not return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything known about a window, merged: one row a span or record, finals win over snapshots."""
+
+    window: Window
+    spans: Sequence[Span] = ()
+    """Spans of applications and gateways; gateway spans have service `gateway`."""
+    waits: Sequence[Wait] = ()
+    holds: Sequence[Hold] = ()
+    stalls: Sequence[Stall] = ()
+    heard_ns: Mapping[str, int] = field(default_factory=dict)
+    """Instance -> the last moment at which it sent anything: what is open was open until then."""
+
+
+# --- findings ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Where blame comes to rest."""
+
+    kind: str
+    """run (own code), stall (own code that blocks a loop), ext (a peer), leak (a hold whose
+    request ended), session (a database session outside the application), unknown, cycle."""
+    what: str
+    """Peer, resource or operation, for people: `llm groq`, `db SELECT friendship_status`."""
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Seconds of the victims' time that came to rest on one leaf; `share` is 0.0 to 1.0."""
+
+    leaf: Leaf
+    seconds: float
+    share: float
+    victims: int
+    """How many victims lost more time here than anywhere else."""
+    trace_ids: Sequence[str] = ()
+    """Up to five traces in which the leaf can be seen, most blamed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One step of the way from the victims to the cause, with its evidence."""
+
+    what: str
+    """`212 x 504 on POST /v1/conversations/end and 3 more routes`, `waiting for db.pool:main`."""
+    seconds: float
+    evidence: Sequence[str] = ()
+    """Sentences a person can check: counts, ages, sites, trace ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """One request that somebody gave up on, and what it was doing then."""
+
+    trace_id: str
+    span_id: str
+    route: str
+    start_ns: int
+    gave_up_ns: int
+    status: int
+    reached_app: bool
+    """Whether the application has any span of it."""
+    blocked_in: str
+    """The blocking span, for people: `waiting for db.pool:main`, `SELECT friendship_status`."""
+    blocking_span_id: str | None
+    held_by: str
+    """Its holder, for people: route, trace, age, site; empty where nobody held it."""
+    holder_trace_id: str | None
+    leaf: Leaf
+    """Where most of its time came to rest."""
+    explained_s: float
+    unknown_s: float
+
+    @property
+    def explained(self) -> bool:
+        """Whether more of its time came to rest on a known leaf than on an unknown one."""
+        return self.explained_s > self.unknown_s
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The named cause of an incident, with its evidence and counter-evidence."""
+
+    cause: str
+    """Row of the taxonomy (`F1`), or `UNKNOWN`."""
+    title: str
+    mechanism: str
+    """pool, loop, lock, limiter, queue, budget, none or unknown."""
+    site: Site | None
+    sentence: str
+    chain: Sequence[ChainLink]
+    evidence_for: Sequence[str]
+    evidence_against: Sequence[str]
+    advice: Sequence[str]
+    confidence: float
+    """Share of all blame, 0.0 to 1.0, that came to rest on the leaves of this cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A burst of victims and why: the unit of the report, the card and the explorer."""
+
+    id: str
+    window: Window
+    victims: Sequence[Victim]
+    blames: Sequence[Blame]
+    """Most blame first; seconds sum to `blame_in_s`."""
+    finding: Finding
+    blame_in_s: float
+    blame_out_s: float
+
+    @property
+    def routes(self) -> list[str]:
+        """Routes of the victims, most hit first."""
+        counts: dict[str, int] = {}
+        for victim in self.victims:
+            counts[victim.route] = counts.get(victim.route, 0) + 1
+        return sorted(counts, key=lambda route: (-counts[route], route))

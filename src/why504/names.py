@@ -1,0 +1,119 @@
+"""Every span, attribute and metric name that why504 adds to OpenTelemetry's own.
+
+OpenTelemetry's semantic conventions (1.44) come first: `http.*`, `db.*`, `code.*`, `thread.*`.
+What they lack carries the prefix `why504.`. Source of truth: otel/schema/ (a test keeps both equal).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- records: waits, holds, stalls and snapshots travel as ordinary spans -------------------------
+KIND: Final = "why504.kind"
+"""One of `wait`, `hold`, `stall`, `snapshot`; absent on every span that is not ours."""
+WAIT: Final = "wait"
+HOLD: Final = "hold"
+STALL: Final = "stall"
+SNAPSHOT: Final = "snapshot"
+
+RESOURCE: Final = "why504.resource"
+"""What is waited for or held: `db.pool:main`, `loop:<pid>`, `db.lock:<relation>#<root pid>`."""
+OUTCOME: Final = "why504.outcome"
+"""Waits: acquired, timeout, cancelled, open. Holds: released, detached, open. Stalls: ended, open."""
+OPEN: Final = "open"
+KEEP: Final = "why504.keep"
+"""True on every record: tail samplers must keep it whatever they drop."""
+
+SNAPSHOT_OF: Final = "why504.snapshot.of"
+"""Span id (16 hex) of the span or record that was still open when this was sent."""
+SNAPSHOT_SEQUENCE: Final = "why504.snapshot.sequence"
+"""1, 2, 3 ... for one open span: the reader keeps the greatest."""
+SNAPSHOT_PARENT: Final = "why504.snapshot.parent"
+"""Span id of the open span's own parent; empty for a root."""
+INFLIGHT_AGE_S: Final = "why504.inflight.age_seconds"
+WAITING_ON: Final = "why504.waiting.on"
+"""Resource that the request was waiting for when the snapshot was taken."""
+
+POOL_CAPACITY: Final = "why504.pool.capacity"
+POOL_IN_USE: Final = "why504.pool.in_use"
+POOL_WAITING: Final = "why504.pool.waiting"
+BACKEND_PID: Final = "why504.hold.backend_pid"
+"""PostgreSQL backend of a connection: joins pool holds to locks."""
+
+STALL_SAMPLES: Final = "why504.stall.samples"
+STALL_PROGRESSING: Final = "why504.stall.progressing"
+"""False while every sample shows the same frames (stuck), True once they differ."""
+STALL_CPU_S: Final = "why504.stall.cpu_seconds"
+"""CPU time of the whole process since the stall began: near its length for CPU-bound work."""
+
+LOCK_SESSION: Final = "why504.lock.session"
+"""Who holds a lock, for people: application name, user, state and age of the transaction."""
+
+GATEWAY_TIMEOUT_S: Final = "why504.gateway.timeout_seconds"
+GATEWAY_UPSTREAM_ADDRESS: Final = "why504.gateway.upstream_address"
+GATEWAY_UPSTREAM_CONNECT_S: Final = "why504.gateway.upstream_connect_seconds"
+GATEWAY_UPSTREAM_STATUS: Final = "why504.gateway.upstream_status"
+GATEWAY_ATTEMPTS: Final = "why504.gateway.attempts"
+
+# --- OpenTelemetry's names that we read or write by hand -----------------------------------------
+CODE_FILE: Final = "code.file.path"
+CODE_LINE: Final = "code.line.number"
+CODE_FUNCTION: Final = "code.function.name"
+CODE_STACKTRACE: Final = "code.stacktrace"
+"""Innermost frame first, one `File "...", line N, in f` a line, at most 40 lines."""
+THREAD_ID: Final = "thread.id"
+THREAD_NAME: Final = "thread.name"
+POOL_NAME: Final = "db.client.connection.pool.name"
+DB_SYSTEM: Final = "db.system.name"
+DB_NAMESPACE: Final = "db.namespace"
+DB_OPERATION: Final = "db.operation.name"
+DB_COLLECTION: Final = "db.collection.name"
+DB_QUERY: Final = "db.query.text"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_STATUS: Final = "http.response.status_code"
+URL_PATH: Final = "url.path"
+ERROR_TYPE: Final = "error.type"
+GEN_AI_OPERATION: Final = "gen_ai.operation.name"
+GEN_AI_PROVIDER: Final = "gen_ai.provider.name"
+GEN_AI_MODEL: Final = "gen_ai.request.model"
+MESSAGING_SYSTEM: Final = "messaging.system"
+SERVICE_NAME: Final = "service.name"
+SERVICE_INSTANCE: Final = "service.instance.id"
+PROCESS_PID: Final = "process.pid"
+
+GATEWAY_SERVICE: Final = "gateway"
+"""`service.name` of the spans made from a gateway's access log."""
+
+# --- metrics: Prometheus names, served by the probe's own thread ---------------------------------
+METRIC_INFLIGHT: Final = "http_server_active_requests"
+METRIC_INFLIGHT_OLDEST_S: Final = "why504_inflight_oldest_age_seconds"
+METRIC_INFLIGHT_DROPPED: Final = "why504_inflight_dropped_total"
+METRIC_LOOP_STALL_AGE_S: Final = "why504_eventloop_stall_age_seconds"
+METRIC_LOOP_STALLS: Final = "why504_eventloop_stalls_total"
+METRIC_LOOP_LAG_S: Final = "why504_eventloop_lag_seconds"
+METRIC_POOL_COUNT: Final = "db_client_connection_count"
+METRIC_POOL_MAX: Final = "db_client_connection_max"
+METRIC_POOL_PENDING: Final = "db_client_connection_pending_requests"
+METRIC_POOL_TIMEOUTS: Final = "db_client_connection_timeouts_total"
+METRIC_POOL_WAIT_S: Final = "db_client_connection_wait_time_seconds"
+METRIC_POOL_USE_S: Final = "db_client_connection_use_time_seconds"
+METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
+METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+
+
+def pool(name: str) -> str:
+    """Return the resource of a connection pool: `db.pool:main`."""
+    return f"db.pool:{name}"
+
+
+def loop(pid: int) -> str:
+    """Return the resource of a process's event loop: `loop:4242`."""
+    return f"loop:{pid}"
+
+
+def db_lock(relation: str, root_pid: int) -> str:
+    """Return the resource of a database lock, one for each session at the head of the queue."""
+    return f"db.lock:{relation}#{root_pid}"

@@ -1,0 +1,1 @@
+"""Telemetry that comes to us: OTLP over HTTP into durable Parquet segments."""

@@ -1,0 +1,1 @@
+"""Evidence out: one port, one adapter a store."""

@@ -1,0 +1,34 @@
+"""The port through which evidence is read; one adapter a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from why504.model import Evidence, Window
+
+
+class EvidenceStore(Protocol):
+    """Where telemetry is kept. Adapters: parquet (embedded); tempo and prometheus (cluster)."""
+
+    def extent(self) -> Window | None:
+        """Return the time covered by what is stored, or None when nothing is.
+
+        Raises:
+            StoreUnavailable: the store can't be read now.
+        """
+
+    def evidence(self, window: Window) -> Evidence:
+        """Return everything that overlaps `window`, snapshots merged.
+
+        Latest snapshot wins, finals win over all. Spans of one trace come whole as soon as one of them overlaps. Order is by start.
+
+        Raises:
+            StoreUnavailable: the store can't be read now.
+        """
+
+    def trace(self, trace_id: str) -> Evidence:
+        """Return everything known of one trace (32 hex digits); empty when it is unknown.
+
+        Raises:
+            StoreUnavailable: the store can't be read now.
+        """
