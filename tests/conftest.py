@@ -1,0 +1,50 @@
+"""Real servers for every test that needs one; missing ones skip the test, but never in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab.stack.postgres import Postgres
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test with a sentence that says what to install; in CI a gap is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL for the whole run: make a database of your own with `.new_database()`."""
+    from lab.stack import postgres as server
+
+    if server.find_binaries() is None:
+        missing(server.HOW_TO_GET_IT)
+    with server.Postgres.start(tmp_path_factory.mktemp("postgres")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def nginx_binary() -> Path:
+    """The nginx that the lab would start."""
+    from lab.stack import nginx as server
+
+    binary = server.find_binary()
+    if binary is None:
+        missing(server.HOW_TO_GET_IT)
+    return binary
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    from lab.stack.ports import free_port as find_one
+
+    return find_one()
