@@ -18,7 +18,7 @@ class ProbeSettings:
     """Where spans and records go, OTLP over HTTP; OTEL_EXPORTER_OTLP_ENDPOINT is honoured too."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
-    """Port of /metrics and /debug/requests; the next free one is taken when it is busy; -1 = none."""
+    """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_growth: float = 1.5

@@ -1,8 +1,8 @@
 """Every error that why504 raises on purpose.
 
 Why504Error
-├── ConfigError          a setting is missing or makes no sense; the message says which and how to mend it
-├── MissingExtra         a part needs packages that are not installed; the message is the command to run
+├── ConfigError          a setting is missing or makes no sense; says how to mend it
+├── MissingExtra         a part needs packages that are not installed; says the command
 ├── TelemetryRejected    somebody sent what we can't store; final, never retried
 │   ├── NotOtlp          not OTLP at all (400)
 │   └── TooLarge         larger than the receiver takes (413)

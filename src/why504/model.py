@@ -1,6 +1,6 @@
 """What the engine reasons about: evidence in, findings out. Frozen, no I/O, units in the names.
 
-Times are Unix nanoseconds (`*_ns`) on the clock of whoever measured them; durations are seconds (`*_s`).
+Times are Unix nanoseconds (`*_ns`) on the clock of whoever took them; durations seconds (`*_s`).
 Ids are lower-case hex, as W3C Trace Context writes them: trace 32 digits, span 16.
 Definitions: docs/how-blame-works.md.
 """
@@ -52,7 +52,7 @@ class Span:
     start_ns: int
     end_ns: int | None
     last_seen_ns: int
-    """The latest moment at which this span is known to have been as told: `end_ns` once it ended."""
+    """The latest moment at which it is known to have been as told: `end_ns` once it ended."""
     service: str
     instance: str
     """`service.instance.id`; empty when the resource has none."""
@@ -101,7 +101,7 @@ class Stall(Record):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything known about a window, merged: one row a span or record, finals win over snapshots."""
+    """Everything known about a window, merged: one row a span or record."""
 
     window: Window
     spans: Sequence[Span] = ()

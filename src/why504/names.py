@@ -1,7 +1,7 @@
 """Every span, attribute and metric name that why504 adds to OpenTelemetry's own.
 
 OpenTelemetry's semantic conventions (1.44) come first: `http.*`, `db.*`, `code.*`, `thread.*`.
-What they lack carries the prefix `why504.`. Source of truth: otel/schema/ (a test keeps both equal).
+What they lack carries the prefix `why504.`. Described in otel/schema/ (a test keeps both equal).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SNAPSHOT: Final = "snapshot"
 RESOURCE: Final = "why504.resource"
 """What is waited for or held: `db.pool:main`, `loop:<pid>`, `db.lock:<relation>#<root pid>`."""
 OUTCOME: Final = "why504.outcome"
-"""Waits: acquired, timeout, cancelled, open. Holds: released, detached, open. Stalls: ended, open."""
+"""Wait: acquired, timeout, cancelled, open. Hold: released, detached, open. Stall: ended, open."""
 OPEN: Final = "open"
 KEEP: Final = "why504.keep"
 """True on every record: tail samplers must keep it whatever they drop."""
@@ -30,6 +30,8 @@ SNAPSHOT_SEQUENCE: Final = "why504.snapshot.sequence"
 """1, 2, 3 ... for one open span: the reader keeps the greatest."""
 SNAPSHOT_PARENT: Final = "why504.snapshot.parent"
 """Span id of the open span's own parent; empty for a root."""
+SNAPSHOT_KIND: Final = "why504.snapshot.kind"
+"""Kind of the open span: server, client, internal, producer or consumer."""
 INFLIGHT_AGE_S: Final = "why504.inflight.age_seconds"
 WAITING_ON: Final = "why504.waiting.on"
 """Resource that the request was waiting for when the snapshot was taken."""

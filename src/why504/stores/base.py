@@ -20,7 +20,8 @@ class EvidenceStore(Protocol):
     def evidence(self, window: Window) -> Evidence:
         """Return everything that overlaps `window`, snapshots merged.
 
-        Latest snapshot wins, finals win over all. Spans of one trace come whole as soon as one of them overlaps. Order is by start.
+        The latest snapshot wins, a final wins over all. A trace comes whole as soon as one of its
+        spans overlaps. Order is by start.
 
         Raises:
             StoreUnavailable: the store can't be read now.

@@ -1,0 +1,126 @@
+"""Leaves: what blame comes to rest on, and what is known about it.
+
+`peer` says what kind of thing was waited for, by the span's semantic conventions or, for code that
+blocks a loop, by the libraries on its stack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from why504 import names
+from why504.diagnose.activities import Activity, Segment, route_of
+from why504.model import Attributes, Hold, Leaf, Site, Span, Stall
+
+_LIBRARIES = (
+    ("broker", re.compile(r"""["/](pika|aio_pika|aiormq|kombu)/""")),
+    ("llm", re.compile(r"""["/](groq|openai|anthropic|langchain\w*|litellm)/""")),
+    ("db", re.compile(r"""["/](psycopg\w*|asyncpg|sqlalchemy|sqlite3|pymysql)/""")),
+    (
+        "http",
+        re.compile(r"""["/](httpx|requests|urllib3?|aiohttp|httpcore)/|["/]http/client\.py"""),
+    ),
+)
+"""Libraries by which a stack tells what it waits for; the first that matches counts."""
+
+
+@dataclass(slots=True)
+class Resting:
+    """All blame that came to rest on one leaf."""
+
+    leaf: Leaf
+    peer: str = ""
+    """llm, broker, db, http, or empty."""
+    seconds: float = 0.0
+    by_resource: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """Resource passed last before the leaf (empty: none) -> seconds."""
+    by_trace: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    by_site: dict[Site, float] = field(default_factory=lambda: defaultdict(float))
+    sources: dict[str, Span | Stall | Hold] = field(default_factory=dict)
+    """Span id -> the span, stall or hold in which it can be seen."""
+
+
+def leaf_of(segment: Segment, activity: Activity) -> tuple[Leaf, str]:
+    """Return the leaf of a segment that passes its blame to nobody, and the kind of its peer."""
+    source = segment.source
+    if isinstance(source, Stall):
+        return stall_leaf(source)
+    if not isinstance(source, Span):
+        return Leaf("unknown", f"waiting for {source.resource}"), ""
+    if segment.kind == "gap":
+        address = source.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS, "the application")
+        return Leaf("unknown", f"sent to {address}, not taken up by the application"), ""
+    if segment.kind == "ext":
+        peer = peer_of(source.attributes)
+        return Leaf("ext", _ext_name(source, peer)), peer
+    return _run_leaf(source, activity)
+
+
+def stall_leaf(stall: Stall) -> tuple[Leaf, str]:
+    """Return the leaf of a loop that does not turn: the line that does not return."""
+    what = stall.site.function if stall.site else "code without a known line"
+    return Leaf("stall", what, stall.site), peer_on(stall.stack, stall.site)
+
+
+def _run_leaf(span: Span, activity: Activity) -> tuple[Leaf, str]:
+    peer = peer_of(span.attributes) or peer_on(span.stack, span.site)
+    what = span.site.function if span.site else f"own code of {route_of(activity.root)}"
+    return Leaf("run", what, span.site), peer
+
+
+def leak_leaf(hold: Hold) -> Leaf:
+    """Return the leaf of a hold whose request is over."""
+    return Leaf("leak", f"{hold.resource} taken and never returned", hold.site)
+
+
+def session_leaf(hold: Hold) -> Leaf:
+    """Return the leaf of a database session that no instrumented process owns."""
+    who = str(hold.attributes.get(names.LOCK_SESSION, "unknown session"))
+    pid = hold.attributes.get(names.BACKEND_PID, "?")
+    return Leaf("session", f"database session {pid} ({who})")
+
+
+def peer_of(attributes: Attributes) -> str:
+    """Return the kind of peer by semantic conventions: llm, broker, db, http, or empty."""
+    if names.GEN_AI_PROVIDER in attributes or names.GEN_AI_OPERATION in attributes:
+        return "llm"
+    if names.MESSAGING_SYSTEM in attributes:
+        return "broker"
+    if names.DB_SYSTEM in attributes or "db.system" in attributes:
+        return "db"
+    if names.SERVER_ADDRESS in attributes and names.HTTP_ROUTE not in attributes:
+        return "http"
+    return ""
+
+
+def peer_on(stack: str, site: Site | None) -> str:
+    """Return the kind of peer by the libraries that the user's code called, by its stack.
+
+    Args:
+        stack: innermost frame first.
+        site: the user's innermost frame; what is outside of it (the web framework) is ignored.
+    """
+    lines = stack.replace("\\", "/").splitlines()
+    inner: list[str] = []
+    for line in lines:
+        if site is not None and f'{site.file}", line {site.line},' in line:
+            break
+        inner.append(line)
+    text = "\n".join(inner)
+    return next((peer for peer, mark in _LIBRARIES if mark.search(text)), "")
+
+
+def _ext_name(span: Span, peer: str) -> str:
+    attributes = span.attributes
+    address = attributes.get(names.SERVER_ADDRESS, "")
+    if peer == "llm":
+        model = attributes.get(names.GEN_AI_MODEL, "")
+        return f"LLM {attributes.get(names.GEN_AI_PROVIDER, '')} {model}".strip()
+    if peer == "broker":
+        place = f"{address}:{attributes.get(names.SERVER_PORT, '')}" if address else ""
+        return f"broker {attributes.get(names.MESSAGING_SYSTEM, '')} {place}".strip()
+    if peer == "db":
+        return f"database {span.name}"
+    return f"{span.name} {address}".strip()
