@@ -69,9 +69,10 @@ def _candidates() -> Iterator[Path]:
 class Postgres:
     """A running server of our own on 127.0.0.1; user `postgres`, no password."""
 
-    def __init__(self, process: Process, port: int) -> None:
+    def __init__(self, process: Process, port: int, *, scratch: Path | None) -> None:
         self.process = process
         self.port = port
+        self._scratch = scratch
         self.url = self.url_of("postgres")
         self._names = itertools.count(1)
 
@@ -93,10 +94,10 @@ class Postgres:
             raise LabError(HOW_TO_GET_IT)
         folder.mkdir(parents=True, exist_ok=True)
         account = _account()
-        home = folder
+        scratch = None
         if account == "nobody":
-            binaries, home = _copy_for_nobody(binaries)
-        data = home / "data"
+            binaries, scratch = _copy_for_nobody(binaries)
+        data = (scratch or folder) / "data"
         program = functools.partial(Program, folder=folder, account=account)
         run(program([str(binaries / "initdb"), "-D", str(data), *_INITDB], "initdb"))
         port = free_port()
@@ -105,7 +106,8 @@ class Postgres:
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
         server = program(argv, "postgres", stop_signal=signal.SIGINT)
-        return cls(start(server, ready=lambda: _takes_connections(port), timeout_s=30), port)
+        process = start(server, ready=lambda: _takes_connections(port), timeout_s=30)
+        return cls(process, port, scratch=scratch)
 
     def url_of(self, database: str) -> str:
         """Return the URL of a database of this server."""
@@ -121,6 +123,8 @@ class Postgres:
     def stop(self) -> None:
         """End the server and every connection to it."""
         self.process.stop()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch)
 
 
 _INITDB = ["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"]
@@ -150,7 +154,7 @@ def _account() -> str:
 
 
 def _copy_for_nobody(binaries: Path) -> tuple[Path, Path]:
-    """Return (binaries, home) that nobody may use, whatever the folders above ours allow."""
+    """Return (binaries, a folder) that nobody may use, whatever the folders above ours allow."""
     home = Path(tempfile.mkdtemp(prefix="w504-"))
     home.chmod(0o755)
     package = binaries.parent.parent
