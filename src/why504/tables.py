@@ -37,7 +37,7 @@ SPANS: Final = (
     Column("snapshot_of", "binary8", names.SNAPSHOT_OF),
     Column("sequence", "int32", names.SNAPSHOT_SEQUENCE),
     Column("http_status", "int16", names.HTTP_STATUS),
-    Column("attributes", "string"),
+    Column("attributes", "dictionary"),
     Column("resource_attributes", "dictionary"),
 )
 """`kind` and `status` hold OTLP's enum numbers; a null parent_id is a root; `attributes` is a JSON

@@ -1,0 +1,186 @@
+"""Parquet segments: written whole or not at all, merged when many, deleted when old.
+
+Nothing is ever changed in place: a reader sees a segment entirely or not. One process writes.
+Sizes are from measurements: below 40,000 rows a file, reading costs up to nine times as much.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from why504 import tables
+from why504.receive.decode import Batch
+from why504.receive.wal import sync_folder
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_GROUP: Final = 122_880
+FAN_IN: Final = 16
+"""So many segments of one size become one; at most FAN_IN x 6 sizes remain unmerged."""
+MERGE_BYTES: Final = 256 * 2**20
+"""Memory that one merge may take, by the segments' unpacked sizes."""
+PARTIAL: Final = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept: whichever bound is met first."""
+
+    max_age_s: float = 7 * 24 * 3600
+    """A segment goes as a whole, once its newest span ended longer ago than this."""
+    max_bytes: int = 4 * 2**30
+    """Of all segments together; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What is known of one file without reading its rows."""
+
+    path: Path
+    size: int
+    rows: int
+    unpacked_bytes: int
+    newest_ns: int
+    """When the last of its spans ended."""
+
+
+class Segments:
+    """The folder of segments; for one thread at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for partial in folder.glob(f"*{PARTIAL}"):
+            partial.unlink()
+        self._known: dict[str, Segment] = {}
+
+    def write(self, name: str, batches: Sequence[Batch]) -> None:
+        """Make the batches one durable segment; a segment of the same name is replaced.
+
+        Raises:
+            OSError: the disk refuses; nothing of the segment is visible.
+        """
+        arrays = [
+            pa.array(list(chain.from_iterable(b.columns[field.name] for b in batches)), field.type)
+            for field in schema()
+        ]
+        self._publish(name, pa.Table.from_arrays(arrays, schema=schema()))
+
+    def compact(self, name: str) -> bool:
+        """Merge FAN_IN small segments of about one size into `name`; False if there are fewer."""
+        sizes: dict[int, list[Segment]] = {}
+        for segment in self.all():
+            if segment.rows < ROWS_PER_GROUP:
+                sizes.setdefault(segment.rows.bit_length() // 3, []).append(segment)
+        for alike in sizes.values():
+            if len(alike) >= FAN_IN:
+                self._merge(name, _within(alike[:FAN_IN], MERGE_BYTES))
+                return True
+        return False
+
+    def retain(self, retention: Retention, now_ns: int) -> int:
+        """Delete what `retention` does not keep; return how many segments went."""
+        segments = sorted(self.all(), key=lambda segment: segment.newest_ns)
+        total = sum(segment.size for segment in segments)
+        oldest_ns = now_ns - int(retention.max_age_s * 1e9)
+        gone = []
+        for segment in segments:
+            if segment.newest_ns < oldest_ns or total > retention.max_bytes:
+                total -= segment.size
+                gone.append(segment)
+        self._remove(gone)
+        return len(gone)
+
+    def all(self) -> list[Segment]:
+        """Return every segment, oldest file first."""
+        paths = sorted(self.folder.glob(tables.SEGMENT_GLOB))
+        self._known = {path.name: self._known.get(path.name) or _inspect(path) for path in paths}
+        return list(self._known.values())
+
+    def _merge(self, name: str, sources: Sequence[Segment]) -> None:
+        merged = pa.concat_tables([pq.read_table(source.path) for source in sources])
+        self._publish(name, merged.unify_dictionaries())
+        self._remove(sources)
+
+    def _publish(self, name: str, table: pa.Table) -> None:
+        partial = self.folder / f"{name}{PARTIAL}"
+        try:
+            with partial.open("wb") as file:
+                pq.write_table(
+                    table.sort_by("start_ns"),
+                    file,
+                    row_group_size=ROWS_PER_GROUP,
+                    compression="zstd",
+                    use_dictionary=[c.name for c in tables.SPANS if not c.arrow.startswith("bin")],
+                )
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        path = self.folder / f"{name}.parquet"
+        partial.rename(path)
+        sync_folder(self.folder)
+        self._known.pop(path.name, None)
+
+    def _remove(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            segment.path.unlink(missing_ok=True)
+        if segments:
+            sync_folder(self.folder)
+
+
+def _within(segments: Sequence[Segment], unpacked_bytes: int) -> list[Segment]:
+    """Return the first segments that fit, two at least: one alone would be merged for ever."""
+    chosen: list[Segment] = []
+    for segment in segments:
+        unpacked_bytes -= segment.unpacked_bytes
+        if unpacked_bytes < 0 and len(chosen) >= 2:
+            break
+        chosen.append(segment)
+    return chosen
+
+
+def _inspect(path: Path) -> Segment:
+    stat = path.stat()
+    try:
+        footer = pq.read_metadata(path)
+        newest_ns = max(_newest_ns(footer.row_group(i)) for i in range(footer.num_row_groups))
+        unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        # Whoever broke it, its place is only known by its age; too large to be merged.
+        log.warning("segment %s can't be read and is left alone: %s", path.name, error)
+        return Segment(path, stat.st_size, ROWS_PER_GROUP, 0, stat.st_mtime_ns)
+    return Segment(path, stat.st_size, footer.num_rows, unpacked, newest_ns)
+
+
+def _newest_ns(group: Any) -> int:
+    column = group.column([c.name for c in tables.SPANS].index("end_ns"))
+    return int(column.statistics.max)
+
+
+_ARROW: Final = {
+    "binary16": lambda: pa.binary(16),
+    "binary8": lambda: pa.binary(8),
+    "dictionary": lambda: pa.dictionary(pa.int32(), pa.string()),
+    "int8": pa.int8,
+    "int16": pa.int16,
+    "int32": pa.int32,
+    "int64": pa.int64,
+}
+
+
+@cache
+def schema() -> pa.Schema:
+    """Return the Arrow schema of `tables.SPANS`."""
+    return pa.schema([pa.field(column.name, _ARROW[column.arrow]()) for column in tables.SPANS])

@@ -1,0 +1,62 @@
+"""The receiver as a process: `serve` blocks until SIGTERM or ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from why504.errors import ConfigError, MissingExtra
+
+
+def serve(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 4318,
+    max_age_s: float = 7 * 24 * 3600,
+    max_bytes: int = 4 * 2**30,
+    ready: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Receive traces into `folder` until the process is told to stop; then flush and return.
+
+    Args:
+        port: 0 takes a free one.
+        max_age_s: segments whose newest span ended longer ago are deleted.
+        max_bytes: of all segments together; the oldest go first.
+        ready: called with the port once connections are accepted.
+
+    Raises:
+        ConfigError: the port is taken.
+        MissingExtra: pyarrow or uvicorn is not installed.
+        StoreUnavailable: another receiver writes to `folder`, or the disk refuses.
+    """
+    try:
+        import uvicorn
+
+        from why504.receive.app import create_app
+        from why504.receive.segments import Retention
+        from why504.receive.spool import Spool
+    except ImportError as missing:
+        raise MissingExtra("embedded") from missing
+    with _listening(host, port) as listener:
+        spool = Spool(folder, retention=Retention(max_age_s, max_bytes))
+        try:
+            config = uvicorn.Config(
+                create_app(spool),
+                lifespan="off",
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+            )
+            ready(listener.getsockname()[1])
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            spool.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}") from error

@@ -1,0 +1,139 @@
+"""Evidence from the embedded store: DuckDB over the receiver's Parquet segments.
+
+The receiver goes on writing, merging and deleting segments meanwhile: a segment that vanishes makes
+us list again, one that can't be read is left out with a warning. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+from why504 import tables
+from why504.errors import MissingExtra, StoreUnavailable
+from why504.model import Evidence, Window
+from why504.stores.records import Row, evidence
+
+try:
+    import duckdb
+except ImportError as missing:
+    raise MissingExtra("embedded") from missing
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 10
+
+_COLUMNS: Final = ", ".join(Row._fields)
+_EXTENT: Final = "SELECT min(start_ns), max(end_ns) FROM read_parquet($files)"
+_HEARD: Final = "SELECT instance, max(end_ns) FROM read_parquet($files) GROUP BY instance"
+_TRACE: Final = f"SELECT {_COLUMNS} FROM read_parquet($files) WHERE trace_id = $trace_id"  # noqa: S608, our own columns
+_WINDOW: Final = f"""
+    WITH spans AS (FROM read_parquet($files)),
+    heard AS (SELECT instance, max(end_ns) AS heard_ns FROM spans GROUP BY instance),
+    told AS (
+        SELECT DISTINCT trace_id, snapshot_of, instance
+        FROM spans WHERE snapshot_of IS NOT NULL AND start_ns < $end_ns
+    ),
+    still_open AS (
+        SELECT trace_id FROM told JOIN heard USING (instance)
+        WHERE heard_ns >= $start_ns AND NOT EXISTS (
+            FROM spans AS final
+            WHERE final.trace_id = told.trace_id AND final.span_id = told.snapshot_of
+        )
+    ),
+    found AS (
+        SELECT trace_id FROM spans WHERE start_ns < $end_ns AND end_ns >= $start_ns
+        UNION SELECT trace_id FROM still_open
+    )
+    SELECT {_COLUMNS} FROM spans SEMI JOIN found USING (trace_id)
+"""  # noqa: S608, our own columns
+"""Traces whole, as soon as one row overlaps the window, or is told open and its process was heard
+of since."""
+
+
+class ParquetStore:
+    """An `EvidenceStore` on the folder that `why504 receive` writes to; may be used by threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._segments = folder / "segments"
+        self._unreadable: set[str] = set()
+        self._database = duckdb.connect()
+
+    def extent(self) -> Window | None:
+        """Return the time covered by what is stored, or None when nothing is.
+
+        Raises:
+            StoreUnavailable: the segments can't be read now.
+        """
+        for start_ns, end_ns in self._query(_EXTENT):
+            if start_ns is not None:
+                return Window(start_ns, end_ns + 1)
+        return None
+
+    def evidence(self, window: Window) -> Evidence:
+        """Return everything that overlaps `window`, with the whole traces of it, by start.
+
+        Raises:
+            StoreUnavailable: the segments can't be read now.
+        """
+        rows = self._query(_WINDOW, start_ns=window.start_ns, end_ns=window.end_ns)
+        return evidence(map(Row._make, rows), window, dict(self._query(_HEARD)))
+
+    def trace(self, trace_id: str) -> Evidence:
+        """Return everything known of one trace (32 hex digits); empty when it is unknown.
+
+        Raises:
+            StoreUnavailable: the segments can't be read now.
+        """
+        try:
+            raw_id = bytes.fromhex(trace_id)
+        except ValueError:
+            return Evidence(Window(0, 0))
+        rows = [Row._make(row) for row in self._query(_TRACE, trace_id=raw_id)]
+        if not rows:
+            return Evidence(Window(0, 0))
+        window = Window(min(row.start_ns for row in rows), max(row.end_ns for row in rows) + 1)
+        return evidence(rows, window, dict(self._query(_HEARD)))
+
+    def _query(self, sql: str, **values: Any) -> list[Any]:
+        for _ in range(ATTEMPTS):
+            files = self._files()
+            if not files:
+                return []
+            try:
+                with self._database.cursor() as cursor:
+                    parameters = {"files": [str(file) for file in files], **values}
+                    return cursor.execute(sql, parameters).fetchall()
+            except duckdb.Error as error:
+                failure = error
+                self._set_unreadable_aside(files)
+        raise StoreUnavailable(f"can't read {self._segments}: {failure}") from failure
+
+    def _files(self) -> list[Path]:
+        try:
+            before: list[Path] = []
+            # Listed until twice the same: one listing may miss both a merged segment and its parts.
+            for _ in range(ATTEMPTS):
+                files = sorted(self._segments.glob(tables.SEGMENT_GLOB))
+                if files == before:
+                    break
+                before = files
+        except OSError as error:
+            raise StoreUnavailable(f"can't read {self._segments}: {error}") from error
+        return [file for file in files if file.name not in self._unreadable]
+
+    def _set_unreadable_aside(self, files: list[Path]) -> None:
+        if not all(file.exists() for file in files):
+            return  # merged or deleted meanwhile: what takes its place is listed next time
+        for file in files:
+            try:
+                with self._database.cursor() as cursor:
+                    cursor.execute(_PROBE, {"files": [str(file)]}).fetchall()
+            except duckdb.Error as error:
+                log.warning("segment %s is left out, it can't be read: %s", file, error)
+                self._unreadable.add(file.name)
+
+
+_PROBE: Final = f"SELECT max(hash({_COLUMNS})) FROM read_parquet($files)"  # noqa: S608, our own columns
+"""Reads every column that a query may read."""
