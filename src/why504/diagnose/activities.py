@@ -49,6 +49,8 @@ class Activity:
     end_ns: int
     segments: list[Segment] = field(default_factory=list)
     """In order, disjoint, and together exactly `[root.start_ns, end_ns)`."""
+    callees: list[Activity] = field(default_factory=list)
+    """What other processes did for it, whenever they did it."""
 
     def between(self, start_ns: int, end_ns: int) -> Iterator[Segment]:
         """Yield the segments that overlap `[start_ns, end_ns)`, clipped, in order."""
@@ -70,8 +72,8 @@ class Activity:
 
 
 def route_of(span: Span) -> str:
-    """Return `METHOD /route` of a server span, else its name."""
-    route = span.attributes.get(names.HTTP_ROUTE) or span.attributes.get(names.URL_PATH)
+    """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
+    route = span.attributes.get(names.HTTP_ROUTE)
     method = span.attributes.get(names.HTTP_METHOD)
     return f"{method} {route}" if route and method else span.name
 
@@ -86,6 +88,9 @@ class Activities:
         self._by_place: dict[tuple[str, str], list[Span]] = defaultdict(list)
         self._by_root: dict[tuple[str, str], Activity] = {}
         self._build()
+
+    def __iter__(self) -> Iterator[Activity]:
+        return iter(self._by_root.values())
 
     def of(self, trace_id: str, span_id: str | None, instance: str = "") -> Activity | None:
         """Return the activity of a span, else the only one of that trace in that instance."""
@@ -121,7 +126,10 @@ class Activities:
                 children[root.trace_id, root.span_id].append(span)
         for wait in self._evidence.waits:
             self._attach_wait(wait, children)
-        for activity in self._by_root.values():
+        for (trace_id, span_id), root in self._roots.items():
+            caller = self._by_root[root.trace_id, root.span_id]
+            caller.callees.extend(callees.get((trace_id, span_id), ()))
+        for activity in self:
             activity.segments = _cut(activity, children, callees, self)
 
     def _parent(self, span: Span) -> Span | None:

@@ -20,8 +20,9 @@ from why504.diagnose.leaves import (
     session_leaf,
 )
 from why504.diagnose.overlay import Backends
+from why504.diagnose.slots import Slots
 from why504.diagnose.steps import Piece, share_out
-from why504.model import Evidence, Hold, Leaf, Span, Stall, Wait
+from why504.model import Evidence, Hold, Leaf, Record, Span, Stall, Wait
 
 MOST_HOPS = 12
 """Longest chain of resources that is followed; real ones have two or three."""
@@ -61,7 +62,7 @@ def leaf_key(leaf: Leaf) -> tuple[str, str, str]:
     return leaf.kind, leaf.what, str(leaf.site or "") if leaf.kind != "ext" else ""
 
 
-def resource_key(record: Wait | Hold) -> str:
+def resource_key(record: Record) -> str:
     """Return the resource; one of an instance is not its namesake of another instance."""
     if record.resource.startswith(_SHARED):
         return record.resource
@@ -76,12 +77,34 @@ class Blamer:
         self._backends = backends
         self._heard_ns = evidence.heard_ns
         self._holds: dict[str, list[Hold]] = defaultdict(list)
-        for hold in evidence.holds:
+        for hold in sorted(evidence.holds, key=lambda h: h.start_ns):
             self._holds[resource_key(hold)].append(hold)
+        self._waits: dict[str, list[Wait]] = defaultdict(list)
+        for wait in evidence.waits:
+            self._waits[resource_key(wait)].append(wait)
+        self._stalls: dict[str, list[Stall]] = defaultdict(list)
+        for stall in evidence.stalls:
+            self._stalls[resource_key(stall)].append(stall)
+        self._slots: dict[str, Slots] = {}
 
     def holds_of(self, resource: str) -> Sequence[Hold]:
         """Return the holds of a resource key, oldest first."""
         return self._holds.get(resource, [])
+
+    def waits_of(self, resource: str) -> Sequence[Wait]:
+        """Return the waits for a resource key."""
+        return self._waits.get(resource, [])
+
+    def stalls_of(self, loop: str) -> Sequence[Stall]:
+        """Return the stalls of a loop's resource key."""
+        return self._stalls.get(loop, [])
+
+    def holders_at(self, resource: str, time_ns: int) -> list[Hold]:
+        """Return who held a resource at a moment, the longest holder first."""
+        if resource not in self._slots:
+            rows = [(h.start_ns, self.hold_end(h), h) for h in self.holds_of(resource)]
+            self._slots[resource] = Slots(rows)
+        return self._slots[resource].at(time_ns)
 
     def hold_end(self, hold: Hold) -> int:
         """Return the end of a hold; what is open lasts until its instance fell silent."""
@@ -144,7 +167,7 @@ class Blamer:
         leaf, peer = leaf_of(segment, blamed.activity)
         source = segment.source
         if isinstance(source, Stall):
-            loop = f"{source.resource} of {source.instance}"
+            loop = resource_key(source)
             verdict.flow[blamed.via, loop] += blamed.piece.seconds
             blamed = Blamed(blamed.activity, blamed.piece, loop)
         _rest(verdict, blamed, leaf, peer, source if not isinstance(source, Wait) else None)

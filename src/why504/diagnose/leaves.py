@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from why504 import names
 from why504.diagnose.activities import Activity, Segment, route_of
@@ -40,6 +40,26 @@ class Resting:
     by_site: dict[Site, float] = field(default_factory=lambda: defaultdict(float))
     sources: dict[str, Span | Stall | Hold] = field(default_factory=dict)
     """Span id -> the span, stall or hold in which it can be seen."""
+
+    @property
+    def site(self) -> Site | None:
+        """Return the line of code that has most of the blame."""
+        return max(self.by_site, key=lambda site: self.by_site[site], default=self.leaf.site)
+
+    @property
+    def located(self) -> Leaf:
+        """Return the leaf with that line."""
+        return replace(self.leaf, site=self.site)
+
+    @property
+    def traces(self) -> list[str]:
+        """Return the traces in which it can be seen, most blamed first."""
+        return sorted(self.by_trace, key=lambda trace_id: -self.by_trace[trace_id])
+
+    @property
+    def resource(self) -> str:
+        """Return the resource through which most of its blame came; empty for none."""
+        return max(self.by_resource, key=lambda key: self.by_resource[key], default="")
 
 
 def leaf_of(segment: Segment, activity: Activity) -> tuple[Leaf, str]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from why504 import names
-from why504.diagnose.activities import Activities, Activity, Segment
+from why504.diagnose.activities import Activities, Segment
 from why504.model import Evidence, Hold, Span, Stall, Wait
 
 
 class Backends:
     """Which request had which PostgreSQL backend when, by the pool's holds."""
 
-    def __init__(self, holds: Sequence[Hold], end_of: dict[str, int]) -> None:
+    def __init__(self, holds: Sequence[Hold], end_of: Mapping[str, int]) -> None:
         self._by_pid: dict[int, list[tuple[int, int, Hold]]] = defaultdict(list)
         for hold in holds:
             pid = hold.attributes.get(names.BACKEND_PID)
@@ -51,10 +51,10 @@ def lay_locks(evidence: Evidence, activities: Activities, backends: Backends) ->
             activity.segments = _replaced(activity.segments, start_ns, end_ns, wait)
 
 
-def lay_stalls(evidence: Evidence, activities: Activities, everything: Sequence[Activity]) -> None:
+def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     """Lay stalls of an event loop over everything that ran on it, or was sent to it."""
-    loops = _Loops(evidence, activities)
-    for activity in everything:
+    loops = _Loops(evidence)
+    for activity in activities:
         if activity.root.service == names.GATEWAY_SERVICE:
             stalls = loops.behind(activity.root)
         else:
@@ -66,7 +66,7 @@ def lay_stalls(evidence: Evidence, activities: Activities, everything: Sequence[
 class _Loops:
     """Stalls of each instance, in order, and which instances a gateway may have meant."""
 
-    def __init__(self, evidence: Evidence, activities: Activities) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self._stalls: dict[str, list[tuple[int, int, Stall]]] = defaultdict(list)
         for stall in evidence.stalls:
             end_ns = stall.end_ns or max(

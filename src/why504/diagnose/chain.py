@@ -1,0 +1,161 @@
+"""The chain: from the victims, through what they waited for, to the cause, with evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from why504 import names
+from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key
+from why504.diagnose.leaves import Resting
+from why504.model import ChainLink, Hold, Stall, Victim, Wait
+
+_MOST_LINKS = 8
+
+
+def chain_to(
+    top: Resting, verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
+) -> list[ChainLink]:
+    """Return the links from the victims to a leaf, along the way that carried most blame."""
+    links = [_victims_link(victims)]
+    for resource in _resources_on_the_way(top, verdict):
+        seconds = sum(s for (_, to), s in verdict.flow.items() if to == resource)
+        links.append(_resource_link(resource, seconds, victims, blamer))
+    links.append(_leaf_link(top))
+    return links
+
+
+def _resources_on_the_way(top: Resting, verdict: Verdict) -> list[str]:
+    """Return resource keys from the victims' side; walked backwards, so as to end at the leaf."""
+    way: list[str] = []
+    node = "|".join(leaf_key(top.leaf))
+    for _ in range(_MOST_LINKS):
+        sources = {
+            source: seconds
+            for (source, to), seconds in verdict.flow.items()
+            if to == node and source not in way
+        }
+        carried = {s: x for s, x in sources.items() if s != VICTIMS}
+        total_s = sum(sources.values())
+        best = max(carried, key=lambda s: carried[s], default=None)
+        # The victims who did the blamed thing themselves are not the interesting part of the way.
+        if best is None or (carried[best] < 0.2 * total_s):
+            break
+        way.append(best)
+        node = best
+    return way[::-1]
+
+
+def _victims_link(victims: Sequence[Victim]) -> ChainLink:
+    routes = Counter(victim.route for victim in victims).most_common()
+    more = f" and {len(routes) - 1} more route{'s'[: len(routes) > 2]}" if len(routes) > 1 else ""
+    statuses = Counter(victim.status for victim in victims)
+    counts = ", ".join(f"{count} x {status}" for status, count in statuses.most_common())
+    unseen = sum(not victim.reached_app for victim in victims)
+    first, last = min(v.gave_up_ns for v in victims), max(v.gave_up_ns for v in victims)
+    evidence = [f"the gateway gave up between {_clock(first)} and {_clock(last)} UTC"]
+    if unseen:
+        evidence.append(f"{unseen} of them the application never saw")
+    lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims)
+    return ChainLink(f"{counts} on {routes[0][0]}{more}", lost_s, evidence)
+
+
+def _resource_link(
+    resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
+) -> ChainLink:
+    start_ns = min(v.start_ns for v in victims)
+    end_ns = max(v.gave_up_ns for v in victims)
+    name = resource.partition(" of ")[0]
+    if name.startswith("loop:"):
+        return _loop_link(resource, seconds, blamer.stalls_of(resource))
+    waits = [w for w in blamer.waits_of(resource) if w.start_ns < end_ns]
+    holds = [
+        h
+        for h in blamer.holds_of(resource)
+        if h.start_ns < end_ns and blamer.hold_end(h) > start_ns
+    ]
+    return ChainLink(
+        f"waiting for {_described(name, waits)}",
+        seconds,
+        [line for line in (_held(holds, blamer), _waited(waits)) if line],
+    )
+
+
+def _described(name: str, waits: Sequence[Wait]) -> str:
+    if name.startswith("db.lock:"):
+        relation, _, pid = name.removeprefix("db.lock:").partition("#")
+        return f"a lock on {relation} that database backend {pid} keeps"
+    if not name.startswith("db.pool:"):
+        return name
+    capacity = _most(waits, names.POOL_CAPACITY)
+    text = f"a connection of pool {name.removeprefix('db.pool:')}"
+    if capacity:
+        in_use = _most(waits, names.POOL_IN_USE)
+        text += f" ({in_use} of {capacity} in use, {_most(waits, names.POOL_WAITING)} waiting)"
+    return text
+
+
+def _held(holds: Sequence[Hold], blamer: Blamer) -> str:
+    if not holds:
+        return "nobody is known to have held it"
+    owners = Counter(
+        owner.route if (owner := blamer.holder(hold)) else _session(hold) for hold in holds
+    )
+    who, count = owners.most_common(1)[0]
+    oldest_s = max((blamer.hold_end(h) - h.start_ns) / 1e9 for h in holds)
+    sites = Counter(str(hold.site) for hold in holds if hold.site)
+    taken = f", taken at {sites.most_common(1)[0][0]}" if sites else ""
+    return f"held by {count} x {who}, longest {oldest_s:.1f} s{taken}"
+
+
+def _session(hold: Hold) -> str:
+    return str(hold.attributes.get(names.LOCK_SESSION, "a request without spans"))
+
+
+def _waited(waits: Sequence[Wait]) -> str:
+    if not waits:
+        return ""
+    longest_s = max(((w.end_ns or w.last_seen_ns) - w.start_ns) / 1e9 for w in waits)
+    still = sum(w.end_ns is None for w in waits)
+    return f"{len(waits)} waits, longest {longest_s:.1f} s" + (
+        f", {still} still open" if still else ""
+    )
+
+
+def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall]) -> ChainLink:
+    name = resource.partition(" of ")[0]
+    lengths_s = [((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls]
+    evidence = [
+        f"{len(stalls)} stalls, longest {max(lengths_s, default=0.0):.1f} s, "
+        f"{sum(lengths_s):.1f} s in all"
+    ]
+    stuck = sum(s.attributes.get(names.STALL_PROGRESSING) is False for s in stalls)
+    if stuck:
+        evidence.append(f"{stuck} of them stuck: every sample shows the same line")
+    return ChainLink(
+        f"waiting for the event loop of process {name.removeprefix('loop:')}",
+        seconds,
+        evidence,
+    )
+
+
+def _leaf_link(top: Resting) -> ChainLink:
+    leaf = top.located
+    at = f" at {leaf.site}" if leaf.site else ""
+    evidence = [f"seen in trace {trace_id}" for trace_id in top.traces[:3]]
+    words = {
+        "run": f"own code: {leaf.what}{at}",
+        "stall": f"{leaf.what} does not return{at}",
+        "ext": f"{leaf.what}{f' (called at {leaf.site})' if leaf.site else ''}",
+        "leak": f"{leaf.what}{at}",
+    }
+    return ChainLink(words.get(leaf.kind, leaf.what), top.seconds, evidence)
+
+
+def _most(waits: Sequence[Wait], name: str) -> int:
+    return max((v for w in waits if isinstance(v := w.attributes.get(name), int)), default=0)
+
+
+def _clock(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, tz=UTC).strftime("%H:%M:%S")

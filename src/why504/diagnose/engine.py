@@ -1,0 +1,81 @@
+"""The engine: evidence in, incidents with a named cause out. Pure.
+
+victims -> activities -> overlays (locks, stalls) -> blame -> judge -> story
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from why504.diagnose.activities import Activities
+from why504.diagnose.blame import Blamer, Verdict
+from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
+from why504.diagnose.story import tell
+from why504.diagnose.victims import bursts, find_victims
+from why504.diagnose.walk import Walker
+from why504.model import Blame, Evidence, Incident, Span, Victim, Window
+
+_MOST_TRACES = 5
+
+
+def explain(evidence: Evidence) -> list[Incident]:
+    """Return the incidents of some evidence, oldest first; none when nobody timed out.
+
+    In every incident the seconds of blame equal the seconds that its victims lost, to 1e-6.
+    """
+    victims = find_victims(evidence)
+    if not victims:
+        return []
+    activities = Activities(evidence)
+    backends = Backends(evidence.holds, evidence.heard_ns)
+    lay_locks(evidence, activities, backends)
+    lay_stalls(evidence, activities)
+    blamer = Blamer(evidence, activities, backends)
+    return [_incident(burst, activities, blamer) for burst in bursts(victims)]
+
+
+def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> Incident:
+    lost = [
+        (activity, span.start_ns, span.end_ns)
+        for span in burst
+        if (activity := activities.of(span.trace_id, span.span_id)) is not None
+        and span.end_ns is not None
+        and span.start_ns < span.end_ns
+    ]
+    verdict = blamer.blame(lost)
+    walker = Walker(blamer)
+    victims = [walker.victim(activity.root, activity) for activity, _, _ in lost]
+    window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
+    return Incident(
+        id=_identity(victims),
+        window=window,
+        victims=victims,
+        blames=_ranked(verdict, victims),
+        finding=tell(verdict, victims, blamer),
+        blame_in_s=sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims),
+        blame_out_s=verdict.seconds,
+    )
+
+
+def _identity(victims: Sequence[Victim]) -> str:
+    """Return an id that stays the same while the incident grows: it is that of the first victim."""
+    first = min(victims, key=lambda victim: (victim.gave_up_ns, victim.span_id))
+    return hashlib.sha256(f"{first.trace_id}{first.span_id}".encode()).hexdigest()[:12]
+
+
+def _ranked(verdict: Verdict, victims: Sequence[Victim]) -> list[Blame]:
+    total_s = verdict.seconds or 1.0
+    most = Counter((v.leaf.kind, v.leaf.what) for v in victims)
+    ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
+    return [
+        Blame(
+            leaf=resting.located,
+            seconds=resting.seconds,
+            share=resting.seconds / total_s,
+            victims=most[resting.leaf.kind, resting.leaf.what],
+            trace_ids=resting.traces[:_MOST_TRACES],
+        )
+        for resting in ranked
+    ]

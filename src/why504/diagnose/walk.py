@@ -1,0 +1,142 @@
+"""The walk: from one victim, at one moment, to whoever held what it waited for, to the end.
+
+Blame (blame.py) says how much; the walk says who, for the table of 504s and the waterfall.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from why504 import names
+from why504.diagnose.activities import Activity, Segment, route_of
+from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
+from why504.diagnose.leaves import leaf_of, leak_leaf, session_leaf
+from why504.model import Hold, Leaf, Span, Stall, Victim, Wait
+
+_FRONTIER_SHARE = 0.5
+"""The span open at the end is the blocking one if it was open for this share of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a walk came to rest, and the first holder on the way."""
+
+    leaf: Leaf
+    holder: Hold | Stall | None
+
+
+class Walker:
+    """Walks over the evidence that a Blamer knows."""
+
+    def __init__(self, blamer: Blamer) -> None:
+        self._blamer = blamer
+
+    def victim(self, gateway: Span, activity: Activity) -> Victim:
+        """Tell one victim's story: what blocked it, who held that, where its time went."""
+        gave_up_ns = gateway.end_ns or gateway.last_seen_ns
+        segments = self._flat(activity, gateway.start_ns, gave_up_ns)
+        blocking = _blocking(segments, gave_up_ns - gateway.start_ns)
+        seconds: dict[Leaf, float] = defaultdict(float)
+        for segment, owner in segments:
+            middle_ns = (segment.start_ns + segment.end_ns) // 2
+            leaf = self._rest(segment, owner, middle_ns).leaf
+            seconds[leaf] += (segment.end_ns - segment.start_ns) / 1e9
+        segment, owner = blocking
+        step = self._rest(segment, owner, segment.end_ns - 1)
+        unknown_s = sum(s for leaf, s in seconds.items() if leaf.kind == "unknown")
+        app = next(iter(activity.callees), None)
+        return Victim(
+            trace_id=gateway.trace_id,
+            span_id=gateway.span_id,
+            route=route_of(app.root if app else gateway),
+            start_ns=gateway.start_ns,
+            gave_up_ns=gave_up_ns,
+            status=_status(gateway),
+            reached_app=app is not None,
+            blocked_in=_name(segment),
+            blocking_span_id=segment.source.span_id,
+            held_by=self._holder_name(step.holder),
+            holder_trace_id=step.holder.trace_id if step.holder else None,
+            leaf=max(seconds, key=lambda leaf: seconds[leaf]),
+            explained_s=sum(seconds.values()) - unknown_s,
+            unknown_s=unknown_s,
+        )
+
+    def _flat(
+        self, activity: Activity, start_ns: int, end_ns: int
+    ) -> list[tuple[Segment, Activity]]:
+        """Return the segments of a window with calls replaced by what the callee did."""
+        flat: list[tuple[Segment, Activity]] = []
+        todo = [(activity, start_ns, end_ns)]
+        while todo:
+            owner, a_ns, b_ns = todo.pop()
+            for segment in owner.between(a_ns, b_ns):
+                if segment.kind == "call" and segment.callee is not None:
+                    todo.append((segment.callee, segment.start_ns, segment.end_ns))
+                else:
+                    flat.append((segment, owner))
+        return sorted(flat, key=lambda pair: pair[0].start_ns)
+
+    def _rest(self, segment: Segment, activity: Activity, time_ns: int) -> Step:
+        """Follow the oldest holder, again and again, at one moment."""
+        first: Hold | Stall | None = None
+        for _ in range(MOST_HOPS):
+            source = segment.source
+            if isinstance(source, Stall):
+                return Step(leaf_of(segment, activity)[0], first or source)
+            if not isinstance(source, Wait):
+                return Step(leaf_of(segment, activity)[0], first)
+            holders = self._blamer.holders_at(resource_key(source), time_ns)
+            hold = holders[0] if holders else None
+            if hold is None:
+                return Step(
+                    Leaf("unknown", f"{source.resource}: nobody is known to have held it"), first
+                )
+            first = first or hold
+            owner = self._blamer.holder(hold)
+            inner = next(iter(self._flat(owner, time_ns, time_ns + 1)), None) if owner else None
+            if owner is None or inner is None:
+                return Step(self._after_life(hold, owner), first)
+            segment, activity = inner
+        return Step(Leaf("cycle", "requests that wait for one another"), first)
+
+    def _after_life(self, hold: Hold, owner: Activity | None) -> Leaf:
+        if owner is not None:
+            return leak_leaf(hold)
+        if hold.resource.startswith("db.lock:"):
+            return session_leaf(hold)
+        return Leaf("unknown", f"{hold.resource} held by a request without spans", hold.site)
+
+    def _holder_name(self, holder: Hold | Stall | None) -> str:
+        if holder is None:
+            return ""
+        if isinstance(holder, Stall):
+            return f"event loop blocked at {holder.site or 'an unknown line'}"
+        owner = self._blamer.holder(holder)
+        who = owner.route if owner else str(holder.attributes.get(names.LOCK_SESSION, "unseen"))
+        return f"{who}, taken at {holder.site}" if holder.site else who
+
+
+def _blocking(segments: list[tuple[Segment, Activity]], window_ns: int) -> tuple[Segment, Activity]:
+    """Return the frontier if it lasted half the window, else the longest of all."""
+    frontier = segments[-1]
+    if frontier[0].end_ns - frontier[0].start_ns >= window_ns * _FRONTIER_SHARE:
+        return frontier
+    return max(segments, key=lambda pair: pair[0].end_ns - pair[0].start_ns)
+
+
+def _name(segment: Segment) -> str:
+    source = segment.source
+    if isinstance(source, Wait):
+        return f"waiting for {source.resource}"
+    if isinstance(source, Stall):
+        return f"waiting for {source.resource}"
+    if segment.kind == "gap":
+        return "not taken up by the application"
+    return source.name
+
+
+def _status(gateway: Span) -> int:
+    status = gateway.attributes.get(names.HTTP_STATUS)
+    return status if isinstance(status, int) else 0
