@@ -1,0 +1,56 @@
+# Commands of the checkout. Plain `make` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo test check bench matrix explorer clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
+
+demo: install  ## hang a real service and print why (FAULT=B1 picks another fault)
+	@exec $(BIN)/why504 demo $(FAULT)
+
+test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
+	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
+
+check: install  ## lint, format, types, layers and docs, in under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/docs
+
+bench: install  ## list the benchmarks that exist
+	@ls bench/*.py 2>/dev/null || echo 'No benchmarks yet.'
+
+matrix: install  ## run every fault and print injected against named cause
+	@exec $(BIN)/why504 matrix
+
+explorer: install  ## open the incident explorer on what is stored
+	@exec $(BIN)/why504 explorer
+
+clean:  ## remove what runs and tests left behind (.venv stays)
+	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# uv comes out of the lock too: no tool is taken from the machine but Python.
+$(BIN)/uv:
+	@for python in "$${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$$python has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	  "$$python" -m venv .venv && exec $(BIN)/python -m pip install -q --disable-pip-version-check \
+	    "$$(grep '^uv==' requirements.lock)"; \
+	  exit 1; \
+	done; \
+	echo 'why504 needs Python 3.11 or newer; tried python3 and python3.11 to 3.14.' \
+	  'Point to one: make install PYTHON=/path/to/python3.12' >&2; exit 1
+
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
+	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $(STAMP)
