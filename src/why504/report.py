@@ -1,0 +1,182 @@
+"""How an incident reads: in a terminal, and as JSON for machines.
+
+What comes from telemetry is text, never markup: it is laid into `Text`, control characters dropped.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from why504.model import Incident, Victim
+
+_BAR_CELLS = 24
+_MOST_BLAMES = 5
+_MOST_VICTIMS = 8
+_STUCK_KEYS = ("route", "state", "site", "trace_id")
+
+
+def render(incident: Incident) -> RenderableType:
+    """Return the report of one incident for a terminal: sentence, chain, evidence, what to do."""
+    finding = incident.finding
+    title = Text(f"{finding.cause}  {plain(finding.title)}", style="bold")
+    title.append(f"   mechanism: {finding.mechanism}", style="dim")
+    if finding.site:
+        title.append(f"   at {plain(str(finding.site))}", style="bold cyan")
+    parts: list[RenderableType] = [
+        Text(plain(finding.sentence), style="bold yellow"),
+        _headed("How it came to that", _chain(incident)),
+        _headed("Where the time went", _blames(incident)),
+        _headed("Requests", _counts(incident)),
+        _headed("For", _lines(finding.evidence_for)),
+        _headed("Against", _lines(finding.evidence_against)),
+        _headed("What to do", _lines(finding.advice)),
+    ]
+    when = f"incident {incident.id} · {_clock(incident.window.start_ns)}"
+    return Panel(
+        Group(*parts),
+        title=title,
+        subtitle=f"{when} to {_clock(incident.window.end_ns)} UTC",
+        border_style="red",
+        padding=(1, 2),
+    )
+
+
+def render_nothing(requests: int) -> RenderableType:
+    """Return the report of a window in which nobody timed out."""
+    return Panel(
+        Text(f"No request timed out ({requests} requests seen). Nothing is blamed."),
+        border_style="green",
+    )
+
+
+def render_victims(victims: Sequence[Victim]) -> RenderableType:
+    """Return the table of requests that timed out, longest first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("gave up", "route", "blocked in", "held by", "trace"):
+        table.add_column(heading, overflow="fold")
+    ordered = sorted(victims, key=lambda victim: victim.gave_up_ns)
+    for victim in ordered[:_MOST_VICTIMS]:
+        table.add_row(
+            *(
+                Text(plain(cell))
+                for cell in (
+                    _clock(victim.gave_up_ns),
+                    victim.route,
+                    victim.blocked_in,
+                    victim.held_by or victim.leaf.what,
+                    victim.trace_id,
+                )
+            )
+        )
+    left = len(victims) - _MOST_VICTIMS
+    return Group(table, Text(f"and {left} more", style="dim")) if left > 0 else table
+
+
+def render_stuck(answer: dict[str, Any]) -> RenderableType:
+    """Return what `/debug/requests` told as a table, oldest first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("age", "route", "state", "at", "trace"):
+        table.add_column(heading, overflow="fold")
+    requests = sorted(answer.get("requests", []), key=lambda r: -float(r.get("age_s", 0)))
+    for row in requests:
+        cells = (f"{row.get('age_s', 0):.1f} s", *(row.get(k) for k in _STUCK_KEYS))
+        table.add_row(*(Text(plain(str(cell or ""))) for cell in cells))
+    head = Text(
+        f"process {answer.get('pid')} of {plain(str(answer.get('service', '')))}: "
+        f"{len(requests)} requests in flight",
+        style="bold",
+    )
+    loops = [
+        Text(plain(f"event loop stands still for {loop['stall_age_s']:.1f} s at {loop['site']}"),
+             style="red")
+        for loop in answer.get("loops", [])
+        if loop.get("stall_age_s")
+    ]  # fmt: skip
+    return Group(head, *loops, table)
+
+
+def as_json(incident: Incident) -> dict[str, Any]:
+    """Return an incident as plain data; keys are the fields of `why504.model.Incident`."""
+    document = asdict(incident)
+    document["routes"] = incident.routes
+    document["finding"]["site"] = str(incident.finding.site) if incident.finding.site else None
+    for row, victim in zip(document["victims"], incident.victims, strict=True):
+        row["explained"] = victim.explained
+    return document
+
+
+def plain(text: str, most: int = 2_000) -> str:
+    """Return text from telemetry fit to print: one line, no control or bidi characters, bounded."""
+    clean = "".join(
+        " " if character in "\n\t" else character
+        for character in text[:most]
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+    )
+    return clean + ("…" if len(text) > most else "")
+
+
+def _headed(heading: str, body: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{heading}", style="dim"), Padding(body, (0, 0, 0, 2)))
+
+
+def _lines(lines: Iterable[str]) -> RenderableType:
+    return Group(*(Text(f"• {plain(line)}") for line in lines))
+
+
+def _chain(incident: Incident) -> RenderableType:
+    links = incident.finding.chain
+    tree = Tree(_link(links[0].what, links[0].evidence, first=True), guide_style="dim")
+    branch = tree
+    for number, link in enumerate(links[1:], start=1):
+        last = number == len(links) - 1
+        branch = branch.add(_link(link.what, link.evidence, last=last))
+    return tree
+
+
+def _link(what: str, evidence: Sequence[str], *, first: bool = False, last: bool = False) -> Text:
+    style = "bold red" if last else "bold" if first else ""
+    text = Text(plain(what), style=style)
+    for line in evidence:
+        text.append(f"\n{plain(line)}", style="not bold dim default")
+    return text
+
+
+def _blames(incident: Incident) -> RenderableType:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for blame in incident.blames[:_MOST_BLAMES]:
+        cells = max(1, round(blame.share * _BAR_CELLS))
+        at = f"  {blame.leaf.site}" if blame.leaf.site else ""
+        table.add_row(
+            Text("█" * cells, style="yellow" if blame.leaf.kind == "unknown" else "red"),
+            Text(f"{blame.share:.0%}"),
+            Text(f"{blame.seconds:,.1f} s"),
+            Text(plain(f"{blame.leaf.what}{at}")),
+        )
+    return table
+
+
+def _counts(incident: Incident) -> RenderableType:
+    victims = incident.victims
+    explained = sum(victim.explained for victim in victims)
+    unseen = sum(not victim.reached_app for victim in victims)
+    summary = (
+        f"{len(victims)} timed out, {explained} explained, {len(victims) - explained} unknown; "
+        f"{unseen} never seen by the application. "
+        f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."
+    )
+    return Group(Text(summary), Text(), render_victims(victims))
+
+
+def _clock(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, tz=UTC).strftime("%H:%M:%S")
