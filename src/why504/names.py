@@ -54,6 +54,8 @@ LOCK_SESSION: Final = "why504.lock.session"
 GATEWAY_TIMEOUT_S: Final = "why504.gateway.timeout_seconds"
 GATEWAY_UPSTREAM_ADDRESS: Final = "why504.gateway.upstream_address"
 GATEWAY_UPSTREAM_CONNECT_S: Final = "why504.gateway.upstream_connect_seconds"
+GATEWAY_UPSTREAM_HEADER_S: Final = "why504.gateway.upstream_header_seconds"
+"""Time to the application's first byte; absent when it never came: the gateway gave up itself."""
 GATEWAY_UPSTREAM_STATUS: Final = "why504.gateway.upstream_status"
 GATEWAY_ATTEMPTS: Final = "why504.gateway.attempts"
 
