@@ -1,0 +1,152 @@
+"""Spans of SQL statements by SQLAlchemy's own events, sync and async alike.
+
+Stock instrumentation refuses SQLAlchemy 2.1 and mixes queueing with connecting. The text of a
+statement carries bind markers, never values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+from why504.probe.inflight import Place, Registry
+from why504.probe.safety import Guard
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+_QUERY_LIMIT: Final = 2000
+_SPAN: Final = "_why504_span"
+_SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+_OPERATION: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*([A-Za-z]+)", re.DOTALL)
+_COLLECTION: Final = {
+    "SELECT": re.compile(r"\bFROM\s+([\w.\"`]+)", re.IGNORECASE),
+    "INSERT": re.compile(r"\bINTO\s+([\w.\"`]+)", re.IGNORECASE),
+    "UPDATE": re.compile(r"\bUPDATE\s+(?:ONLY\s+)?([\w.\"`]+)", re.IGNORECASE),
+    "DELETE": re.compile(r"\bFROM\s+(?:ONLY\s+)?([\w.\"`]+)", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What is the same for every span of one engine."""
+
+    namespace: str
+    attributes: dict[str, AttributeValue]
+
+    @classmethod
+    def of(cls, engine: Engine, pool: str) -> Self:
+        """Return what an engine's URL says; never its user or password."""
+        name, url = engine.dialect.name, engine.url
+        attributes: dict[str, AttributeValue] = {
+            names.DB_SYSTEM: _SYSTEMS.get(name, name),
+            names.POOL_NAME: pool,
+        }
+        if url.database:
+            attributes[names.DB_NAMESPACE] = url.database
+        if url.host:
+            attributes[names.SERVER_ADDRESS] = url.host
+            port = url.port or _PORTS.get(name)
+            if port:
+                attributes[names.SERVER_PORT] = port
+        return cls(url.database or "", attributes)
+
+
+class StatementSpans:
+    """One CLIENT span a statement of one engine."""
+
+    def __init__(self, engine: Engine, database: Database, registry: Registry) -> None:
+        self._engine = engine
+        self._database = database
+        self._registry = registry
+        self._undo: list[Callable[[], None]] = []
+
+    def attach(self, guard: Guard, tracer: Tracer) -> None:
+        """Hook the engine; `detach` undoes it."""
+        self._guard = guard.site("statement")
+        self._tracer = tracer
+        self._listen("before_cursor_execute", self._before)
+        self._listen("after_cursor_execute", self._after)
+        self._listen("handle_error", self._error)
+
+    def detach(self) -> None:
+        """Remove every hook."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _listen(self, name: str, hook: Callable[..., None]) -> None:
+        from sqlalchemy import event
+
+        event.listen(self._engine, name, hook)
+        self._undo.append(lambda: event.remove(self._engine, name, hook))
+
+    def _before(
+        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        with self._guard:
+            if context is None:
+                return
+            name, parsed = describe(statement)
+            place = Place.here()
+            attributes = {
+                **self._database.attributes,
+                **parsed,
+                names.DB_QUERY: statement[:_QUERY_LIMIT],
+                names.THREAD_ID: place.thread_id,
+            }
+            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+            self._registry.saw(place, span.get_span_context().trace_id)
+            setattr(context, _SPAN, span)
+
+    def _after(
+        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        with self._guard:
+            span = _take_span(context)
+            if span is not None:
+                span.end()
+
+    def _error(self, failure: Any) -> None:
+        with self._guard:
+            span = _take_span(failure.execution_context)
+            if span is not None:
+                fail_span(span, failure.original_exception)
+
+
+def fail_span(span: Span, error: BaseException) -> None:
+    """End a span with the error that ended its work."""
+    span.record_exception(error)
+    span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+    span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+    span.end()
+
+
+@lru_cache(maxsize=2048)
+def describe(statement: str) -> tuple[str, dict[str, str]]:
+    """Return a statement's span name, `SELECT friendship_status`, and what was parsed of it."""
+    found = _OPERATION.match(statement)
+    if found is None:
+        return "SQL", {}
+    operation = found.group(1).upper()
+    parsed = {names.DB_OPERATION: operation}
+    pattern = _COLLECTION.get(operation)
+    table = pattern.search(statement, 0, _QUERY_LIMIT * 4) if pattern else None
+    if table is None:
+        return operation, parsed
+    parsed[names.DB_COLLECTION] = table.group(1).replace('"', "").replace("`", "")
+    return f"{operation} {parsed[names.DB_COLLECTION]}", parsed
+
+
+def _take_span(context: Any) -> Span | None:
+    span: Span | None = None if context is None else getattr(context, _SPAN, None)
+    if span is not None:
+        setattr(context, _SPAN, None)
+    return span

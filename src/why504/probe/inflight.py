@@ -1,0 +1,213 @@
+"""What is open now: spans and requests, by span id, with the task or thread each runs in.
+
+Fed by a SpanProcessor (recording spans) and by `requests.py` (requests that sampling dropped).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanKind
+
+from why504 import names
+from why504.probe.clock import Clock
+from why504.probe.safety import Guard
+from why504.probe.telling import Telling
+
+
+class Place:
+    """Where something runs: an asyncio task if there is one, and the thread that began it."""
+
+    __slots__ = ("_task", "in_task", "task_id", "thread_id")
+
+    def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
+        self.in_task = task is not None
+        self._task = None if task is None else weakref.ref(task)
+        self.task_id = id(task)
+        self.thread_id = thread_id
+
+    @classmethod
+    def here(cls) -> Place:
+        """Return the place of the caller."""
+        # current_task() raises outside a loop, and an exception a statement is dear in threads.
+        running = asyncio._get_running_loop() is not None
+        return cls(asyncio.current_task() if running else None, threading.get_ident())
+
+    def task(self) -> asyncio.Task[Any] | None:
+        """Return the task, None once it is gone or where there never was one."""
+        return None if self._task is None else self._task()
+
+
+class OpenSpan:
+    """A span, or a request that is not sampled, that has not ended."""
+
+    __slots__ = (
+        "kind",
+        "name",
+        "opened_s",
+        "outer",
+        "parent_id",
+        "place",
+        "scope",
+        "span",
+        "span_id",
+        "start_ns",
+        "telling",
+        "trace_id",
+    )
+
+    def __init__(self, trace_id: int, span_id: int, parent_id: int | None) -> None:
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.parent_id = parent_id
+        self.name = ""
+        self.kind = SpanKind.INTERNAL
+        self.start_ns = 0
+        self.opened_s = 0.0
+        self.place = Place(None, 0)
+        self.span: ReadableSpan | None = None
+        self.scope: MutableMapping[str, Any] | None = None
+        self.outer: OpenSpan | None = None
+        self.telling: Telling | None = None
+
+    def route(self) -> str:
+        """Return the route's template, as far as it is known now; empty before routing."""
+        route = None if self.scope is None else self.scope.get("route")
+        path = getattr(route, "path", None)
+        if isinstance(path, str):
+            return path
+        known = (self.span.attributes or {}).get(names.HTTP_ROUTE) if self.span else None
+        return known if isinstance(known, str) else ""
+
+    def method(self) -> str:
+        """Return the request's method; empty for what is no request."""
+        return "" if self.scope is None else str(self.scope.get("method", ""))
+
+
+REQUEST: Final[ContextVar[OpenSpan | None]] = ContextVar("why504_request", default=None)
+"""The request that the running code works for; worker threads inherit it with their context."""
+
+
+class Registry:
+    """Open spans, bounded; the innermost span of each task; the last trace seen in each thread."""
+
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self.spans: dict[int, OpenSpan] = {}
+        self.dropped = 0
+        self._clock = clock
+        self._limit = limit
+        self._innermost: dict[int, OpenSpan] = {}
+        self._thread_trace: dict[int, int] = {}
+
+    def open(self, entry: OpenSpan) -> bool:
+        """Keep an open span; return False (and count) when the limit is reached."""
+        if len(self.spans) >= self._limit:
+            self.dropped += 1
+            return False
+        entry.opened_s = self._clock.monotonic_s()
+        entry.start_ns = entry.start_ns or self._clock.wall_ns()
+        self.spans[entry.span_id] = entry
+        self.enter(entry)
+        return True
+
+    def enter(self, entry: OpenSpan) -> Place:
+        """Note that the caller works for `entry` from now on; return where it was before."""
+        before = entry.place
+        entry.place = Place.here()
+        self.saw(entry.place, entry.trace_id)
+        if entry.place.in_task:
+            outer = self._innermost.get(entry.place.task_id)
+            entry.outer = outer if outer is not entry else entry.outer
+            self._innermost[entry.place.task_id] = entry
+        return before
+
+    def leave(self, entry: OpenSpan, before: Place) -> None:
+        """Undo `enter`: the work goes on where it was before."""
+        self._forget(entry)
+        entry.place = before
+
+    def saw(self, place: Place, trace_id: int) -> None:
+        """Note that a trace was worked for in a thread without a loop."""
+        if not place.in_task:
+            self._thread_trace[place.thread_id] = trace_id
+
+    def close(self, span_id: int) -> OpenSpan | None:
+        """Forget a span; return it if it was known."""
+        entry = self.spans.pop(span_id, None)
+        if entry is not None:
+            self._forget(entry)
+        return entry
+
+    def _forget(self, entry: OpenSpan) -> None:
+        task_id = entry.place.task_id
+        if not entry.place.in_task or self._innermost.get(task_id) is not entry:
+            return
+        outer = entry.outer
+        while outer is not None and outer.span_id not in self.spans:
+            outer = outer.outer
+        if outer is None:
+            del self._innermost[task_id]
+        else:
+            self._innermost[task_id] = outer
+
+    def innermost(self, task: asyncio.Task[Any]) -> OpenSpan | None:
+        """Return the innermost open span of a task, from any thread."""
+        entry = self._innermost.get(id(task))
+        if entry is not None and entry.place.task() is task:
+            return entry
+        get_context = getattr(task, "get_context", None)  # Python 3.12 and later
+        return None if get_context is None else get_context().get(REQUEST)
+
+    def last_trace_in(self, thread_id: int) -> int | None:
+        """Return the trace that a thread was last seen to work for."""
+        return self._thread_trace.get(thread_id)
+
+    def forget_threads(self, alive: set[int]) -> None:
+        """Drop what is known of threads that ended."""
+        for thread_id in [known for known in list(self._thread_trace) if known not in alive]:
+            self._thread_trace.pop(thread_id, None)
+
+    def requests(self) -> list[OpenSpan]:
+        """Return the open requests, oldest first."""
+        return [entry for entry in list(self.spans.values()) if entry.scope is not None]
+
+
+class RegistryProcessor(SpanProcessor):
+    """Keeps the registry in step with the tracer. Inert once `active` is False."""
+
+    def __init__(self, registry: Registry, guard: Guard) -> None:
+        self.active = True
+        self._registry = registry
+        self._on_start = guard.site("span start")
+        self._on_end = guard.site("span end")
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note an open span."""
+        if not self.active:
+            return
+        with self._on_start:
+            context = span.get_span_context()
+            if context is None:
+                return
+            parent = span.parent
+            parent_id = None if parent is None else parent.span_id
+            entry = OpenSpan(context.trace_id, context.span_id, parent_id)
+            entry.name = span.name
+            entry.kind = span.kind
+            entry.start_ns = span.start_time or 0
+            entry.span = span
+            self._registry.open(entry)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Forget a span that ended."""
+        context = span.get_span_context()
+        if self.active and context is not None:
+            with self._on_end:
+                self._registry.close(context.span_id)

@@ -1,0 +1,85 @@
+"""What the probe counts and measures; exposed by `serve.py`, never from the event loop.
+
+Labels are bounded: methods are those of HTTP, routes are templates, pools are named by the user.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from opentelemetry import trace
+
+from why504 import names
+from why504.probe.inflight import OpenSpan
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Histograms of one probe, in a registry of their own."""
+
+    def __init__(self) -> None:
+        # Imported here: only a process that is instrumented needs the client.
+        from prometheus_client import CollectorRegistry, Histogram
+
+        self.registry = CollectorRegistry()
+        self.route_seen: set[tuple[str, str]] = set()
+        self._requests = Histogram(
+            names.METRIC_REQUEST_S,
+            "Duration of HTTP requests that ended.",
+            ("method", "route", "status"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._pool_wait = Histogram(
+            names.METRIC_POOL_WAIT_S,
+            "Time spent waiting for a connection of a pool that had none left.",
+            ("pool",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._pool_use = Histogram(
+            names.METRIC_POOL_USE_S,
+            "Time between taking a connection and giving it back.",
+            ("pool",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.loop_lag = Histogram(
+            names.METRIC_LOOP_LAG_S,
+            "How late the event loop ran its heartbeat.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def born(self, pool: str) -> None:
+        """Let a pool's series exist from the start, so that rates see the first event."""
+        self._pool_wait.labels(pool)
+        self._pool_use.labels(pool)
+
+    def request_ended(self, entry: OpenSpan, status: int, seconds: float) -> None:
+        """Measure one request; `status` 0 = nothing was answered."""
+        method, route = labels_of(entry)
+        self.route_seen.add((method, route))
+        series = self._requests.labels(method, route, str(status) if status else "none")
+        series.observe(seconds, exemplar_of(entry.trace_id))
+
+    def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
+        """Measure one wait for a connection, however it ended."""
+        self._pool_wait.labels(pool).observe(seconds, exemplar_of(trace_id))
+
+    def pool_used(self, pool: str, seconds: float, trace_id: int) -> None:
+        """Measure one hold of a connection."""
+        self._pool_use.labels(pool).observe(seconds, exemplar_of(trace_id))
+
+
+def labels_of(entry: OpenSpan) -> tuple[str, str]:
+    """Return method and route, both from bounded sets."""
+    method = entry.method()
+    return (method if method in _METHODS else "_OTHER", entry.route() or "unmatched")
+
+
+def exemplar_of(trace_id: int) -> dict[str, str]:
+    """Return the exemplar that leads from a bucket to a trace."""
+    return {"trace_id": trace.format_trace_id(trace_id)}

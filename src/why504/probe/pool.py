@@ -1,0 +1,279 @@
+"""Waits and holds of SQLAlchemy's connection pools, sync and async, by public hooks.
+
+A wait is queueing only: it opens when the pool has nothing left at entry and ends when a slot is
+ours, before any connecting or pinging. Else the hold begins at entry, so that a checkout which
+hangs in connect or pre-ping is seen as what it is: somebody who has a slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Span, SpanKind, Tracer
+
+from why504 import names
+from why504.probe import site
+from why504.probe.database import Database, fail_span
+from why504.probe.inflight import Place, Registry
+from why504.probe.metrics import Metrics
+from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.safety import Guard
+from why504.probe.slots import Slots, backend_pid
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+_HOLD: Final = "why504.hold"
+_FALSE_WAIT_S: Final = 0.001
+"""A wait shorter than this met a slot that was just being given back: nobody queued."""
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One call of `pool.connect()`."""
+
+    slots: Slots
+    record: OpenRecord
+    """The wait while it queues, the hold from then on."""
+    connecting: Span | None = None
+    settled: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A hold together with the pool instance it counts in."""
+
+    slots: Slots
+    record: OpenRecord
+
+
+_ATTEMPT: Final[ContextVar[Attempt | None]] = ContextVar("why504_checkout", default=None)
+
+
+class PoolWatch:
+    """Watches the pool of one engine, through `engine.dispose()` and clones of the engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        book: RecordBook,
+        *,
+        registry: Registry,
+        metrics: Metrics,
+        hold_after_s: float,
+    ) -> None:
+        self.name = name
+        self.resource = names.pool(name)
+        self.slots = Slots(engine.pool)
+        self.timeouts = 0
+        self.used = False
+        self._engine = engine
+        self._book = book
+        self._registry = registry
+        self._metrics = metrics
+        self._hold_after_s = hold_after_s
+        self._last_wait_s = float("-inf")
+        self._waits: dict[int, OpenRecord] = {}
+        self._holds: dict[int, OpenRecord] = {}
+        self._undo: list[Callable[[], None]] = []
+
+    def attach(self, guard: Guard, tracer: Tracer) -> None:
+        """Hook the engine; `detach` undoes it."""
+        self._guard = guard.site("pool")
+        self._tracer = tracer
+        self._database = Database.of(self._engine, self.name)
+        self._metrics.born(self.name)
+        self._listen("checkout", self._on_checkout)
+        self._listen("checkin", self._on_checkin)
+        self._listen("detach", self._on_detach)
+        self._listen("do_connect", self._on_connecting, insert=True)
+        self._listen("connect", self._on_connected, insert=True)
+        self._listen("engine_disposed", self._on_disposed)
+        self._wrap()
+
+    def detach(self) -> None:
+        """Remove every hook; holds that are open stay untold from now on."""
+        while self._undo:
+            self._undo.pop()()
+        vars(self._engine.pool).pop("connect", None)
+
+    def waiting(self) -> int:
+        """Return how many wait for a connection now."""
+        return len(self._waits)
+
+    def holds(self) -> list[OpenRecord]:
+        """Return the open holds, oldest first."""
+        return list(self._holds.copy().values())
+
+    def idle(self) -> int:
+        """Return how many open connections nobody uses; 0 before the first use."""
+        checked_in = getattr(self.slots.pool, "checkedin", None)
+        return int(checked_in()) if self.used and checked_in is not None else 0
+
+    # --- hooks ------------------------------------------------------------------------------------
+
+    def _listen(self, name: str, hook: Callable[..., None], *, insert: bool = False) -> None:
+        from sqlalchemy import event
+
+        event.listen(self._engine, name, hook, insert=insert)
+        self._undo.append(lambda: event.remove(self._engine, name, hook))
+
+    def _wrap(self) -> None:
+        pool = self._engine.pool
+        self.slots = slots = Slots(pool)
+        connect = pool.connect
+
+        def watched_connect() -> Any:
+            attempt = self._begin(slots)
+            token = _ATTEMPT.set(attempt)
+            try:
+                connection = connect()
+            except BaseException as error:
+                self._failed(attempt, error)
+                raise
+            finally:
+                _ATTEMPT.reset(token)
+            self._settle(attempt)
+            return connection
+
+        pool.connect = watched_connect  # type: ignore[method-assign]
+
+    def _on_disposed(self, engine: Engine) -> None:
+        with self._guard:
+            self._wrap()
+
+    def _on_connecting(self, dialect: Any, record: Any, *args: Any) -> None:
+        with self._guard:
+            attempt = _ATTEMPT.get()
+            if attempt is None:
+                return
+            self._got_slot(attempt)
+            attempt.connecting = self._tracer.start_span(
+                f"connect {self._database.namespace}".rstrip(),
+                kind=SpanKind.CLIENT,
+                attributes=self._database.attributes,
+            )
+
+    def _on_connected(self, connection: Any, record: Any) -> None:
+        with self._guard:
+            attempt = _ATTEMPT.get()
+            if attempt is not None and attempt.connecting is not None:
+                attempt.connecting.end()
+                attempt.connecting = None
+
+    def _on_checkout(self, connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> None:
+        with self._guard:
+            attempt = _ATTEMPT.get()
+            if attempt is None or attempt.settled:
+                return
+            self._got_slot(attempt)
+            attempt.settled = True
+            self.used = True
+            pid = backend_pid(entry)
+            if pid is not None:
+                attempt.record.attributes[names.BACKEND_PID] = pid
+            if entry.record_info is not None:
+                entry.record_info[_HOLD] = Held(attempt.slots, attempt.record)
+
+    def _on_checkin(self, connection: Any, entry: ConnectionPoolEntry) -> None:
+        with self._guard:
+            self._released(entry, "released")
+
+    def _on_detach(self, connection: Any, entry: ConnectionPoolEntry) -> None:
+        with self._guard:
+            self._released(entry, "detached")
+
+    # --- the life of one checkout -----------------------------------------------------------------
+
+    def _begin(self, slots: Slots) -> Attempt | None:
+        with self._guard:
+            place = Place.here()
+            free = slots.take_if_free()
+            record = self._book.mint(names.HOLD if free else names.WAIT, self.resource, place)
+            self._registry.saw(place, record.trace_id)
+            record.attributes = {
+                names.POOL_NAME: self.name,
+                names.THREAD_ID: place.thread_id,
+                **site.attributes_of(site.user_line(site.current_lines())),
+            }
+            if not free:
+                record.attributes |= {
+                    names.POOL_CAPACITY: slots.capacity() or 0,
+                    names.POOL_IN_USE: slots.taken,
+                    names.POOL_WAITING: self.waiting(),
+                }
+            self._open(record)
+            return Attempt(slots, record)
+        return None
+
+    def _got_slot(self, attempt: Attempt) -> None:
+        wait = attempt.record
+        if wait.kind != names.WAIT:
+            return
+        attempt.slots.take()
+        self._end_wait(wait, "acquired")
+        hold = self._book.mint(names.HOLD, self.resource, wait.place)
+        hold.trace_id, hold.parent_id = wait.trace_id, wait.parent_id
+        queue = (names.POOL_CAPACITY, names.POOL_IN_USE, names.POOL_WAITING)
+        hold.attributes = {k: v for k, v in wait.attributes.items() if k not in queue}
+        attempt.record = hold
+        self._open(hold)
+
+    def _open(self, record: OpenRecord) -> None:
+        mine = self._waits if record.kind == names.WAIT else self._holds
+        mine[record.span_id] = record
+        self._book.open(record)
+
+    def _failed(self, attempt: Attempt | None, error: BaseException) -> None:
+        if attempt is None:
+            return
+        with self._guard:
+            from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+            timed_out = isinstance(error, PoolTimeout)
+            self.timeouts += timed_out
+            if attempt.connecting is not None:
+                fail_span(attempt.connecting, error)
+            if attempt.record.kind == names.WAIT:
+                cancelled = "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
+                self._end_wait(attempt.record, "timeout" if timed_out else cancelled)
+            elif not attempt.settled:
+                self._end_hold(attempt.slots, attempt.record, "released")
+
+    def _settle(self, attempt: Attempt | None) -> None:
+        # A pool that hands the same connection to a thread again tells no checkout.
+        if attempt is not None and not attempt.settled:
+            with self._guard:
+                self._got_slot(attempt)
+                attempt.slots.give_back()
+                self._holds.pop(attempt.record.span_id, None)
+                self._book.close(attempt.record, "released", publish=False)
+
+    def _released(self, entry: ConnectionPoolEntry, outcome: str) -> None:
+        held = None if entry.record_info is None else entry.record_info.pop(_HOLD, None)
+        if held is not None:
+            self._end_hold(held.slots, held.record, outcome)
+
+    def _end_wait(self, wait: OpenRecord, outcome: str) -> None:
+        self._waits.pop(wait.span_id, None)
+        now_s = self._book.clock.monotonic_s()
+        queued = wait.lasted_s(now_s) > _FALSE_WAIT_S or outcome != "acquired"
+        if queued:
+            self._last_wait_s = now_s
+        seconds = self._book.close(wait, outcome, publish=queued)
+        self._metrics.pool_waited(self.name, seconds, wait.trace_id)
+
+    def _end_hold(self, slots: Slots, hold: OpenRecord, outcome: str) -> None:
+        slots.give_back()
+        self._holds.pop(hold.span_id, None)
+        lasted_s = hold.lasted_s(self._book.clock.monotonic_s())
+        waited_for = self._last_wait_s >= hold.opened_s or self.waiting() > 0
+        publish = lasted_s > self._hold_after_s or waited_for
+        self._book.close(hold, outcome, publish=publish)
+        self._metrics.pool_used(self.name, lasted_s, hold.trace_id)

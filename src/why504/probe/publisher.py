@@ -1,0 +1,153 @@
+"""Tells what is still open, from a thread of its own: snapshots of spans, waits, holds, stalls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+from why504.probe import site
+from why504.probe.activity import Activity
+from why504.probe.clock import Clock
+from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.records import Ids, RecordSpan, Sender
+from why504.probe.safety import Guard
+from why504.probe.telling import Rhythm, Telling
+
+POLL_S: Final = 0.1
+_TOLD_AT_ONCE: Final = 2000
+"""Bounds one round, and with it the CPU taken from the application; the rest is told next round."""
+
+
+class Publisher:
+    """Looks every 100 ms for what is open and due to be told."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        book: RecordBook,
+        sender: Sender,
+        *,
+        ids: Ids,
+        rhythm: Rhythm,
+        look: Callable[[], Activity],
+    ) -> None:
+        self._registry = registry
+        self._book = book
+        self._sender = sender
+        self._ids = ids
+        self._rhythm = rhythm
+        self._look = look
+
+    def tell_due(self, clock: Clock) -> int:
+        """Tell all that is due now, at most 2,000; return how many were told."""
+        now_s = clock.monotonic_s()
+        things: list[OpenSpan | OpenRecord] = [*self._book.open_records.copy().values()]
+        things.extend(self._registry.spans.copy().values())
+        due = [thing for thing in things if self._is_due(thing, now_s)][:_TOLD_AT_ONCE]
+        if not due:
+            return 0
+        activity = self._look()
+        waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
+        for thing in due:
+            self._sender.send(self._told(thing, now_s, activity, waits))
+        return len(due)
+
+    def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
+        if thing.telling is None:
+            first_s = thing.first_told_s if isinstance(thing, OpenRecord) else None
+            if now_s - thing.opened_s < (self._rhythm.first_s if first_s is None else first_s):
+                return False
+            thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
+        return thing.telling.due_s <= now_s
+
+    def _told(
+        self,
+        thing: OpenSpan | OpenRecord,
+        now_s: float,
+        activity: Activity,
+        waits: Mapping[int, str],
+    ) -> RecordSpan:
+        assert thing.telling is not None  # noqa: S101 - set by _is_due, which chose `thing`
+        sequence = thing.telling.tell(now_s)
+        span_id = self._ids.generate_span_id()
+        if isinstance(thing, OpenSpan):
+            return span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
+        extra: dict[str, AttributeValue] = {}
+        if thing.kind == names.HOLD:
+            lines = activity.lines(thing.place, thing.trace_id)
+            extra = {names.CODE_STACKTRACE: site.stack_text(lines)} if lines else {}
+        return thing.snapshot(span_id, sequence, now_s, extra)
+
+
+def span_snapshot(
+    entry: OpenSpan,
+    span_id: int,
+    now_s: float,
+    *,
+    activity: Activity,
+    waits: Mapping[int, str],
+) -> RecordSpan:
+    """Return a span that has not ended, as far as it is known now, under an id of its own."""
+    lines = activity.lines(entry.place, entry.trace_id)
+    attributes: dict[str, AttributeValue] = dict(request_attributes(entry))
+    if entry.span is not None:
+        attributes.update(entry.span.attributes or {})
+    if entry.route():
+        attributes[names.HTTP_ROUTE] = entry.route()
+    attributes.update(site.attributes_of(site.user_line(lines)))
+    if lines:
+        attributes[names.CODE_STACKTRACE] = site.stack_text(lines)
+    if entry.trace_id in waits:
+        attributes[names.WAITING_ON] = waits[entry.trace_id]
+    age_s = now_s - entry.opened_s
+    parent = "" if entry.parent_id is None else trace.format_span_id(entry.parent_id)
+    attributes.update(
+        {
+            names.KIND: names.SNAPSHOT,
+            names.KEEP: True,
+            names.SNAPSHOT_OF: trace.format_span_id(entry.span_id),
+            names.SNAPSHOT_SEQUENCE: 0 if entry.telling is None else entry.telling.sequence,
+            names.SNAPSHOT_PARENT: parent,
+            names.INFLIGHT_AGE_S: round(age_s, 6),
+        }
+    )
+    return RecordSpan(
+        name=f"snapshot {span_name(entry)}",
+        trace_id=entry.trace_id,
+        span_id=span_id,
+        parent_id=entry.span_id,
+        start_ns=entry.start_ns,
+        end_ns=entry.start_ns + max(0, int(age_s * 1e9)),
+        attributes=attributes,
+        kind=entry.kind,
+    )
+
+
+def span_name(entry: OpenSpan) -> str:
+    """Return the span's name now; a request that is not sampled is named like its server span."""
+    if entry.span is not None:
+        return entry.span.name
+    return " ".join(part for part in (entry.method(), entry.route()) if part) or entry.name
+
+
+def request_attributes(entry: OpenSpan) -> dict[str, AttributeValue]:
+    """Return what the request itself says; a sampled span says the same and more."""
+    if entry.scope is None:
+        return {}
+    return {names.HTTP_METHOD: entry.method(), names.URL_PATH: str(entry.scope.get("path", ""))}
+
+
+def run_forever(
+    tick: Callable[[], object], every_s: float, stopping: threading.Event, guard: Guard
+) -> None:
+    """Call `tick` until `stopping`; an error in it is counted and the next tick comes."""
+    site_guard = guard.site(threading.current_thread().name)
+    while not stopping.wait(every_s):
+        with site_guard:
+            tick()

@@ -1,0 +1,56 @@
+"""A probe never breaks its host, and never hides its own bug in tests.
+
+After logfire's `log_internal_error`: swallowed and counted in production, raised under pytest.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from types import TracebackType
+
+_LOG = logging.getLogger("why504.probe")
+
+
+class Guard:
+    """Counts what went wrong inside the probe, by site; a site is logged once."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, int] = {}
+
+    def site(self, name: str) -> GuardedSite:
+        """Return a context manager for one place in the probe; it may be entered many times."""
+        self.errors.setdefault(name, 0)
+        return GuardedSite(self, name)
+
+    def count(self, name: str) -> int:
+        """Count one error of a site and return how many it had."""
+        self.errors[name] = self.errors.get(name, 0) + 1
+        return self.errors[name]
+
+
+class GuardedSite:
+    """Swallows exceptions of its block (not cancellation, not exit); raises them under pytest."""
+
+    __slots__ = ("_guard", "_name")
+
+    def __init__(self, guard: Guard, name: str) -> None:
+        self._guard = guard
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if self._guard.count(self._name) == 1:
+            _LOG.warning(
+                "why504 failed in %s; the application is unaffected", self._name, exc_info=error
+            )
+        return "PYTEST_CURRENT_TEST" not in os.environ

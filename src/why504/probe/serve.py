@@ -1,0 +1,105 @@
+"""`/metrics` and `/debug/requests` from a thread and a port of their own.
+
+They answer while the event loop is blocked, which is when they are needed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Final
+
+from why504.probe.safety import Guard
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_LOG = logging.getLogger("why504.probe")
+_PORTS_TRIED: Final = 20
+
+
+class Server:
+    """Serves two paths until `stop`; `port` is the one it got."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, guard: Guard) -> None:
+        self._guard = guard
+        self._registry = registry
+        self._http = _bind(host, port, self._handler())
+        self.port = int(self._http.server_address[1])
+        self._thread = threading.Thread(
+            target=self._http.serve_forever,
+            kwargs={"poll_interval": 0.5},
+            name="why504 http",
+            daemon=True,
+        )
+        self.debug: Callable[[], dict[str, Any]] = dict
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+        _LOG.info("why504 serves /metrics and /debug/requests on port %d", self.port)
+
+    def stop(self) -> None:
+        """Give the port back."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join(timeout=5)
+
+    def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
+        """Return status, content type and body for a GET."""
+        if path == "/metrics":
+            from prometheus_client.exposition import choose_encoder
+
+            encode, content_type = choose_encoder(accept)
+            return 200, content_type, encode(self._registry)
+        if path == "/debug/requests":
+            return 200, "application/json", json.dumps(self.debug()).encode()
+        return 404, "text/plain; charset=utf-8", b"try /metrics or /debug/requests\n"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_GET(self) -> None:
+                answer = (500, "text/plain; charset=utf-8", b"why504 failed to answer\n")
+                with server._guard.site("http"):
+                    path = self.path.partition("?")[0]
+                    answer = server.answer(path, self.headers.get("Accept", ""))
+                status, content_type, body = answer
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Stay out of the application's stderr."""
+
+        return Handler
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+    # SO_REUSEADDR would let two processes of one host share a port and answer in turn on some
+    # systems; without it a busy port is told apart reliably.
+    allow_reuse_address = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A scraper that hung up is none of the application's business."""
+
+
+def _bind(host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """Bind `port`, else one of the next 19, else any free one."""
+    for candidate in range(port, port + _PORTS_TRIED) if port > 0 else ():
+        if candidate > 65535:
+            break
+        try:
+            return _QuietServer((host, candidate), handler)
+        except OSError:
+            continue
+    return _QuietServer((host, 0), handler)

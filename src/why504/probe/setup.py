@@ -1,0 +1,297 @@
+"""`instrument(app, engine=...)`: the one place that wires the probe into an application."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import why504
+from why504 import names
+from why504.config import ProbeSettings
+from why504.probe.activity import Activity
+from why504.probe.broker import Broker
+from why504.probe.clock import Clock
+from why504.probe.database import Database, StatementSpans
+from why504.probe.inflight import Registry, RegistryProcessor
+from why504.probe.metrics import Metrics
+from why504.probe.openrecord import RecordBook
+from why504.probe.pool import PoolWatch
+from why504.probe.publisher import POLL_S as PUBLISH_S
+from why504.probe.publisher import Publisher, run_forever
+from why504.probe.records import RecordSender, batch_processor, random_ids
+from why504.probe.requests import RequestMiddleware, RequestWatch, TaskMark
+from why504.probe.safety import Guard
+from why504.probe.serve import Server
+from why504.probe.stall import POLL_S as LOOK_S
+from why504.probe.stall import Watchdog
+from why504.probe.state import State, StateCollector
+from why504.probe.telling import Rhythm
+from why504.probe.tracing import Detachable, OwnProvider, opt_in_to_new_http_names, provider
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_PROBE: Final = "_why504_probe"
+
+
+def instrument(
+    app: FastAPI,
+    *,
+    engine: Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine] | None = None,
+    settings: ProbeSettings | None = None,
+) -> Probe:
+    """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
+
+    Args:
+        app: the application; call this before it serves.
+        engine: its SQLAlchemy engine, sync or async (its pool is told as `main`), or several by
+            the names their pools are to have.
+        settings: read from the environment (`WHY504_*`) when omitted.
+
+    Returns:
+        The application's probe, the same one however often this is called.
+
+    Raises:
+        ConfigError: a `WHY504_*` setting makes no sense.
+    """
+    known: Probe | None = getattr(app, _PROBE, None)
+    if known is not None:
+        return known
+    engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
+    sync = {name: _sync(one) for name, one in engines.items()}
+    probe = Probe(app, sync, settings or ProbeSettings.from_env())
+    setattr(app, _PROBE, probe)
+    return probe
+
+
+def _sync(engine: Engine | AsyncEngine) -> Engine:
+    behind: Engine | None = getattr(engine, "sync_engine", None)
+    return cast("Engine", engine) if behind is None else behind
+
+
+class Probe:
+    """Everything that watches one application; its threads start in the process that serves."""
+
+    def __init__(
+        self, app: FastAPI, engines: Mapping[str, Engine], settings: ProbeSettings
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._clock = clock = Clock()
+        self._guard = guard = Guard()
+        self._ids = random_ids()
+        self.registry = Registry(clock, settings.inflight_limit)
+        self.metrics = Metrics()
+        self._provider = provider()
+        self._attach_tracing()
+        self.sender = RecordSender(
+            settings.endpoint, self._provider.resource, on_failure=self._lost
+        )
+        self.book = RecordBook(clock, self._ids, self.sender)
+        self.watchdog = Watchdog(
+            self.registry,
+            self.book,
+            self.metrics,
+            clock=clock,
+            stall_after_s=settings.stall_after_s,
+            resource=names.loop(os.getpid()),
+        )
+        self._attach_engines(engines)
+        self._broker = Broker(self.registry, guard, self._tracer)
+        self._attach_app()
+        self._start_lock = threading.Lock()
+        self._started_pid = 0
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._server: Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Port of /metrics and /debug/requests; -1 when there is none."""
+        self.start()
+        return -1 if self._server is None else self._server.port
+
+    def start(self) -> None:
+        """Start the threads in this process; the first request does it, after any fork."""
+        if self._started_pid == os.getpid():
+            return
+        with self._start_lock:
+            if self._started_pid == os.getpid():
+                return
+            self._started_pid = os.getpid()
+            self._broker.attach()
+            publisher = Publisher(
+                self.registry,
+                self.book,
+                self.sender,
+                ids=self._ids,
+                rhythm=Rhythm(
+                    self._settings.snapshot_after_s,
+                    self._settings.snapshot_growth,
+                    self._settings.snapshot_longest_s,
+                ),
+                look=lambda: Activity(self.registry, self.watchdog.places()),
+            )
+
+            def publish() -> None:
+                self._broker.attach()
+                publisher.tell_due(self._clock)
+
+            self._run("why504 publisher", publish, PUBLISH_S)
+            self._run("why504 watchdog", self.watchdog.look, LOOK_S)
+            self._serve()
+
+    def shutdown(self) -> None:
+        """Flush, stop every thread and remove every hook; the application goes on without."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self.watchdog.stop(self._guard)
+        if self._server is not None:
+            self._server.stop()
+        for pool, statements in zip(self.pools, self._statements, strict=True):
+            pool.detach()
+            statements.detach()
+        self._broker.detach()
+        self._detach_app()
+        self._processor.active = False
+        if self._own_export is not None:
+            self._own_export.stop()
+        self.sender.shutdown()
+        if getattr(self._app, _PROBE, None) is self:
+            delattr(self._app, _PROBE)
+
+    def flush(self) -> None:
+        """Send what is queued now."""
+        if self._own_export is not None:
+            self._own_export.force_flush()
+        self.sender.flush()
+
+    # --- wiring -----------------------------------------------------------------------------------
+
+    def _attach_tracing(self) -> None:
+        self._processor = RegistryProcessor(self.registry, self._guard)
+        self._provider.add_span_processor(self._processor)
+        self._own_export: Detachable | None = None
+        if isinstance(self._provider, OwnProvider):
+            self._own_export = Detachable(
+                batch_processor(self._settings.endpoint, self._lost, delay_ms=500)
+            )
+            self._provider.add_span_processor(self._own_export)
+        self._tracer = self._provider.get_tracer("why504", why504.__version__)
+
+    def _attach_engines(self, engines: Mapping[str, Engine]) -> None:
+        self.pools: list[PoolWatch] = []
+        self._statements: list[StatementSpans] = []
+        for name, engine in engines.items():
+            pool = PoolWatch(
+                engine,
+                name,
+                self.book,
+                registry=self.registry,
+                metrics=self.metrics,
+                hold_after_s=self._settings.hold_after_s,
+            )
+            pool.attach(self._guard, self._tracer)
+            self.pools.append(pool)
+            statements = StatementSpans(engine, Database.of(engine, name), self.registry)
+            statements.attach(self._guard, self._tracer)
+            self._statements.append(statements)
+
+    def _attach_app(self) -> None:
+        from starlette.middleware import Middleware
+
+        opt_in_to_new_http_names()
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        app: Any = self._app
+        watch = RequestWatch(
+            self.registry,
+            self.metrics,
+            clock=self._clock,
+            guard=self._guard,
+            on_scope=self._on_scope,
+        )
+        self._mark = Middleware(TaskMark, watch=watch)
+        app.user_middleware.append(self._mark)
+        build = app.build_middleware_stack
+
+        def build_watched() -> Any:
+            stack = build()
+            stack.app = RequestMiddleware(stack.app, watch)
+            return stack
+
+        app.build_middleware_stack = build_watched
+        self._contrib = not getattr(app, "_is_instrumented_by_opentelemetry", False)
+        if self._contrib:
+            FastAPIInstrumentor.instrument_app(
+                app, tracer_provider=self._provider, exclude_spans=["send", "receive"]
+            )
+        app.middleware_stack = None
+
+    def _detach_app(self) -> None:
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        app: Any = self._app
+        if self._contrib:
+            FastAPIInstrumentor.uninstrument_app(app)
+        vars(app).pop("build_middleware_stack", None)
+        if self._mark in app.user_middleware:
+            app.user_middleware.remove(self._mark)
+        app.middleware_stack = None
+
+    # --- running ----------------------------------------------------------------------------------
+
+    def _on_scope(self, scope: MutableMapping[str, Any]) -> None:
+        self.start()
+        self.watchdog.watch(asyncio.get_running_loop())
+        server = scope.get("server")
+        if self.watchdog.server_port is None and server:
+            self.watchdog.server_port = server[1]
+
+    def _run(self, name: str, tick: Any, every_s: float) -> None:
+        thread = threading.Thread(
+            target=run_forever,
+            args=(tick, every_s, self._stopping, self._guard),
+            name=name,
+            daemon=True,
+        )
+        thread.start()
+        self._threads.append(thread)
+
+    def _serve(self) -> None:
+        if self._settings.metrics_port < 0:
+            return
+        with self._guard.site("metrics server"):
+            resource = self._provider.resource.attributes
+            state = State(
+                registry=self.registry,
+                book=self.book,
+                watchdog=self.watchdog,
+                pools=self.pools,
+                metrics=self.metrics,
+                guard=self._guard,
+                clock=self._clock,
+                identity={
+                    "service": str(resource.get(names.SERVICE_NAME, "")),
+                    "instance": str(resource.get(names.SERVICE_INSTANCE, "")),
+                },
+            )
+            self.metrics.registry.register(StateCollector(state))
+            server = Server(
+                self._settings.metrics_host,
+                self._settings.metrics_port,
+                self.metrics.registry,
+                self._guard,
+            )
+            server.debug = state.debug
+            server.start()
+            self._server = server
+
+    def _lost(self, spans: int) -> None:
+        self._guard.count("export")

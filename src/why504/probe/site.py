@@ -1,0 +1,153 @@
+"""Which line of the user's code is running or waiting: frames of threads, greenlets and tasks.
+
+`Task.get_stack()` gives the outermost frame of a suspended task only, so its awaits are followed
+here. The user's frame is the innermost one outside the standard library, installed packages and
+why504 itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any, Final, NamedTuple
+
+import why504
+from why504 import names
+
+STACK_LINES: Final = 40
+_WALK_LIMIT: Final = 400
+_HERE: Final = os.path.dirname(os.path.abspath(why504.__file__)) + os.sep
+_CARRIED: Final = _HERE + "_stack" + os.sep
+"""Applications that the wheel carries as data: to the probe they are users like any other."""
+
+
+class CodeLine(NamedTuple):
+    """A line of code as the interpreter knows it; `file` is absolute."""
+
+    file: str
+    line: int
+    function: str
+
+
+def current_lines() -> Iterator[CodeLine]:
+    """Yield the lines of the caller, innermost first, across greenlets."""
+    frame: FrameType | None = sys._getframe(1)
+    yield from _frames(frame)
+    yield from _greenlet_parents()
+
+
+def thread_lines(frame: FrameType | None) -> list[CodeLine]:
+    """Return the lines of another thread, innermost first, from `sys._current_frames()`."""
+    return list(_frames(frame))
+
+
+def task_lines(task: asyncio.Task[Any]) -> list[CodeLine]:
+    """Return the lines at which a suspended task waits, innermost first."""
+    lines: list[CodeLine] = []
+    awaited: Any = task.get_coro()
+    while awaited is not None and len(lines) < _WALK_LIMIT:
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            lines.append(_line(frame))
+        awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+    return lines[::-1]
+
+
+def user_line(lines: Sequence[CodeLine] | Iterator[CodeLine]) -> CodeLine | None:
+    """Return the user's innermost line, or None where only libraries are on the stack."""
+    return next((line for line in lines if is_user_file(line.file)), None)
+
+
+def attributes_of(line: CodeLine | None) -> dict[str, str | int]:
+    """Return `code.*` of a line, the path relative to the working directory where possible."""
+    if line is None:
+        return {}
+    return {
+        names.CODE_FILE: display_path(line.file),
+        names.CODE_LINE: line.line,
+        names.CODE_FUNCTION: line.function,
+    }
+
+
+def stack_text(lines: Sequence[CodeLine]) -> str:
+    """Return `code.stacktrace`: innermost first, at most 40 lines."""
+    return "\n".join(
+        f'File "{display_path(line.file)}", line {line.line}, in {line.function}'
+        for line in lines[:STACK_LINES]
+    )
+
+
+@lru_cache(maxsize=4096)
+def is_user_file(file: str) -> bool:
+    """Return whether a file belongs to the application and not to what it is built with."""
+    if file.startswith("<"):
+        return False
+    path = os.path.abspath(file)
+    if path.startswith(_CARRIED):
+        return True
+    if f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path:
+        return False
+    return not path.startswith((_HERE, *_standard_library()))
+
+
+@lru_cache(maxsize=4096)
+def display_path(file: str) -> str:
+    """Return a path that people recognise: relative to the working directory or to sys.path."""
+    if file.startswith("<"):
+        return file
+    path = os.path.abspath(file)
+    here = os.getcwd() + os.sep
+    if path.startswith(here) and is_user_file(file):
+        return path[len(here) :]
+    roots = [os.path.abspath(entry) + os.sep for entry in sys.path if entry]
+    inside = [root for root in (*roots, here) if path.startswith(root)]
+    return path[len(max(inside, key=len)) :] if inside else path
+
+
+@lru_cache(maxsize=1)
+def _standard_library() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple(
+        {os.path.realpath(paths[key]) + os.sep for key in ("stdlib", "platstdlib")}
+        | {paths[key] + os.sep for key in ("stdlib", "platstdlib")}
+    )
+
+
+def _frames(frame: FrameType | None) -> Iterator[CodeLine]:
+    for _ in range(_WALK_LIMIT):
+        if frame is None:
+            return
+        yield _line(frame)
+        frame = frame.f_back
+
+
+def _line(frame: FrameType) -> CodeLine:
+    code: CodeType = frame.f_code
+    return CodeLine(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
+
+
+def _greenlet_parents() -> Iterator[CodeLine]:
+    # SQLAlchemy's async engine runs its sync code in a greenlet: the frames of whoever awaits it
+    # are those of the parent. Never imported: without SQLAlchemy there may be no greenlet at all.
+    module: Any = sys.modules.get("greenlet")
+    if module is None:
+        return
+    parent = module.getcurrent().parent
+    for _ in range(_WALK_LIMIT):
+        if parent is None:
+            return
+        yield from _frames(parent.gr_frame)
+        parent = parent.parent
+
+
+def _first(thing: object, *attributes: str) -> Any:
+    for attribute in attributes:
+        value = getattr(thing, attribute, None)
+        if value is not None:
+            return value
+    return None

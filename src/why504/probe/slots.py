@@ -1,0 +1,63 @@
+"""The slots of a connection pool: how many there are, how many are taken, whose backend it is."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+_PID: Final = "why504.backend_pid"
+
+
+class Slots:
+    """One pool instance: its capacity, and how many of its slots are taken or being taken."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.lock = threading.Lock()
+        self.taken = 0
+
+    def capacity(self) -> int | None:
+        """Return how many connections the pool may give out; None = as many as are asked for."""
+        size = getattr(self.pool, "size", None)
+        # The limit has no public reader; without it the pool counts as unlimited.
+        overflow = getattr(self.pool, "_max_overflow", -1)
+        return None if size is None or overflow < 0 else int(size()) + int(overflow)
+
+    def take_if_free(self) -> bool:
+        """Take a slot unless all are taken."""
+        with self.lock:
+            capacity = self.capacity()
+            checked_out = getattr(self.pool, "checkedout", int)()
+            if capacity is not None and max(self.taken, checked_out) >= capacity:
+                return False
+            self.taken += 1
+            return True
+
+    def take(self) -> None:
+        """Take the slot that the queue gave us."""
+        with self.lock:
+            self.taken += 1
+
+    def give_back(self) -> None:
+        """Give a slot back."""
+        with self.lock:
+            self.taken -= 1
+
+
+def backend_pid(entry: ConnectionPoolEntry) -> int | None:
+    """Return PostgreSQL's pid of a connection, asked once for each connection."""
+    known: int | None = entry.info.get(_PID)
+    if known is not None:
+        return known
+    driver: Any = entry.driver_connection
+    info = getattr(driver, "info", None)
+    pid = getattr(info, "backend_pid", None)
+    for method in ("get_backend_pid", "get_server_pid"):
+        if pid is None and hasattr(driver, method):
+            pid = getattr(driver, method)()
+    if pid is not None:
+        entry.info[_PID] = int(pid)
+    return pid

@@ -1,0 +1,80 @@
+"""Whose tracer provider is used, and which names HTTP spans get.
+
+The application's own provider is kept; only where there is none do we make one, with an export.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+from why504 import names
+
+_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+
+
+class OwnProvider(TracerProvider):
+    """The provider that the probe made because the application had none."""
+
+
+class Detachable(SpanProcessor):
+    """An export that can be taken off: the SDK has no way to remove a processor."""
+
+    def __init__(self, inner: SpanProcessor) -> None:
+        self._inner: SpanProcessor | None = inner
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Nothing: spans are exported when they end."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue an ended span."""
+        if self._inner is not None:
+            self._inner.on_end(span)
+
+    def shutdown(self) -> None:
+        """Called by the provider at exit."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Send what is queued and take nothing more."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Send what is queued now."""
+        return self._inner is None or self._inner.force_flush(timeout_millis)
+
+
+def provider() -> TracerProvider:
+    """Return the application's tracer provider, or a new one, set globally."""
+    current = trace.get_tracer_provider()
+    if isinstance(current, TracerProvider):
+        return current
+    attributes: dict[str, str | int] = {
+        names.PROCESS_PID: os.getpid(),
+        "host.name": socket.gethostname(),
+    }
+    detected = Resource.create().attributes
+    if names.SERVICE_INSTANCE not in detected:
+        attributes[names.SERVICE_INSTANCE] = str(uuid.uuid4())
+    own = OwnProvider(resource=Resource.create(attributes))
+    trace.set_tracer_provider(own)
+    return own
+
+
+def opt_in_to_new_http_names() -> None:
+    """Ask OpenTelemetry's instrumentation for today's HTTP names, beside what the user asked for.
+
+    It reads the variable once, when the first instrumentor of the process starts.
+    """
+    chosen = [part.strip() for part in os.environ.get(_OPT_IN, "").split(",") if part.strip()]
+    if not {"http", "http/dup"} & set(chosen):
+        os.environ[_OPT_IN] = ",".join([*chosen, "http"])
