@@ -10,11 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -129,6 +129,9 @@ def explain(
     start: Annotated[str | None, typer.Option("--from", help="ISO time, UTC by default.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO time, UTC by default.")] = None,
     trace: Annotated[str | None, typer.Option(help="Only what happened to this trace.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the report into this SVG file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say why requests timed out."""
@@ -143,6 +146,8 @@ def explain(
         typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
         return
     _print_incidents(incidents, evidence.spans)
+    if picture and incidents:
+        picture.write_text(report.as_svg(incidents[-1]), encoding="utf-8")
     if trace and incidents:
         victims = [v for v in incidents[0].victims if v.trace_id == trace]
         Console().print(report.render_victims(victims))
@@ -250,17 +255,13 @@ def _length_ns(text: str) -> int:
     return int(float(match[1]) * seconds * 1e9)
 
 
-def _print_incidents(incidents: list[Incident], spans: Any) -> None:
+def _print_incidents(incidents: Sequence[Incident], spans: Sequence[Span]) -> None:
     console = Console()
     if not incidents:
-        requests = sum(1 for span in spans if _is_request(span))
+        requests = sum(span.kind == "server" and span.parent_id is None for span in spans)
         console.print(report.render_nothing(requests))
     for incident in incidents:
         console.print(report.render(incident))
-
-
-def _is_request(span: Span) -> bool:
-    return span.kind == "server" and span.parent_id is None
 
 
 def _follow_gateway(

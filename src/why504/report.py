@@ -5,13 +5,16 @@ What comes from telemetry is text, never markup: it is laid into `Text`, control
 
 from __future__ import annotations
 
+import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -23,6 +26,7 @@ from why504.model import Incident, Victim
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
 _MOST_VICTIMS = 8
+_PICTURE_COLUMNS = 118
 _STUCK_KEYS = ("route", "state", "site", "trace_id")
 
 
@@ -104,6 +108,15 @@ def render_stuck(answer: dict[str, Any]) -> RenderableType:
         if loop.get("stall_age_s")
     ]  # fmt: skip
     return Group(head, *loops, table)
+
+
+def as_svg(incident: Incident) -> str:
+    """Return the report of one incident as a picture of a terminal that needs nothing else."""
+    console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(render(incident))
+    # Rich's own template fetches a font from a network; a picture must stand alone.
+    template = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    return console.export_svg(title="why504 explain", code_format=template)
 
 
 def as_json(incident: Incident) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A small language to write evidence by hand: seconds instead of nanoseconds, names instead of ids."""
+"""A small language to write evidence by hand: seconds instead of nanoseconds, names not ids."""
 
 from __future__ import annotations
 

@@ -268,7 +268,8 @@ def test_blame_is_conserved_on_any_evidence(seed):
             begin = start + rng.uniform(-1, 12)
             scene.span(
                 who, f"part{n}", rng.choice(["app", "part0", "gone"]), begin,
-                rng.choice([None, begin + rng.uniform(0, 9)]), kind=rng.choice(["client", "internal"]),
+                rng.choice([None, begin + rng.uniform(0, 9)]),
+                kind=rng.choice(["client", "internal"]),
             )  # fmt: skip
         if rng.random() < 0.3:
             begin = start + rng.uniform(-1, 12)

@@ -1,5 +1,6 @@
 import math
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,4 +49,4 @@ def test_path_and_gaps_tile_the_parent(children, parent):
 
     assert pieces[0][0] == parent[0]
     assert pieces[-1][1] == parent[1]
-    assert all(left[1] == right[0] for left, right in zip(pieces, pieces[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in pairwise(pieces))
