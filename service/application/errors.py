@@ -1,0 +1,30 @@
+"""Every error that a use case raises on purpose; the API turns each into a problem detail.
+
+ServiceError
+├── ConversationUnknown   no conversation has this id; final
+└── Unavailable           the same call may succeed later
+    ├── StoreBusy         every connection of the pool is in use, or a lock is held too long
+    └── StoreUnavailable  the database can't be reached, or gave up a statement
+"""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class ConversationUnknown(ServiceError):
+    """No conversation has this id."""
+
+
+class Unavailable(ServiceError):
+    """Something the service needs is missing at the moment; the same call may succeed later."""
+
+
+class StoreBusy(Unavailable):
+    """The store has no connection free, or a row stayed locked by somebody else."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store can't be reached, or did not finish a statement in time."""

@@ -1,0 +1,1 @@
+"""Entities and rules: pure, no I/O, knowledge kept in tables."""

@@ -1,0 +1,1 @@
+"""Adapters: HTTP, PostgreSQL, the LLM and messaging."""

@@ -1,0 +1,113 @@
+"""Errors as RFC 9457 problem details: what happened, whether to come again, and the trace id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from service.application.errors import (
+    ConversationUnknown,
+    ServiceError,
+    StoreBusy,
+    StoreUnavailable,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem; `retry_after_s` None = the same call would fail again."""
+
+    status: int
+    slug: str
+    title: str
+    retry_after_s: int | None = None
+
+
+KINDS: Final[Mapping[type[ServiceError], Kind]] = {
+    ConversationUnknown: Kind(404, "conversation-unknown", "No such conversation"),
+    StoreBusy: Kind(503, "store-busy", "The database is too busy", 1),
+    StoreUnavailable: Kind(503, "store-unavailable", "The database does not answer", 1),
+}
+TIMED_OUT: Final = Kind(503, "timed-out", "The service gave up this request", 1)
+INVALID: Final = Kind(422, "invalid-request", "The request makes no sense")
+UNEXPECTED: Final = Kind(500, "unexpected", "The service made a mistake")
+
+
+def problem(
+    scope: Scope,
+    kind: Kind,
+    *,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """Return a problem as a response; empty members are left out."""
+    members = {
+        "type": f"urn:problem:{kind.slug}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "trace_id": trace_id(scope),
+        **more,
+    }
+    retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
+    # ASCII only: half a surrogate pair, which a client may send, can't be written in UTF-8.
+    body = json.dumps({name: value for name, value in members.items() if value})
+    return Response(body, kind.status, media_type=MEDIA_TYPE, headers={**(headers or {}), **retry})
+
+
+def trace_id(scope: Scope) -> str:
+    """Return the trace id of this request in 32 hex digits, or nothing if it has none."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        return trace.format_trace_id(context.trace_id)
+    for name, value in scope["headers"]:
+        parts: list[str] = value.decode("latin-1").split("-") if name == b"traceparent" else []
+        if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
+            return parts[1]
+    return ""
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Let every error of this application leave as a problem detail."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    kinds = (KINDS[each] for each in type(error).__mro__ if each in KINDS)
+    return problem(request.scope, next(kinds, UNEXPECTED), detail=str(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase)
+    return problem(request.scope, kind, headers=error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # Where and why, never what was sent: a conversation must not travel into somebody's log.
+    errors = [{"where": list(each["loc"]), "why": each["msg"]} for each in error.errors()[:20]]
+    return problem(request.scope, INVALID, errors=errors)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return problem(request.scope, UNEXPECTED)

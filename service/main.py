@@ -1,0 +1,109 @@
+"""The composition root: the only place where ports meet adapters.
+
+`uvicorn --factory service.main:create_app`
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.middleware import Middleware
+
+import why504
+from service.application.check_health import CheckHealth
+from service.application.end_conversation import EndConversation
+from service.application.ports.emotion_reader import EmotionReader
+from service.application.ports.event_publisher import EventPublisher
+from service.application.ports.unit_of_work import BeginWork
+from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
+from service.application.settings import Settings
+from service.application.suggest_activities import SuggestActivities
+from service.infrastructure.api.deadline import Deadline
+from service.infrastructure.api.problems import handle_problems
+from service.infrastructure.api.request_log import RequestLog, written_to
+from service.infrastructure.api.routes import UseCases, build_router
+from service.infrastructure.db.engine import make_engine
+from service.infrastructure.db.health_check import PostgresCheck
+from service.infrastructure.db.unit_of_work import units_of_work
+from service.infrastructure.llm.emotion_reader import GroqEmotionReader
+from service.infrastructure.messaging.event_publisher import OutboxPublisher
+
+
+def _outbox(_: Settings) -> EventPublisher:
+    return OutboxPublisher()
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """How each replaceable part is made; the defaults are the service as it should be."""
+
+    units_of_work: Callable[[AsyncEngine], BeginWork] = units_of_work
+    event_publisher: Callable[[Settings], EventPublisher] = _outbox
+    emotion_reader: Callable[[Settings], EmotionReader] = GroqEmotionReader
+    score_conversation: Callable[[BeginWork, EmotionReader], ScoreConversation] = (
+        ScoreWithoutHolding
+    )
+
+
+def create_app(settings: Settings | None = None, *, adapters: Adapters | None = None) -> FastAPI:
+    """Return the service, wired; settings are read from the environment when omitted."""
+    settings = settings or Settings()
+    adapters = adapters or Adapters()
+    engine = make_engine(settings)
+    reader = adapters.emotion_reader(settings)
+    app = FastAPI(
+        title="Context handling",
+        max_body_size=settings.body_limit_bytes,
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(Deadline, limit_s=settings.limits.application_s),
+        ],
+        lifespan=_lifespan(engine, reader),
+        # why504 makes the server span; FastAPI's own would be a second one, and would record
+        # the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    handle_problems(app)
+    app.include_router(build_router(_use_cases(settings, adapters, engine=engine, reader=reader)))
+    if settings.instrument:
+        why504.instrument(app, engine=engine)
+    return app
+
+
+def _use_cases(
+    settings: Settings, adapters: Adapters, *, engine: AsyncEngine, reader: EmotionReader
+) -> UseCases:
+    begin_work = adapters.units_of_work(engine)
+    return UseCases(
+        end_conversation=EndConversation(
+            begin_work, adapters.event_publisher(settings), now=lambda: datetime.now(UTC)
+        ),
+        suggest_activities=SuggestActivities(begin_work),
+        score_conversation=adapters.score_conversation(begin_work, reader),
+        check_health=CheckHealth(
+            [PostgresCheck(settings)],
+            limit_s=settings.limits.health_s,
+            cache_s=settings.health_cache_s,
+        ),
+    )
+
+
+def _lifespan(
+    engine: AsyncEngine, reader: EmotionReader
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with written_to(sys.stdout):
+            try:
+                yield
+            finally:
+                await reader.aclose()
+                await engine.dispose()
+
+    return lifespan
