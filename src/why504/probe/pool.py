@@ -92,7 +92,7 @@ class PoolWatch:
         self._listen("checkout", self._on_checkout)
         self._listen("checkin", self._on_checkin)
         self._listen("detach", self._on_detach)
-        self._listen("do_connect", self._on_connecting, insert=True)
+        self._listen("do_connect", self._on_connecting)
         self._listen("connect", self._on_connected, insert=True)
         self._listen("engine_disposed", self._on_disposed)
         self._wrap()
@@ -163,7 +163,10 @@ class PoolWatch:
     def _on_connected(self, connection: Any, record: Any) -> None:
         with self._guard:
             attempt = _ATTEMPT.get()
-            if attempt is not None and attempt.connecting is not None:
+            if attempt is None:
+                return
+            self._got_slot(attempt)
+            if attempt.connecting is not None:
                 attempt.connecting.end()
                 attempt.connecting = None
 

@@ -97,7 +97,9 @@ def span_snapshot(
     lines = activity.lines(entry.place, entry.trace_id)
     attributes: dict[str, AttributeValue] = dict(request_attributes(entry))
     if entry.span is not None:
-        attributes.update(entry.span.attributes or {})
+        live = entry.span.attributes or {}
+        # One by one: the application may set one of them while they are read here.
+        attributes.update((key, live.get(key)) for key in tuple(live))
     if entry.route():
         attributes[names.HTTP_ROUTE] = entry.route()
     attributes.update(site.attributes_of(site.user_line(lines)))

@@ -22,6 +22,8 @@ import why504
 
 QUEUE_LIMIT: Final = 8192
 """Spans kept at most while the collector does not take them; the oldest are dropped."""
+DELAY_MS: Final = 500.0
+"""Evidence is at most this old when it leaves: somebody waits for the answer."""
 EXPORT_TIMEOUT_S: Final = 3.0
 """One export, retries included: bounds how long a black-holed collector delays an exit."""
 
@@ -82,19 +84,19 @@ class RecordSender:
     ) -> None:
         self._resource = resource
         self._scope = InstrumentationScope("why504", why504.__version__)
-        self._processor = batch_processor(endpoint, on_failure, delay_ms=500)
+        self._export = Export(endpoint, on_failure)
 
     def send(self, record: RecordSpan) -> None:
         """Queue one record; the oldest is dropped when 8,192 wait already."""
-        self._processor.on_end(self._readable(record))
+        self._export.take(self._readable(record))
 
     def flush(self) -> None:
         """Send what is queued now; returns when it was taken or given up."""
-        self._processor.force_flush()
+        self._export.flush()
 
     def shutdown(self) -> None:
-        """Send what is queued and stop the thread; what comes later is dropped."""
-        self._processor.shutdown()  # type: ignore[no-untyped-call]
+        """Send what is queued and end the thread; what comes later is dropped."""
+        self._export.stop()
 
     def _readable(self, record: RecordSpan) -> ReadableSpan:
         sampled = TraceFlags(TraceFlags.SAMPLED)
@@ -117,36 +119,65 @@ class RecordSender:
         )
 
 
-def batch_processor(
-    endpoint: str, on_failure: Callable[[int], object], *, delay_ms: float
-) -> BatchSpanProcessor:
-    """Return a processor that sends ended spans to `endpoint`, failures counted."""
-    # Imported here: it brings `requests`, which costs 50 ms that a command line need not pay.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+class Export:
+    """A bounded queue of ended spans, and the thread that sends them over OTLP/HTTP.
 
-    exporter = OTLPSpanExporter(
-        endpoint=endpoint.rstrip("/") + "/v1/traces", timeout=EXPORT_TIMEOUT_S
-    )
-    return BatchSpanProcessor(
-        _CountingExporter(exporter, on_failure),
-        max_queue_size=QUEUE_LIMIT,
-        schedule_delay_millis=delay_ms,
-        max_export_batch_size=512,
-    )
+    Args:
+        endpoint: base URL, `http://127.0.0.1:4318`; `/v1/traces` is added.
+        on_failure: called with the number of spans whenever an export failed.
+    """
+
+    def __init__(self, endpoint: str, on_failure: Callable[[int], object]) -> None:
+        # Imported here: it brings `requests`, which costs 50 ms that a command line need not pay.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        url = endpoint.rstrip("/") + "/v1/traces"
+        self._exporter = _WatchedExporter(
+            OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S), on_failure
+        )
+        self._processor = BatchSpanProcessor(
+            self._exporter,
+            max_queue_size=QUEUE_LIMIT,
+            schedule_delay_millis=DELAY_MS,
+            max_export_batch_size=512,
+        )
+
+    def take(self, span: ReadableSpan) -> None:
+        """Queue one ended span; the oldest is dropped when 8,192 wait already."""
+        self._processor.on_end(span)
+
+    def flush(self) -> None:
+        """Send what is queued now; returns when it was taken or given up."""
+        self._processor.force_flush()
+
+    def stop(self) -> None:
+        """Send what is queued and end the thread; a dead collector is not waited for."""
+        if self._exporter.in_trouble:
+            self._exporter.shutdown()
+        self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 
-class _CountingExporter(SpanExporter):
+class _WatchedExporter(SpanExporter):
     """Tells how many spans were lost, which the SDK only logs."""
 
     def __init__(self, inner: SpanExporter, on_failure: Callable[[int], object]) -> None:
+        self.in_trouble = False
+        """The last export failed, or one goes on now: it may be retrying."""
         self._inner = inner
         self._on_failure = on_failure
+        self._stopped = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        if self._stopped:
+            return SpanExportResult.FAILURE
+        self.in_trouble = True
         result = self._inner.export(spans)
-        if result is not SpanExportResult.SUCCESS:
+        self.in_trouble = result is not SpanExportResult.SUCCESS
+        if self.in_trouble:
             self._on_failure(len(spans))
         return result
 
     def shutdown(self) -> None:
-        self._inner.shutdown()
+        if not self._stopped:
+            self._stopped = True
+            self._inner.shutdown()

@@ -21,7 +21,7 @@ from why504.probe.openrecord import RecordBook
 from why504.probe.pool import PoolWatch
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.publisher import Publisher, run_forever
-from why504.probe.records import RecordSender, batch_processor, random_ids
+from why504.probe.records import Export, RecordSender, random_ids
 from why504.probe.requests import RequestMiddleware, RequestWatch, TaskMark
 from why504.probe.safety import Guard
 from why504.probe.serve import Server
@@ -29,7 +29,7 @@ from why504.probe.stall import POLL_S as LOOK_S
 from why504.probe.stall import Watchdog
 from why504.probe.state import State, StateCollector
 from why504.probe.telling import Rhythm
-from why504.probe.tracing import Detachable, OwnProvider, opt_in_to_new_http_names, provider
+from why504.probe.tracing import OwnExport, OwnProvider, opt_in_to_new_http_names, provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -161,7 +161,7 @@ class Probe:
         self._detach_app()
         self._processor.active = False
         if self._own_export is not None:
-            self._own_export.stop()
+            self._own_export.shutdown()
         self.sender.shutdown()
         if getattr(self._app, _PROBE, None) is self:
             delattr(self._app, _PROBE)
@@ -177,11 +177,9 @@ class Probe:
     def _attach_tracing(self) -> None:
         self._processor = RegistryProcessor(self.registry, self._guard)
         self._provider.add_span_processor(self._processor)
-        self._own_export: Detachable | None = None
+        self._own_export: OwnExport | None = None
         if isinstance(self._provider, OwnProvider):
-            self._own_export = Detachable(
-                batch_processor(self._settings.endpoint, self._lost, delay_ms=500)
-            )
+            self._own_export = OwnExport(Export(self._settings.endpoint, self._lost))
             self._provider.add_span_processor(self._own_export)
         self._tracer = self._provider.get_tracer("why504", why504.__version__)
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from why504 import names
+from why504.probe.records import Export
 
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -24,33 +25,31 @@ class OwnProvider(TracerProvider):
     """The provider that the probe made because the application had none."""
 
 
-class Detachable(SpanProcessor):
-    """An export that can be taken off: the SDK has no way to remove a processor."""
+class OwnExport(SpanProcessor):
+    """The export of a provider of ours; can be taken off, which the SDK has no way to do."""
 
-    def __init__(self, inner: SpanProcessor) -> None:
-        self._inner: SpanProcessor | None = inner
+    def __init__(self, export: Export) -> None:
+        self._export: Export | None = export
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Nothing: spans are exported when they end."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue an ended span."""
-        if self._inner is not None:
-            self._inner.on_end(span)
+        if self._export is not None:
+            self._export.take(span)
 
     def shutdown(self) -> None:
-        """Called by the provider at exit."""
-        self.stop()
-
-    def stop(self) -> None:
-        """Send what is queued and take nothing more."""
-        inner, self._inner = self._inner, None
-        if inner is not None:
-            inner.shutdown()
+        """Send what is queued and take nothing more; the provider calls it at exit."""
+        export, self._export = self._export, None
+        if export is not None:
+            export.stop()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what is queued now."""
-        return self._inner is None or self._inner.force_flush(timeout_millis)
+        if self._export is not None:
+            self._export.flush()
+        return True
 
 
 def provider() -> TracerProvider:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from pathlib import Path
@@ -19,7 +18,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 def blocking_line() -> int:
     lines = Path(__file__).read_text().splitlines()
-    return next(n for n, text in enumerate(lines, 1) if "# this line" in text and "next(" not in text)
+    return next(
+        n for n, text in enumerate(lines, 1) if "# this line" in text and "next(" not in text
+    )
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -64,9 +65,8 @@ def test_a_blocked_loop_is_told_while_it_is_blocked(collector, settings, serving
     assert 2.3 < final.seconds < 3.2
     assert final.attributes[names.STALL_PROGRESSING] is False
     assert final.attributes[names.STALL_CPU_S] < 1.5
-    age = [x for x in metrics.splitlines() if x.startswith(names.METRIC_LOOP_STALL_AGE_S)][0]
+    age = next(x for x in metrics.splitlines() if x.startswith(names.METRIC_LOOP_STALL_AGE_S))
     assert float(age.split()[-1]) > 0.2
     request = debug["requests"][0]
-    print(json.dumps(debug, indent=1))
     assert request["route"] == "/block/{item}"
     assert request["state"].startswith("blocks the event loop")
