@@ -14,7 +14,9 @@ from typing import Final
 
 PATH_LIMIT: Final = 1024
 """Characters of a path that are kept; also bounds one batch of spans."""
-METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE".split())
+METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
+)
 
 _SEPARATORS = re.compile(r", | : ")
 """After a retry nginx writes `a, b`, after an internal redirect `a : b`."""
@@ -64,7 +66,7 @@ def parse_line(line: bytes) -> GatewayLine | None:
         if not 0 < end_s < _LATEST_S or not 0 <= took_s <= end_s:
             return None
         return _line(fields, round(end_s * 1000), round(took_s * 1000))
-    except (KeyError, ValueError, RecursionError):
+    except (KeyError, ValueError, OverflowError, RecursionError):
         return None
 
 
@@ -90,13 +92,9 @@ def _line(fields: Mapping[str, object], end_ms: int, took_ms: int) -> GatewayLin
         server_port=int(port) if (port := _text(fields, "server_port")[:5]).isdecimal() else None,
         attempts=len(addresses),
         upstream_address=addresses[-1][:256] if addresses else "",
-        upstream_status=int(last) if (last := _last(fields, "upstream_status")) else None,
-        upstream_connect_s=_number(last)
-        if (last := _last(fields, "upstream_connect_time"))
-        else None,
-        upstream_header_s=_number(last)
-        if (last := _last(fields, "upstream_header_time"))
-        else None,
+        upstream_status=None if (code := _last(fields, "upstream_status")) is None else int(code),
+        upstream_connect_s=_last(fields, "upstream_connect_time"),
+        upstream_header_s=_last(fields, "upstream_header_time"),
     )
 
 
@@ -105,15 +103,20 @@ def _list(fields: Mapping[str, object], name: str) -> list[str]:
     return _SEPARATORS.split(text) if text else []
 
 
-def _last(fields: Mapping[str, object], name: str) -> str:
-    """Return the last entry of a list, empty where nginx had no value."""
-    return (_list(fields, name) or [""])[-1].removeprefix("-")
+def _last(fields: Mapping[str, object], name: str) -> float | None:
+    """Return the last number of a list; None where nginx had no value."""
+    try:
+        return _number(_list(fields, name)[-1])
+    except (IndexError, ValueError):
+        return None
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:
     """Return a text that can be sent: JSON may hold halves of surrogate pairs, UTF-8 may not."""
-    value = fields.get(name, "")
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _number(value: object) -> float:

@@ -171,12 +171,13 @@ def otlp_export(endpoint: str) -> Export:
 
 
 def load_position(state_file: Path) -> Position:
-    """Return the position that was saved; the log's beginning if none was, or none that is whole."""
+    """Return the position that was saved, or the log's beginning if there is none to use."""
     try:
-        return Position(**json.loads(state_file.read_text(encoding="utf-8")))
+        saved = json.loads(state_file.read_text(encoding="utf-8"))
+        return Position(str(saved["head"]), float(saved["began_s"]), int(saved["offset"]))
     except FileNotFoundError:
         return Position()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         _log.warning("%s is not a position (%s): the log is sent anew", state_file, error)
         return Position()
 
