@@ -4,12 +4,13 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix explorer clean
+.PHONY: help install demo test check bench matrix explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
+	@:
 
 demo: install  ## hang a real service and print why (FAULT=B1 picks another fault)
 	@exec $(BIN)/why504 demo $(FAULT)
@@ -32,6 +33,9 @@ matrix: install  ## run every fault and print injected against named cause
 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer
+
+docs: install  ## write docs/cli.md anew from the command line's own help
+	@$(BIN)/typer src/why504/cli.py utils docs --name why504 --output docs/cli.md
 
 clean:  ## remove what runs and tests left behind (.venv stays)
 	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,33 @@
+"""The files of the repository, as git would take them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def repository_files() -> list[Path]:
+    """Every file that is or may be committed; all but hidden folders where there is no git."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        files = [path for path in ROOT.rglob("*") if not hidden(path.relative_to(ROOT))]
+    return sorted(path for path in files if path.is_file())
+
+
+def hidden(path: Path) -> bool:
+    return "__pycache__" in path.parts or any(part.startswith(".") for part in path.parts)
