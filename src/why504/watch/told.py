@@ -18,7 +18,12 @@ from why504.probe.telling import Rhythm, Telling
 from why504.watch.literals import without_literals
 from why504.watch.locks import LockWait, describe
 
-RHYTHM: Final = Rhythm(first_s=1.0, growth=1.5, longest_s=300.0)
+RHYTHMS: Final = {
+    names.WAIT: Rhythm(first_s=1.0, growth=1.5, longest_s=300.0),
+    # What is open counts until its instance was last heard of, and nothing but these records
+    # comes from here: one row every 5 s for each queue keeps all of its waits up to date.
+    names.HOLD: Rhythm(first_s=1.0, growth=1.5, longest_s=5.0),
+}
 
 Key = tuple[str, int, int | None, str]
 """Kind, pid, start of its statement (wait) or transaction (hold), resource."""
@@ -89,7 +94,7 @@ class Ledger:
             kind, pid, _, resource = key
             # Of the server's times only: a watcher that is started anew goes on with the same ids.
             digest = _digest(f"{self._server}|{key}|{since_us}")
-            telling = Telling(now_ns / 1e9, RHYTHM, first_s=0.0)
+            telling = Telling(now_ns / 1e9, RHYTHMS[kind], first_s=0.0)
             self._open[key] = _Open(kind, pid, resource, digest, start_ns, now_ns, telling)
         self._open[key].last_seen_ns = now_ns
         return self._open[key]

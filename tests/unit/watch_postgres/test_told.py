@@ -77,6 +77,13 @@ def test_what_stays_open_is_told_at_growing_intervals_under_new_ids():
     assert told[-1][0] - told[-2][0] <= 301
 
 
+def test_while_a_queue_is_open_something_of_it_is_heard_at_least_every_six_seconds():
+    book = ledger()
+    heard_s = [tick for tick in range(600) if tell(book, wait(2, session(1)), after_s=tick)]
+
+    assert max(b - a for a, b in zip(heard_s, heard_s[1:], strict=False)) <= 6
+
+
 def test_the_finals_carry_the_id_that_the_snapshots_pointed_to():
     book = ledger()
     opened = tell(book, wait(2, session(1)))
