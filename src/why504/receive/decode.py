@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,12 +24,16 @@ MEMO_LONGEST: Final = 512
 INT64_MAX: Final = 2**63 - 1
 ZERO_TRACE: Final = bytes(16)
 ZERO_SPAN: Final = bytes(8)
+NO_PARENT: Final = (b"", ZERO_SPAN)
 
 Lifted = tuple[str, Any]
 """Column and value of an attribute that has a column of its own."""
 
 
-def _columns() -> dict[str, list[Any]]:
+Columns = dict[str, list[Any]]
+
+
+def _columns() -> Columns:
     return {column.name: [] for column in tables.SPANS}
 
 
@@ -37,7 +41,7 @@ def _columns() -> dict[str, list[Any]]:
 class Batch:
     """The spans of one request, a list a column of `tables.SPANS`, all of one length."""
 
-    columns: dict[str, list[Any]] = field(default_factory=_columns)
+    columns: Columns = field(default_factory=_columns)
     rejected: int = 0
     """Spans that can't be stored: the others are (OTLP calls it partial success)."""
     reason: str = ""
@@ -76,35 +80,36 @@ class Decoder:
             self._resources.clear()
         return batch
 
-    def _add(self, spans: Iterable[Any], batch: Batch) -> None:
-        columns, memo, learn = batch.columns, self._attributes, self._learn
-        lifting = [columns[name] for name in LIFTED_COLUMNS]
-        for span in spans:
-            start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
-            trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
-            if fault := _fault(trace_id, span_id, parent, start_ns, end_ns):
-                batch.rejected += 1
-                batch.reason = batch.reason or fault
-                continue
-            for column in lifting:
-                column.append(None)
+    def _add(self, spans: Sequence[Any], batch: Batch) -> None:
+        # A list at a time, not a span at a time: half the time of one loop over everything.
+        spans = _valid(list(spans), batch)
+        columns = batch.columns
+        columns["trace_id"] += [span.trace_id for span in spans]
+        columns["span_id"] += [span.span_id for span in spans]
+        parents = [span.parent_span_id for span in spans]
+        columns["parent_id"] += [None if one in NO_PARENT else one for one in parents]
+        columns["name"] += [span.name.decode("utf-8", "replace") for span in spans]
+        columns["kind"] += [kind if 0 <= (kind := span.kind) <= 5 else 0 for span in spans]
+        starts_ns = [span.start_time_unix_nano for span in spans]
+        columns["start_ns"] += starts_ns
+        # A clock set back while the span was open: an interval must not end before it begins.
+        columns["end_ns"] += map(max, starts_ns, [span.end_time_unix_nano for span in spans])
+        codes = [span.status.code for span in spans]
+        columns["status"] += [code if 0 <= code <= 2 else 0 for code in codes]
+        self._add_attributes([span.attributes for span in spans], columns)
+
+    def _add_attributes(self, told: Sequence[Sequence[bytes]], columns: Columns) -> None:
+        memo, learn = self._attributes, self._learn
+        for name in LIFTED_COLUMNS:
+            columns[name] += [None] * len(told)
+        for row, attributes in enumerate(told, start=len(columns["attributes"])):
             texts = []
-            for raw in span.attributes:
+            for raw in attributes:
                 known = memo.get(raw) or learn(raw)
                 if known.__class__ is str:
                     texts.append(known)
                 else:
-                    columns[known[0]][-1] = known[1]
-            columns["trace_id"].append(trace_id)
-            columns["span_id"].append(span_id)
-            columns["parent_id"].append(parent if parent and parent != ZERO_SPAN else None)
-            columns["name"].append(span.name.decode("utf-8", "replace"))
-            columns["kind"].append(span.kind if 0 <= span.kind <= 5 else 0)
-            columns["start_ns"].append(start_ns)
-            # A clock set back while the span was open: an interval must not end before it begins.
-            columns["end_ns"].append(end_ns if end_ns > start_ns else start_ns)
-            code = span.status.code
-            columns["status"].append(code if 0 <= code <= 2 else 0)
+                    columns[known[0]][row] = known[1]
             columns["attributes"].append(f"{{{','.join(texts)}}}")
 
     def _learn(self, raw: bytes) -> str | Lifted:
@@ -133,8 +138,22 @@ class Decoder:
 RESOURCE_COLUMNS: Final = ("service", "instance", "resource_attributes")
 
 
-def _fault(trace_id: bytes, span_id: bytes, parent: bytes, start_ns: int, end_ns: int) -> str:
+def _valid(spans: list[Any], batch: Batch) -> list[Any]:
+    """Return the spans that can be stored, and count the others in the batch."""
+    valid = []
+    for span in spans:
+        if fault := _fault(span):
+            batch.rejected += 1
+            batch.reason = batch.reason or fault
+        else:
+            valid.append(span)
+    return valid
+
+
+def _fault(span: Any) -> str:
     """Return why a span can't be stored, for people; empty when it can."""
+    trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
+    start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
     if len(trace_id) != 16 or trace_id == ZERO_TRACE:
         return f"trace_id must be 16 bytes and not all zero, got {trace_id[:20].hex() or 'none'}"
     if len(span_id) != 8 or span_id == ZERO_SPAN:

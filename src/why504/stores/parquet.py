@@ -78,7 +78,7 @@ class ParquetStore:
             StoreUnavailable: the segments can't be read now.
         """
         rows = self._query(_WINDOW, start_ns=window.start_ns, end_ns=window.end_ns)
-        return evidence(map(Row._make, rows), window, dict(self._query(_HEARD)))
+        return evidence(rows, window, dict(self._query(_HEARD)))
 
     def trace(self, trace_id: str) -> Evidence:
         """Return everything known of one trace (32 hex digits); empty when it is unknown.
@@ -90,10 +90,11 @@ class ParquetStore:
             raw_id = bytes.fromhex(trace_id)
         except ValueError:
             return Evidence(Window(0, 0))
-        rows = [Row._make(row) for row in self._query(_TRACE, trace_id=raw_id)]
+        rows = self._query(_TRACE, trace_id=raw_id)
         if not rows:
             return Evidence(Window(0, 0))
-        window = Window(min(row.start_ns for row in rows), max(row.end_ns for row in rows) + 1)
+        told = [Row._make(row) for row in rows]
+        window = Window(min(row.start_ns for row in told), max(row.end_ns for row in told) + 1)
         return evidence(rows, window, dict(self._query(_HEARD)))
 
     def _query(self, sql: str, **values: Any) -> list[Any]:

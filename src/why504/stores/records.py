@@ -6,8 +6,9 @@ The rules are those of docs/how-evidence-travels.md, "Open and final".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from why504 import names
@@ -35,6 +36,7 @@ class Row(NamedTuple):
     attributes: str
 
 
+SNAPSHOT_OF: Final = Row._fields.index("snapshot_of")
 KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
 RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall]]] = {
@@ -52,16 +54,16 @@ PLACE: Final = frozenset(
 _Key = tuple[bytes, bytes]
 
 
-def evidence(rows: Iterable[Row], window: Window, heard_ns: Mapping[str, int]) -> Evidence:
+def evidence(
+    rows: Sequence[tuple[Any, ...]], window: Window, heard_ns: Mapping[str, int]
+) -> Evidence:
     """Merge rows, in any order and with any repetition, into one item a span or record.
 
     Args:
+        rows: in the order of `Row`'s fields; plain tuples cost the garbage collector nothing.
         heard_ns: instance -> when it was last heard of, passed on as it is.
     """
-    merging = _Merging()
-    for row in rows:
-        merging.add(row)
-    items = sorted(merging.items(), key=lambda item: (item.start_ns, item.trace_id, item.span_id))
+    items = sorted(_Merging(rows).items(), key=attrgetter("start_ns", "trace_id", "span_id"))
     return Evidence(
         window=window,
         spans=[item for item in items if isinstance(item, Span)],
@@ -72,84 +74,95 @@ def evidence(rows: Iterable[Row], window: Window, heard_ns: Mapping[str, int]) -
     )
 
 
-@dataclass(slots=True)
 class _Merging:
-    """The best row of each span: its final, its latest snapshot, the latest that knows a place."""
+    """Rows by span: its final, its latest snapshot, and the latest one that knows a place."""
 
-    finals: dict[_Key, Row] = field(default_factory=dict)
-    snapshots: dict[_Key, Row] = field(default_factory=dict)
-    placed: dict[_Key, Row] = field(default_factory=dict)
-    parsed: dict[tuple[str, int | None, str | None], dict[str, Any]] = field(default_factory=dict)
-
-    def add(self, row: Row) -> None:
-        if row.snapshot_of is not None:
-            key = (row.trace_id, row.snapshot_of)
-            _keep_later(self.snapshots, key, row)
+    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self._latest: dict[_Key, Row] = {}
+        self._placed: dict[_Key, Row] = {}
+        self._known: dict[tuple[str, int | None, str | None], _Told] = {}
+        for row in map(Row._make, (row for row in rows if row[SNAPSHOT_OF] is not None)):
+            key = (row.trace_id, row.snapshot_of or b"")
+            _keep_later(self._latest, key, row)
             if '"code.' in row.attributes:
-                _keep_later(self.placed, key, row)
-        elif row.record != names.SNAPSHOT:
-            _keep_later(self.finals, (row.trace_id, row.span_id), row)
+                _keep_later(self._placed, key, row)
 
-    def items(self) -> list[Span | Record]:
-        items = [self._final(key, row) for key, row in self.finals.items()]
-        still_open = self.snapshots.keys() - self.finals.keys()
-        return items + [self._open(key, self.snapshots[key]) for key in still_open]
+    def items(self) -> Iterable[Span | Record]:
+        finals: dict[_Key, Span | Record] = {}
+        for row in map(Row._make, (row for row in self._rows if row[SNAPSHOT_OF] is None)):
+            if row.record == names.SNAPSHOT:
+                continue
+            key = (row.trace_id, row.span_id)
+            item = self._item(key, row, row.end_ns)
+            if finals.setdefault(key, item) is not item:
+                # Sent twice. Should the copies differ, the answer must not depend on their order.
+                finals[key] = max(finals[key], item, key=repr)
+        still_open = self._latest.keys() - finals.keys()
+        return [
+            *finals.values(),
+            *(self._item(key, self._latest[key], None) for key in still_open),
+        ]
 
-    def _final(self, key: _Key, row: Row) -> Span | Record:
-        attributes = self._attributes(row)
-        seen = self._attributes(self.placed[key]) if key in self.placed else {}
-        if row.record is not None and row.resource is not None and row.record in RECORDS:
-            return _record(row, key, attributes, seen, end_ns=row.end_ns)
-        # Where the span was blocked is what a snapshot saw; its own code.* is where it is defined.
-        return Span(
-            trace_id=row.trace_id.hex(),
-            span_id=row.span_id.hex(),
-            parent_id=row.parent_id.hex() if row.parent_id else None,
-            name=row.name,
-            kind=KINDS[row.kind],
-            start_ns=row.start_ns,
-            end_ns=row.end_ns,
-            last_seen_ns=row.end_ns,
-            service=row.service,
-            instance=row.instance,
-            status=STATUSES[row.status],
-            attributes=attributes,
-            site=_site(seen) or _site(attributes),
-            stack=_stack(seen) or _stack(attributes),
-        )
+    def _item(self, key: _Key, row: Row, end_ns: int | None) -> Span | Record:
+        told = self._told(row)
+        seen = self._told(self._placed[key]) if key in self._placed else told
+        if row.record in RECORDS and row.resource is not None:
+            return _record(row, key[1], end_ns, told, seen)
+        return _open_span(row, key[1], told, seen) if end_ns is None else _span(row, told, seen)
 
-    def _open(self, key: _Key, row: Row) -> Span | Record:
-        attributes = self._attributes(row)
-        seen = self._attributes(self.placed[key]) if key in self.placed else {}
-        if row.record is not None and row.resource is not None and row.record in RECORDS:
-            return _record(row, key, attributes, seen, end_ns=None)
-        return Span(
-            trace_id=row.trace_id.hex(),
-            span_id=key[1].hex(),
-            parent_id=_text(attributes.get(names.SNAPSHOT_PARENT)) or None,
-            name=row.name.removeprefix("snapshot "),
-            kind=_open_kind(attributes),
-            start_ns=row.start_ns,
-            end_ns=None,
-            last_seen_ns=row.end_ns,
-            service=row.service,
-            instance=row.instance,
-            status=STATUSES[row.status],
-            attributes=_without(attributes, BOOKKEEPING | PLACE),
-            site=_site(seen),
-            stack=_stack(seen),
-        )
-
-    def _attributes(self, row: Row) -> dict[str, Any]:
-        """Return the attributes with those lifted into columns put back; shared, not to be changed.
-
-        Most rows of a service say the same, so each text is parsed once.
-        """
+    def _told(self, row: Row) -> _Told:
+        # Most rows of a service say the same, so each text is parsed once; nobody changes it.
         key = (row.attributes, row.http_status, row.resource)
-        known = self.parsed.get(key)
-        if known is None:
-            known = self.parsed[key] = _parsed(row)
-        return known
+        return self._known.get(key) or self._known.setdefault(key, _parsed(row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the attributes of a row say."""
+
+    attributes: dict[str, Any]
+    site: Site | None
+    stack: str
+
+
+def _span(row: Row, told: _Told, seen: _Told) -> Span:
+    return Span(
+        row.trace_id.hex(),
+        row.span_id.hex(),
+        row.parent_id.hex() if row.parent_id else None,
+        row.name,
+        KINDS[row.kind],
+        row.start_ns,
+        row.end_ns,
+        row.end_ns,
+        row.service,
+        row.instance,
+        STATUSES[row.status],
+        told.attributes,
+        # Where it was blocked is what a snapshot saw; its own code.* is where it is defined.
+        seen.site or told.site,
+        seen.stack or told.stack,
+    )
+
+
+def _open_span(row: Row, span_id: bytes, told: _Told, seen: _Told) -> Span:
+    return Span(
+        trace_id=row.trace_id.hex(),
+        span_id=span_id.hex(),
+        parent_id=_text(told.attributes.get(names.SNAPSHOT_PARENT)) or None,
+        name=row.name.removeprefix("snapshot "),
+        kind=_open_kind(told.attributes),
+        start_ns=row.start_ns,
+        end_ns=None,
+        last_seen_ns=row.end_ns,
+        service=row.service,
+        instance=row.instance,
+        status=STATUSES[row.status],
+        attributes=_without(told.attributes, BOOKKEEPING | PLACE),
+        site=seen.site,
+        stack=seen.stack,
+    )
 
 
 def _keep_later(kept: dict[_Key, Row], key: _Key, row: Row) -> None:
@@ -163,12 +176,10 @@ def _rank(row: Row) -> tuple[int, int, str]:
     return (row.sequence or 0, row.end_ns, repr(row))
 
 
-def _record(
-    row: Row, key: _Key, attributes: dict[str, Any], seen: dict[str, Any], *, end_ns: int | None
-) -> Record:
+def _record(row: Row, span_id: bytes, end_ns: int | None, told: _Told, seen: _Told) -> Record:
     return RECORDS[row.record or ""](
         trace_id=row.trace_id.hex(),
-        span_id=key[1].hex(),
+        span_id=span_id.hex(),
         parent_id=row.parent_id.hex() if row.parent_id else None,
         resource=row.resource or "",
         start_ns=row.start_ns,
@@ -176,14 +187,14 @@ def _record(
         last_seen_ns=row.end_ns,
         service=row.service,
         instance=row.instance,
-        outcome=_text(attributes.get(names.OUTCOME)),
-        attributes=_without(attributes, BOOKKEEPING | PLACE | {names.RESOURCE, names.OUTCOME}),
-        site=_site(attributes) or _site(seen),
-        stack=_stack(attributes) or _stack(seen),
+        outcome=_text(told.attributes.get(names.OUTCOME)),
+        attributes=_without(told.attributes, BOOKKEEPING | PLACE | {names.RESOURCE, names.OUTCOME}),
+        site=told.site or seen.site,
+        stack=told.stack or seen.stack,
     )
 
 
-def _parsed(row: Row) -> dict[str, Any]:
+def _parsed(row: Row) -> _Told:
     told: dict[str, Any] = json.loads(row.attributes)
     # Maps, absent values and bare lists of them have no place in the model: they become text.
     if "{" in row.attributes[1:] or "null" in row.attributes:
@@ -192,7 +203,7 @@ def _parsed(row: Row) -> dict[str, Any]:
         told[names.HTTP_STATUS] = row.http_status
     if row.resource is not None:
         told[names.RESOURCE] = row.resource
-    return told
+    return _Told(told, _site(told), _text(told.get(names.CODE_STACKTRACE)))
 
 
 def _modelled(value: Any) -> Any:
@@ -214,10 +225,6 @@ def _site(attributes: Mapping[str, Any]) -> Site | None:
     return Site(
         file, line if isinstance(line, int) else 0, _text(attributes.get(names.CODE_FUNCTION))
     )
-
-
-def _stack(attributes: Mapping[str, Any]) -> str:
-    return _text(attributes.get(names.CODE_STACKTRACE))
 
 
 def _text(value: Any) -> str:
