@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Self
@@ -35,7 +36,9 @@ class Groq:
         """
         port = free_port()
         argv = [sys.executable, "-m", "lab.standins.groq", "--port", str(port)]
-        home = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        # Only `lab` itself is needed, wherever this process found it.
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        home = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         program = Program([*argv, "--delay-s", str(delay_s)], "groq", folder, home)
         return cls(start(program, ready=listens(port)), port)
 

@@ -61,6 +61,7 @@ class Nginx:
         if binary is None:
             raise LabError(HOW_TO_GET_IT)
         port = free_port()
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         configuration = folder / "nginx.conf"
         configuration.write_text(_render(port, upstream_ports, timeout_s), encoding="utf-8")

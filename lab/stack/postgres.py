@@ -92,6 +92,7 @@ class Postgres:
         binaries = find_binaries()
         if binaries is None:
             raise LabError(HOW_TO_GET_IT)
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         account = _account()
         scratch = None

@@ -48,6 +48,8 @@ class GatewayCounts:
     sent: int = 0
     not_understood: int = 0
     failed_exports: int = 0
+    unsaved_positions: int = 0
+    """Times that the place could not be kept: a restart would send those lines again."""
 
 
 class GatewayWatch:
@@ -80,7 +82,7 @@ class GatewayWatch:
         Blocks its thread; returns at most a few seconds after `stop` if the receiver is down.
 
         Raises:
-            PermissionError: the log may not be read, or the position not be written.
+            PermissionError: the log may not be read.
         """
         export = otlp_export(self._endpoint)
         try:
@@ -103,9 +105,17 @@ class GatewayWatch:
         self._refused = 0
         self.counts.sent += len(spans)
         self.counts.not_understood += len(parsed) - len(spans)
-        save_position(self._state_file, batch.position)
         self.tail.accept(batch)
+        self._keep_place(batch.position)
         return 0
+
+    def _keep_place(self, position: Position) -> None:
+        try:
+            save_position(self._state_file, position)
+        except OSError as error:  # a full disk must not end the evidence
+            if self.counts.unsaved_positions == 0:
+                _log.warning("can't keep the place in the gateway's log: %s", error)
+            self.counts.unsaved_positions += 1
 
     def _pause_after_refusal(self, spans: int) -> float:
         if self._refused == 0:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 
 from lab.stack import postgres as module
 from lab.stack.postgres import Postgres
+from lab.stack.slow_link import SlowLink
 from why504.errors import LabError
 
 pytestmark = pytest.mark.postgres
@@ -54,6 +56,18 @@ def test_a_frozen_server_answers_nobody_and_then_everybody(postgres, tmp_path):
         server.process.thaw()
 
         assert connection.execute("SELECT 504").fetchone() == (504,)
+
+
+def test_a_database_in_another_region_answers_each_query_a_round_trip_later(postgres):
+    with SlowLink(postgres.port, delay_s=0.05) as link:
+        far = postgres.new_database().replace(str(postgres.port), str(link.port))
+        with psycopg.connect(far, autocommit=True) as connection:
+            began = time.monotonic()
+            for _ in range(3):
+                connection.execute("SELECT 1")
+            took_s = time.monotonic() - began
+
+    assert 0.3 <= took_s < 0.6
 
 
 def test_no_binaries_at_all_is_told_with_what_to_install(monkeypatch, tmp_path):

@@ -126,6 +126,16 @@ def test_a_watch_that_died_before_it_kept_its_place_repeats_under_the_same_ids(
     assert numbers(receiver) == [1, 2, 1, 2]
 
 
+def test_a_place_that_can_not_be_kept_stops_nothing(log, receiver):
+    log.with_name("state.new").mkdir()
+    write(log, 1, 2)
+
+    counts = run_once(log, receiver.port).counts
+
+    assert (counts.sent, counts.unsaved_positions) == (2, 1)
+    assert numbers(receiver) == [1, 2]
+
+
 def die(*_: object) -> None:
     raise SystemExit
 
