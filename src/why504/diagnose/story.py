@@ -39,7 +39,6 @@ class Suspect:
 
     cause: Cause | None
     leaves: list[Resting] = field(default_factory=list)
-    cases: list[Case] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -77,9 +76,7 @@ def _suspects(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> li
             cpu_share=_cpu_share(resting),
         )
         cause = judge(case)
-        suspect = by_cause.setdefault(cause.id if cause else "", Suspect(cause))
-        suspect.leaves.append(resting)
-        suspect.cases.append(case)
+        by_cause.setdefault(cause.id if cause else "", Suspect(cause)).leaves.append(resting)
     return list(by_cause.values())
 
 
