@@ -24,6 +24,7 @@ from service.application.ports.unit_of_work import BeginWork
 from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
 from service.application.settings import Settings
 from service.application.suggest_activities import SuggestActivities
+from service.infrastructure.api.body_limit import BodyLimit
 from service.infrastructure.api.deadline import Deadline
 from service.infrastructure.api.problems import handle_problems
 from service.infrastructure.api.request_log import RequestLog, written_to
@@ -59,10 +60,10 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
     reader = adapters.emotion_reader(settings)
     app = FastAPI(
         title="Context handling",
-        max_body_size=settings.body_limit_bytes,
         middleware=[
             Middleware(RequestLog),
             Middleware(Deadline, limit_s=settings.limits.application_s),
+            Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
         ],
         lifespan=_lifespan(engine, reader),
         # why504 makes the server span; FastAPI's own would be a second one, and would record

@@ -47,6 +47,7 @@ class CheckHealth:
         # more connection from every probe.
         if task is None or task.done():
             task = self._running[check.name] = asyncio.ensure_future(check.check())
+            task.add_done_callback(_looked_at)
         # Unlike wait_for, this does not wait for a cancelled check to end, which may hang too.
         done, _ = await asyncio.wait({task}, timeout=self._limit_s)
         if not done:
@@ -57,3 +58,9 @@ class CheckHealth:
         else:
             error = type(failure).__name__ if (failure := task.exception()) else None
         return CheckResult(check.name, error, time.monotonic() - started_s)
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    # One that ends after everybody gave it up would be reported as forgotten.
+    if not task.cancelled():
+        task.exception()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
@@ -73,11 +75,9 @@ def trace_id(scope: Scope) -> str:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         return trace.format_trace_id(context.trace_id)
-    for name, value in scope["headers"]:
-        parts: list[str] = value.decode("latin-1").split("-") if name == b"traceparent" else []
-        if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum():
-            return parts[1]
-    return ""
+    header = Headers(scope=scope).get("traceparent", "")
+    sent = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", header)
+    return sent[1] if sent else ""
 
 
 def handle_problems(app: FastAPI) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
 import queue
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +22,7 @@ from service.infrastructure.api.problems import trace_id
 LOGGER: Final = "service.requests"
 LONGEST_QUEUE: Final = 10_000
 """Lines that wait for the thread at most; when nobody reads them, further ones are dropped."""
+LONGEST_GOODBYE_S: Final = 1.0
 
 
 class RequestLog:
@@ -66,21 +67,47 @@ def _line(scope: Scope, status: int | None, duration_ms: float) -> dict[str, obj
 @contextmanager
 def written_to(stream: TextIO) -> Iterator[None]:
     """Let request lines go to a stream, through a thread, until the block is left."""
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(LONGEST_QUEUE)
-    handler = _DroppingHandler(lines)
-    listener = logging.handlers.QueueListener(lines, logging.StreamHandler(stream))
+    handler = _Queued(stream)
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.addHandler(handler)
-    listener.start()
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        listener.stop()
+        handler.close()
 
 
-class _DroppingHandler(logging.handlers.QueueHandler):
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Drop what a full queue can't take; the default prints a traceback for each."""
+class _Queued(logging.Handler):
+    """Never waits for the stream: not when it logs, and for a moment only when it is closed.
+
+    The standard library's QueueListener waits for its thread without limit, and fails to stop
+    while its queue is full: behind a pipe that nobody empties, the process could not end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._lines: queue.Queue[str | None] = queue.Queue(LONGEST_QUEUE)
+        self._thread = threading.Thread(
+            target=_write, args=(self._lines, stream), name="request-log", daemon=True
+        )
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            self._lines.put_nowait(self.format(record))
+
+    def close(self) -> None:
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=LONGEST_GOODBYE_S)
+            self._thread.join(LONGEST_GOODBYE_S)
+        super().close()
+
+
+def _write(lines: queue.Queue[str | None], stream: TextIO) -> None:
+    # A closed stream ends the thread; what is logged afterwards is dropped.
+    with suppress(OSError, ValueError):
+        for line in iter(lines.get, None):
+            stream.write(line + "\n")
+            stream.flush()

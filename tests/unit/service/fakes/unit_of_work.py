@@ -1,0 +1,51 @@
+"""A unit of work on a database in memory: what is not committed was never written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.application.ports.unit_of_work import UnitOfWork
+from service.domain.conversation import Message, StoredEvent
+from service.domain.friendship import FriendshipStatus
+from tests.unit.service.fakes.conversation_store import FakeConversationStore
+from tests.unit.service.fakes.friendship_store import FakeFriendshipStore
+from tests.unit.service.fakes.outbox_store import FakeOutboxStore
+from tests.unit.service.fakes.prompt_store import FakePromptStore, Prompt
+
+
+@dataclass
+class FakeDatabase:
+    events: list[tuple[StoredEvent, tuple[Message, ...]]] = field(default_factory=list)
+    statuses: dict[str, FriendshipStatus] = field(default_factory=dict)
+    prompts: list[Prompt] = field(default_factory=list)
+    outbox: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    open_units: int = 0
+
+    @asynccontextmanager
+    async def begin_work(self) -> AsyncIterator[UnitOfWork]:
+        self.open_units += 1
+        try:
+            yield FakeUnitOfWork(self)
+        finally:
+            self.open_units -= 1
+
+
+class FakeUnitOfWork:
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+        self._events = copy.copy(database.events)
+        self._statuses = copy.copy(database.statuses)
+        self._outbox = copy.copy(database.outbox)
+        self.conversations = FakeConversationStore(self._events)
+        self.friendships = FakeFriendshipStore(self._statuses)
+        self.prompts = FakePromptStore(database.prompts)
+        self.outbox = FakeOutboxStore(self._outbox)
+
+    async def commit(self) -> None:
+        self._database.events = self._events
+        self._database.statuses = self._statuses
+        self._database.outbox = self._outbox
