@@ -1,0 +1,51 @@
+"""Publishers that talk to RabbitMQ inside the request and inside its open transaction.
+
+Real life: the first example of pika's documentation, pasted into an endpoint. pika's defaults are
+those of production: 15 s for the whole handshake, no limit on a blocked connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pika
+
+from service.application.ports.unit_of_work import UnitOfWork
+from service.domain.conversation import ConversationEnded
+
+QUEUE = "conversation.ended"
+
+
+class BlockingPublisher:
+    """Calls pika straight from `async def`: while the broker is silent, so is the event loop."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._broker_url = broker_url
+
+    async def publish(self, event: ConversationEnded, work: UnitOfWork) -> None:
+        """Send the event; returns when the broker has it."""
+        self._send(event)
+
+    def _send(self, event: ConversationEnded) -> None:
+        connection = pika.BlockingConnection(pika.URLParameters(self._broker_url))
+        try:
+            channel = connection.channel()
+            channel.queue_declare(queue=QUEUE, durable=True)
+            channel.basic_publish(
+                exchange="", routing_key=QUEUE, body=json.dumps(event.payload()).encode()
+            )
+        finally:
+            connection.close()
+
+
+class ThreadedPublisher(BlockingPublisher):
+    """The usual mend: pika moved to a thread, and the transaction still open around it.
+
+    The event loop is free, but every request that waits for the broker keeps its connection to
+    the database, until the pool has none left.
+    """
+
+    async def publish(self, event: ConversationEnded, work: UnitOfWork) -> None:
+        """Send the event from a worker thread; returns when the broker has it."""
+        await asyncio.to_thread(self._send, event)

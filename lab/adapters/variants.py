@@ -1,0 +1,26 @@
+"""Ways to put the service together, by name: the good one, and one for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from lab.adapters.emotion_reader import SyncEmotionReader
+from lab.adapters.event_publisher import BlockingPublisher, ThreadedPublisher
+from lab.adapters.score_conversation import ScoreWhileHolding
+from lab.adapters.unit_of_work import units_of_work
+from service.main import Adapters
+
+VARIANTS: Final[Mapping[str, Callable[[str], Adapters]]] = {
+    "good": lambda _: Adapters(),
+    "publish in the request": lambda broker_url: Adapters(
+        event_publisher=lambda _: BlockingPublisher(broker_url)
+    ),
+    "publish in a thread": lambda broker_url: Adapters(
+        event_publisher=lambda _: ThreadedPublisher(broker_url)
+    ),
+    "sessions never removed": lambda _: Adapters(units_of_work=units_of_work),
+    "sync LLM client": lambda _: Adapters(emotion_reader=SyncEmotionReader),
+    "LLM inside the transaction": lambda _: Adapters(score_conversation=ScoreWhileHolding),
+}
+"""Each makes the adapters, given the broker's URL."""
