@@ -30,7 +30,7 @@ class Place:
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
         self.in_task = task is not None
         self._task = None if task is None else weakref.ref(task)
-        self.task_id = id(task)
+        self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
 
     @classmethod
@@ -49,6 +49,7 @@ class OpenSpan:
     """A span, or a request that is not sampled, that has not ended."""
 
     __slots__ = (
+        "home",
         "kind",
         "name",
         "opened_s",
@@ -71,7 +72,7 @@ class OpenSpan:
         self.kind = SpanKind.INTERNAL
         self.start_ns = 0
         self.opened_s = 0.0
-        self.place = Place(None, 0)
+        self.place = self.home = Place(None, 0)
         self.span: ReadableSpan | None = None
         self.scope: MutableMapping[str, Any] | None = None
         self.outer: OpenSpan | None = None
@@ -103,7 +104,7 @@ class Registry:
         self.dropped = 0
         self._clock = clock
         self._limit = limit
-        self._innermost: dict[int, OpenSpan] = {}
+        self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
         self._thread_trace: dict[int, int] = {}
 
     def open(self, entry: OpenSpan) -> bool:
@@ -115,23 +116,29 @@ class Registry:
         entry.start_ns = entry.start_ns or self._clock.wall_ns()
         self.spans[entry.span_id] = entry
         self.enter(entry)
+        entry.home = entry.place
         return True
 
     def enter(self, entry: OpenSpan) -> Place:
         """Note that the caller works for `entry` from now on; return where it was before."""
-        before = entry.place
-        entry.place = Place.here()
-        self.saw(entry.place, entry.trace_id)
-        if entry.place.in_task:
-            outer = self._innermost.get(entry.place.task_id)
-            entry.outer = outer if outer is not entry else entry.outer
-            self._innermost[entry.place.task_id] = entry
+        before, here = entry.place, Place.here()
+        if here.in_task and before.task_id == here.task_id:
+            return before
+        entry.place = here
+        self.saw(here, entry.trace_id)
+        if here.in_task:
+            known = self._innermost.get(here.task_id)
+            # Of a task that is gone the id may have been given to another one.
+            if known is not None and known[0].task() is here.task():
+                entry.outer = known[1]
+            self._innermost[here.task_id] = (here, entry)
         return before
 
     def leave(self, entry: OpenSpan, before: Place) -> None:
         """Undo `enter`: the work goes on where it was before."""
-        self._forget(entry)
-        entry.place = before
+        if entry.place is not before:
+            self._forget(entry, entry.place)
+            entry.place = before
 
     def saw(self, place: Place, trace_id: int) -> None:
         """Note that a trace was worked for in a thread without a loop."""
@@ -142,26 +149,27 @@ class Registry:
         """Forget a span; return it if it was known."""
         entry = self.spans.pop(span_id, None)
         if entry is not None:
-            self._forget(entry)
+            self._forget(entry, entry.place)
+            self._forget(entry, entry.home)
         return entry
 
-    def _forget(self, entry: OpenSpan) -> None:
-        task_id = entry.place.task_id
-        if not entry.place.in_task or self._innermost.get(task_id) is not entry:
+    def _forget(self, entry: OpenSpan, place: Place) -> None:
+        known = self._innermost.get(place.task_id)
+        if known is None or known[1] is not entry:
             return
         outer = entry.outer
         while outer is not None and outer.span_id not in self.spans:
             outer = outer.outer
-        if outer is None:
-            del self._innermost[task_id]
+        if outer is None or outer is entry:
+            del self._innermost[place.task_id]
         else:
-            self._innermost[task_id] = outer
+            self._innermost[place.task_id] = (place, outer)
 
     def innermost(self, task: asyncio.Task[Any]) -> OpenSpan | None:
         """Return the innermost open span of a task, from any thread."""
-        entry = self._innermost.get(id(task))
-        if entry is not None and entry.place.task() is task:
-            return entry
+        known = self._innermost.get(id(task))
+        if known is not None and known[0].task() is task:
+            return known[1]
         get_context = getattr(task, "get_context", None)  # Python 3.12 and later
         return None if get_context is None else get_context().get(REQUEST)
 

@@ -78,8 +78,8 @@ class RecordBook:
     def __init__(self, clock: Clock, ids: Ids, sender: Sender) -> None:
         self.open_records: dict[int, OpenRecord] = {}
         self.clock = clock
-        self._ids = ids
-        self._sender = sender
+        self.ids = ids
+        self.sender = sender
 
     def mint(self, kind: str, resource: str, place: Place) -> OpenRecord:
         """Return a record that begins now in the current trace; it is not told yet."""
@@ -88,8 +88,8 @@ class RecordBook:
         return OpenRecord(
             kind,
             resource,
-            trace_id=context.trace_id if known else self._ids.generate_trace_id(),
-            span_id=self._ids.generate_span_id(),
+            trace_id=context.trace_id if known else self.ids.generate_trace_id(),
+            span_id=self.ids.generate_span_id(),
             parent_id=context.span_id if known else None,
             start_ns=self.clock.wall_ns(),
             opened_s=self.clock.monotonic_s(),
@@ -105,7 +105,7 @@ class RecordBook:
         self.open_records.pop(record.span_id, None)
         now_s = self.clock.monotonic_s()
         if publish or (record.telling is not None and record.telling.sequence > 0):
-            self._sender.send(record.final(outcome, now_s))
+            self.sender.send(record.final(outcome, now_s))
         return record.lasted_s(now_s)
 
     def of_kind(self, kind: str) -> list[OpenRecord]:

@@ -7,7 +7,6 @@ hangs in connect or pre-ping is seen as what it is: somebody who has a slot.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -95,6 +94,7 @@ class PoolWatch:
         self._listen("do_connect", self._on_connecting)
         self._listen("connect", self._on_connected, insert=True)
         self._listen("engine_disposed", self._on_disposed)
+        self._wrap_ping()
         self._wrap()
 
     def detach(self) -> None:
@@ -143,6 +143,21 @@ class PoolWatch:
             return connection
 
         pool.connect = watched_connect  # type: ignore[method-assign]
+
+    def _wrap_ping(self) -> None:
+        # No event tells the pre-ping, and a connection that is pinged is no longer queued for.
+        dialect = self._engine.dialect
+        ping = dialect.do_ping
+
+        def watched_ping(connection: Any) -> bool:
+            with self._guard:
+                attempt = _ATTEMPT.get()
+                if attempt is not None:
+                    self._got_slot(attempt)
+            return ping(connection)
+
+        dialect.do_ping = watched_ping  # type: ignore[method-assign, assignment]
+        self._undo.append(lambda: vars(dialect).pop("do_ping", None))
 
     def _on_disposed(self, engine: Engine) -> None:
         with self._guard:
@@ -244,8 +259,7 @@ class PoolWatch:
             if attempt.connecting is not None:
                 fail_span(attempt.connecting, error)
             if attempt.record.kind == names.WAIT:
-                cancelled = "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
-                self._end_wait(attempt.record, "timeout" if timed_out else cancelled)
+                self._end_wait(attempt.record, "timeout" if timed_out else "cancelled")
             elif not attempt.settled:
                 self._end_hold(attempt.slots, attempt.record, "released")
 

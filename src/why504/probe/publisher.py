@@ -15,7 +15,7 @@ from why504.probe.activity import Activity
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.records import Ids, RecordSpan, Sender
+from why504.probe.records import RecordSpan
 from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm, Telling
 
@@ -31,16 +31,14 @@ class Publisher:
         self,
         registry: Registry,
         book: RecordBook,
-        sender: Sender,
         *,
-        ids: Ids,
         rhythm: Rhythm,
         look: Callable[[], Activity],
+        guard: Guard,
     ) -> None:
+        self._guard = guard.site("snapshot")
         self._registry = registry
         self._book = book
-        self._sender = sender
-        self._ids = ids
         self._rhythm = rhythm
         self._look = look
 
@@ -55,7 +53,8 @@ class Publisher:
         activity = self._look()
         waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
         for thing in due:
-            self._sender.send(self._told(thing, now_s, activity, waits))
+            with self._guard:
+                self._book.sender.send(self._told(thing, now_s, activity, waits))
         return len(due)
 
     def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
@@ -75,7 +74,7 @@ class Publisher:
     ) -> RecordSpan:
         assert thing.telling is not None  # noqa: S101 - set by _is_due, which chose `thing`
         sequence = thing.telling.tell(now_s)
-        span_id = self._ids.generate_span_id()
+        span_id = self._book.ids.generate_span_id()
         if isinstance(thing, OpenSpan):
             return span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
         extra: dict[str, AttributeValue] = {}

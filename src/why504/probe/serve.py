@@ -48,6 +48,10 @@ class Server:
         self._http.server_close()
         self._thread.join(timeout=5)
 
+    def abandon(self) -> None:
+        """Leave the port to the parent process that has it too."""
+        self._http.server_close()
+
     def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
         """Return status, content type and body for a GET."""
         if path == "/metrics":

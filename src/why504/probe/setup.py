@@ -84,7 +84,6 @@ class Probe:
         self._settings = settings
         self._clock = clock = Clock()
         self._guard = guard = Guard()
-        self._ids = random_ids()
         self.registry = Registry(clock, settings.inflight_limit)
         self.metrics = Metrics()
         self._provider = provider()
@@ -92,14 +91,13 @@ class Probe:
         self.sender = RecordSender(
             settings.endpoint, self._provider.resource, on_failure=self._lost
         )
-        self.book = RecordBook(clock, self._ids, self.sender)
+        self.book = RecordBook(clock, random_ids(), self.sender)
         self.watchdog = Watchdog(
             self.registry,
             self.book,
             self.metrics,
             clock=clock,
             stall_after_s=settings.stall_after_s,
-            resource=names.loop(os.getpid()),
         )
         self._attach_engines(engines)
         self._broker = Broker(self.registry, guard, self._tracer)
@@ -123,19 +121,20 @@ class Probe:
         with self._start_lock:
             if self._started_pid == os.getpid():
                 return
+            if self._started_pid:
+                self._after_fork()
             self._started_pid = os.getpid()
             self._broker.attach()
             publisher = Publisher(
                 self.registry,
                 self.book,
-                self.sender,
-                ids=self._ids,
                 rhythm=Rhythm(
                     self._settings.snapshot_after_s,
                     self._settings.snapshot_growth,
                     self._settings.snapshot_longest_s,
                 ),
                 look=lambda: Activity(self.registry, self.watchdog.places()),
+                guard=self._guard,
             )
 
             def publish() -> None:
@@ -252,6 +251,15 @@ class Probe:
         if self.watchdog.server_port is None and server:
             self.watchdog.server_port = server[1]
 
+    def _after_fork(self) -> None:
+        # Threads do not survive a fork, and what was open is open in the parent, not here.
+        self._threads.clear()
+        self.registry.spans.clear()
+        self.book.open_records.clear()
+        self.watchdog.loops.clear()
+        if self._server is not None:
+            self._server.abandon()
+
     def _run(self, name: str, tick: Any, every_s: float) -> None:
         thread = threading.Thread(
             target=run_forever,
@@ -280,7 +288,8 @@ class Probe:
                     "instance": str(resource.get(names.SERVICE_INSTANCE, "")),
                 },
             )
-            self.metrics.registry.register(StateCollector(state))
+            if self._server is None:
+                self.metrics.registry.register(StateCollector(state))
             server = Server(
                 self._settings.metrics_host,
                 self._settings.metrics_port,

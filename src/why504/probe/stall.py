@@ -7,6 +7,7 @@ can't see: C code that holds the GIL for its whole length is told only when it l
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -89,7 +90,6 @@ class Watchdog:
         *,
         clock: Clock,
         stall_after_s: float,
-        resource: str,
     ) -> None:
         self.loops: dict[int, LoopWatch] = {}
         self.stalls = 0
@@ -99,7 +99,6 @@ class Watchdog:
         self._metrics = metrics
         self._clock = clock
         self._stall_after_s = stall_after_s
-        self._resource = resource
         self._looked_s = clock.monotonic_s()
         self._looked_cpu_s = clock.cpu_s()
 
@@ -165,7 +164,7 @@ class Watchdog:
 
     def _begin(self, watch: LoopWatch) -> StallState:
         place = Place(None, watch.thread_id)
-        record = self._book.mint(names.STALL, self._resource, place)
+        record = self._book.mint(names.STALL, names.loop(os.getpid()), place)
         record.opened_s, record.start_ns = watch.beat_s, watch.beat_ns
         record.first_told_s = TOLD_AFTER_S
         record.attributes = {names.THREAD_ID: watch.thread_id}

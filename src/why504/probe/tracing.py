@@ -57,14 +57,13 @@ def provider() -> TracerProvider:
     current = trace.get_tracer_provider()
     if isinstance(current, TracerProvider):
         return current
-    attributes: dict[str, str | int] = {
+    ours: dict[str, str | int] = {
+        names.SERVICE_INSTANCE: str(uuid.uuid4()),
         names.PROCESS_PID: os.getpid(),
         "host.name": socket.gethostname(),
     }
-    detected = Resource.create().attributes
-    if names.SERVICE_INSTANCE not in detected:
-        attributes[names.SERVICE_INSTANCE] = str(uuid.uuid4())
-    own = OwnProvider(resource=Resource.create(attributes))
+    # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
+    own = OwnProvider(resource=Resource(ours).merge(Resource.create()))
     trace.set_tracer_provider(own)
     return own
 

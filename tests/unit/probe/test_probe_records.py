@@ -1,0 +1,224 @@
+"""Records: what is told of open things, when, and under which ids. Time and ids are fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import SpanKind
+
+from why504 import names
+from why504.probe.activity import Activity
+from why504.probe.inflight import OpenSpan, Place, Registry
+from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.publisher import Publisher
+from why504.probe.records import RecordSender, RecordSpan
+from why504.probe.safety import Guard
+from why504.probe.telling import Rhythm
+from why504.testing import CollectedRecords, FakeClock, SequentialIds
+
+RHYTHM = Rhythm(first_s=1.0, growth=1.5, longest_s=300.0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def kept() -> CollectedRecords:
+    return CollectedRecords()
+
+
+@pytest.fixture
+def book(clock, kept) -> RecordBook:
+    return RecordBook(clock, SequentialIds(), kept)
+
+
+@pytest.fixture
+def registry(clock) -> Registry:
+    return Registry(clock, limit=3)
+
+
+@pytest.fixture
+def tell(clock, book, registry) -> Callable[[], int]:
+    publisher = Publisher(
+        registry, book, rhythm=RHYTHM, look=lambda: Activity(registry, []), guard=Guard()
+    )
+    return lambda: publisher.tell_due(clock)
+
+
+def hold(book: RecordBook) -> OpenRecord:
+    record = book.mint(names.HOLD, names.pool("main"), Place.here())
+    book.open(record)
+    return record
+
+
+def test_an_open_record_is_told_at_growing_intervals(book, clock, kept, tell):
+    record = hold(book)
+    ages = []
+
+    for _ in range(200):
+        clock.advance(0.1)
+        if tell():
+            ages.append(round(record.lasted_s(clock.monotonic_s()), 1))
+
+    assert ages == [1.0, 2.5, 4.8, 8.2, 13.3]
+    assert [r.attributes[names.SNAPSHOT_SEQUENCE] for r in kept.sent] == [1, 2, 3, 4, 5]
+
+
+def test_a_ten_hour_hang_writes_some_hundred_rows(book, clock, kept, tell):
+    hold(book)
+
+    for _ in range(36_000):
+        clock.advance(1.0)
+        tell()
+
+    assert 100 < len(kept.sent) < 150
+
+
+def test_every_telling_has_an_id_of_its_own_and_names_the_record(book, clock, kept, tell):
+    record = hold(book)
+    for _ in range(3):
+        clock.advance(10)
+        tell()
+    book.close(record, "released", publish=False)
+
+    *told, final = kept.sent
+    assert final.span_id == record.span_id
+    assert final.attributes == {
+        names.KIND: "hold",
+        names.RESOURCE: "db.pool:main",
+        names.KEEP: True,
+        names.OUTCOME: "released",
+    }
+    assert len({one.span_id for one in kept.sent}) == 4
+    assert {one.attributes[names.SNAPSHOT_OF] for one in told} == {f"{record.span_id:016x}"}
+    assert {one.attributes[names.OUTCOME] for one in told} == {"open"}
+    assert {(one.trace_id, one.parent_id) for one in kept.sent} == {(final.trace_id, None)}
+    assert kept.tellings_of(final) == told
+
+
+def test_what_was_never_told_and_did_not_matter_is_not_written(book, clock, kept):
+    record = hold(book)
+    clock.advance(0.05)
+    book.close(record, "released", publish=False)
+
+    assert kept.sent == []
+
+
+def test_durations_come_from_the_monotonic_clock_when_the_wall_clock_jumps(book, clock, kept):
+    record = hold(book)
+    began_ns = clock.wall_ns()
+    clock.advance(2.0)
+    clock.set_wall(began_ns - 3_600_000_000_000)
+    book.close(record, "released", publish=True)
+
+    (final,) = kept.sent
+    assert (final.start_ns, final.end_ns - final.start_ns) == (began_ns, 2_000_000_000)
+
+
+def request(registry: Registry, span_id: int, trace_id: int = 7) -> OpenSpan:
+    entry = OpenSpan(trace_id, span_id, None)
+    entry.kind = SpanKind.SERVER
+    entry.scope = {"type": "http", "method": "GET", "path": "/v1/x"}
+    registry.open(entry)
+    return entry
+
+
+def test_a_request_that_waits_says_for_what(book, clock, kept, registry, tell):
+    request(registry, 99)
+    wait = book.mint(names.WAIT, names.pool("main"), Place.here())
+    wait.trace_id = 7
+    book.open(wait)
+    clock.advance(1.5)
+    tell()
+
+    (snapshot,) = kept.of_kind(names.SNAPSHOT)
+    assert snapshot.attributes[names.WAITING_ON] == "db.pool:main"
+    assert snapshot.attributes[names.INFLIGHT_AGE_S] == 1.5
+    assert snapshot.attributes[names.SNAPSHOT_OF] == f"{99:016x}"
+    assert snapshot.attributes[names.SNAPSHOT_PARENT] == ""
+    assert (snapshot.parent_id, snapshot.kind, snapshot.trace_id) == (99, SpanKind.SERVER, 7)
+    assert snapshot.name == "snapshot GET"
+
+
+def test_spans_over_the_limit_are_counted_not_kept(registry):
+    for span_id in range(1, 6):
+        request(registry, span_id)
+
+    assert (len(registry.spans), registry.dropped) == (3, 2)
+
+
+def test_closing_twice_or_what_is_unknown_does_nothing(registry):
+    request(registry, 1)
+    registry.close(1)
+    registry.close(1)
+    registry.close(12345)
+
+    assert registry.spans == {}
+
+
+async def test_the_innermost_span_of_a_task_is_found_whatever_ends_first(registry):
+    task = asyncio.current_task()
+    assert task is not None
+    request(registry, 1)
+    inner = request(registry, 2)
+    assert registry.innermost(task) is inner
+    registry.close(1)
+    assert registry.innermost(task) is inner
+    registry.close(2)
+
+    assert registry.innermost(task) is None
+
+
+async def test_a_child_task_that_enters_is_found_and_its_parent_too(registry):
+    entry = request(registry, 1)
+    outer = asyncio.current_task()
+    assert outer is not None
+
+    async def child() -> None:
+        inner = asyncio.current_task()
+        assert inner is not None
+        before = registry.enter(entry)
+        assert registry.innermost(inner) is entry
+        assert registry.innermost(outer) is entry
+        registry.leave(entry, before)
+        assert registry.innermost(inner) is None
+
+    await asyncio.create_task(child())
+
+    assert registry.innermost(outer) is entry
+
+
+def test_a_sender_without_a_collector_never_blocks_and_never_raises():
+    lost: list[int] = []
+    sender = RecordSender("http://127.0.0.1:9", Resource({}), on_failure=lost.append)
+    for span_id in range(1, 20_001):
+        sender.send(RecordSpan("wait x", 1, span_id, None, 10, 5))
+    sender.shutdown()
+    sender.send(RecordSpan("wait x", 1, 1, None, 10, 5))
+
+
+def test_an_error_inside_the_probe_is_swallowed_and_counted_in_production(monkeypatch, caplog):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    guard = Guard()
+    for _ in range(3):
+        with guard.site("here"):
+            raise ValueError("ours")
+
+    assert guard.errors == {"here": 3}
+    assert len(caplog.records) == 1
+
+
+def test_an_error_inside_the_probe_is_raised_under_pytest():
+    with pytest.raises(ValueError, match="ours"), Guard().site("here"):
+        raise ValueError("ours")
+
+
+def test_cancellation_is_never_swallowed(monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    with pytest.raises(asyncio.CancelledError), Guard().site("here"):
+        raise asyncio.CancelledError

@@ -1,0 +1,136 @@
+"""The user's line: in this thread, in a greenlet, in a suspended task, in another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import greenlet
+import pytest
+import sqlalchemy
+
+import why504
+from why504 import names
+from why504.probe import site
+
+HERE = "tests/unit/probe/test_probe_site.py"
+
+
+def line_of(mark: str) -> int:
+    lines = Path(__file__).read_text().splitlines()
+    return next(n for n, line in enumerate(lines, 1) if line.endswith(f"# {mark}"))
+
+
+def told(line: site.CodeLine | None) -> tuple[object, ...]:
+    found = site.attributes_of(line)
+    return tuple(found.get(key) for key in (names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION))
+
+
+def test_the_line_of_the_caller_is_relative_to_the_working_directory():
+    line = site.user_line(site.current_lines())  # direct
+
+    name = "test_the_line_of_the_caller_is_relative_to_the_working_directory"
+    assert told(line) == (HERE, line_of("direct"), name)
+
+
+def test_a_line_behind_a_greenlet_is_found():
+    switched: list[site.CodeLine] = []
+
+    def in_library() -> None:
+        switched.extend(site.current_lines())
+
+    greenlet.greenlet(in_library).switch()  # switch
+
+    lines = [one.line for one in switched if one.file == __file__]
+    assert line_of("switch") in lines
+
+
+async def test_the_innermost_await_of_a_suspended_task_is_found():
+    async def inner() -> None:
+        await asyncio.sleep(10)  # innermost
+
+    async def outer() -> None:
+        await inner()
+
+    task = asyncio.create_task(outer())
+    await asyncio.sleep(0)
+    lines = site.task_lines(task)
+    task.cancel()
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("innermost"))
+    assert len([one for one in lines if one.file == __file__]) == 2
+
+
+async def test_a_task_in_an_async_generator_shows_at_least_its_consumer():
+    async def numbers() -> AsyncIterator[int]:
+        await asyncio.sleep(10)
+        yield 1
+
+    async def consume() -> None:
+        async for _ in numbers():  # consumer
+            pass
+
+    task = asyncio.create_task(consume())
+    await asyncio.sleep(0)
+    lines = site.task_lines(task)
+    task.cancel()
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("consumer"))
+
+
+def test_the_line_of_another_thread_is_found():
+    release = threading.Event()
+
+    def work() -> None:
+        release.wait(10)  # other thread
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not any(
+        one.line == line_of("other thread")
+        for one in site.thread_lines(sys._current_frames().get(thread.ident))
+    ):
+        pass
+    lines = site.thread_lines(sys._current_frames()[thread.ident])
+    release.set()
+    thread.join()
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("other thread"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        os.path.join(sysconfig.get_paths()["stdlib"], "asyncio", "base_events.py"),
+        sqlalchemy.__file__,
+        os.path.join(os.path.dirname(why504.__file__), "probe", "pool.py"),
+        "<frozen importlib._bootstrap>",
+        "<string>",
+    ],
+)
+def test_libraries_and_why504_are_not_the_users(file):
+    assert site.is_user_file(file) is False
+
+
+def test_an_application_carried_by_the_wheel_is_the_users():
+    carried = os.path.join(os.path.dirname(why504.__file__), "_stack", "service", "main.py")
+
+    assert site.is_user_file(carried) is True
+
+
+def test_a_library_is_shown_relative_to_where_it_is_installed():
+    assert site.display_path(sqlalchemy.__file__) == "sqlalchemy/__init__.py"
+
+
+def test_a_stack_is_innermost_first_and_at_most_forty_lines():
+    lines = [site.CodeLine(__file__, n, "f") for n in range(1, 100)]
+
+    text = site.stack_text(lines).splitlines()
+
+    assert text[0] == f'File "{HERE}", line 1, in f'
+    assert len(text) == 40

@@ -1,0 +1,135 @@
+"""The watchdog's judgement, on a loop that turns only when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from why504 import names
+from why504.probe.inflight import Registry
+from why504.probe.metrics import Metrics
+from why504.probe.openrecord import RecordBook
+from why504.probe.stall import LoopWatch, Watchdog
+from why504.testing import CollectedRecords, FakeClock, SequentialIds
+
+
+class Rig:
+    """A watchdog whose loop is the one that the test runs in: it never turns meanwhile."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.kept = CollectedRecords()
+        self.book = RecordBook(self.clock, SequentialIds(), self.kept)
+        self.metrics = Metrics()
+        self.watchdog = Watchdog(
+            Registry(self.clock, 10),
+            self.book,
+            self.metrics,
+            clock=self.clock,
+            stall_after_s=0.1,
+        )
+
+    def watch(self) -> LoopWatch:
+        self.watchdog.watch(asyncio.get_running_loop())
+        (watch,) = self.watchdog.loops.values()
+        watch.stopping = True
+        return watch
+
+    def pass_time(self, seconds: float, *, cpu_share: float = 0.0) -> None:
+        for _ in range(round(seconds / 0.05)):
+            self.clock.advance(0.05, cpu_s=0.05 * cpu_share)
+            self.watchdog.look()
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    return Rig()
+
+
+async def test_a_loop_that_turns_is_never_a_stall(rig):
+    watch = rig.watch()
+    for _ in range(100):
+        rig.pass_time(0.1)
+        watch.beat()
+
+    assert (rig.kept.sent, rig.watchdog.stalls) == ([], 0)
+
+
+async def test_a_stall_runs_from_the_last_turn_to_the_next(rig):
+    watch = rig.watch()
+    rig.pass_time(3.0)
+    assert rig.watchdog.age_s(watch) == pytest.approx(3.0)
+    watch.beat()
+    rig.pass_time(0.05)
+
+    (final,) = rig.kept.sent
+    assert (final.end_ns - final.start_ns) / 1e9 == pytest.approx(3.05)
+    assert final.attributes[names.OUTCOME] == "ended"
+    assert final.attributes[names.STALL_PROGRESSING] is False
+    assert final.attributes[names.CODE_FILE].endswith("test_probe_stall.py")
+    assert rig.watchdog.age_s(watch) == 0.0
+
+
+async def test_a_short_stall_is_counted_but_not_written(rig):
+    watch = rig.watch()
+    rig.pass_time(0.2)
+    watch.beat()
+    rig.pass_time(0.05)
+
+    assert (rig.kept.sent, rig.watchdog.stalls) == ([], 1)
+
+
+async def test_a_ten_hour_stall_takes_few_samples(rig):
+    watch = rig.watch()
+    rig.pass_time(36_00.0)
+
+    stall = watch.stall
+    assert stall is not None
+    assert 300 < stall.samples < 400
+
+
+async def test_cpu_time_tells_computing_from_waiting(rig):
+    watch = rig.watch()
+    rig.pass_time(2.0, cpu_share=1.0)
+    watch.beat()
+    rig.pass_time(0.05)
+
+    (final,) = rig.kept.sent
+    assert final.attributes[names.STALL_CPU_S] == pytest.approx(2.0)
+
+
+async def test_a_process_that_was_stopped_did_not_stall(rig):
+    rig.watch()
+    rig.pass_time(0.1)
+    rig.clock.advance(3600.0)
+    rig.watchdog.look()
+
+    assert (rig.kept.sent, rig.watchdog.stalls) == ([], 0)
+
+
+async def test_c_code_that_kept_the_watchdog_from_looking_is_a_stall(rig):
+    watch = rig.watch()
+    rig.pass_time(0.1)
+    rig.clock.advance(5.0, cpu_s=4.9)
+    rig.watchdog.look()
+    watch.beat()
+    rig.pass_time(0.05)
+
+    (final,) = rig.kept.sent
+    assert (final.end_ns - final.start_ns) / 1e9 > 5.0
+
+
+def test_a_loop_that_is_not_running_does_not_stall(rig):
+    async def once() -> None:
+        rig.watch()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(once())
+    rig.pass_time(5.0)
+    assert rig.watchdog.stalls == 0
+    loop.close()
+    rig.pass_time(0.1)
+
+    assert rig.watchdog.loops == {}
