@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from why504.errors import NotOtlp, StoreUnavailable
 from why504.receive.decode import Batch, Decoder
@@ -105,14 +105,14 @@ class Spool:
         return request.durable
 
     def close(self) -> None:
-        """Flush, stop both threads and let another process have the folder."""
+        """Flush, stop both threads and let another process have the folder; again does nothing."""
         with self._arrived:
             self._closing = True
             self._arrived.notify()
         self._committer.join()
         self._stop_flushing.set()
         self._flusher.join()
-        os.close(self._lock_file)
+        self._lock_file.close()
 
     def _commit_all(self) -> None:
         while True:
@@ -204,17 +204,19 @@ def _new_name() -> str:
     return f"{time.time_ns():020d}"
 
 
-def _locked(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def _locked(path: Path) -> IO[str]:
+    file = path.open("a+")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(handle, 20, 0).decode("ascii", "replace")
-        os.close(handle)
+        with file:
+            file.seek(0)
+            owner = file.read(20)
         raise StoreUnavailable(
             f"{path.parent} is in use by another receiver (process {owner}): "
             "stop it or choose another folder"
         ) from None
-    os.truncate(path, 0)
-    os.pwrite(handle, str(os.getpid()).encode("ascii"), 0)
-    return handle
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
