@@ -1,0 +1,1 @@
+"""Pure drawing: model objects in, rows, text and chart specifications out."""

@@ -1,0 +1,54 @@
+"""Where the lost seconds came to rest: one bar a leaf, most first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from dashboards.draw.palette import KINDS, Ink
+from dashboards.draw.tables import leaf_words
+from dashboards.draw.text import duration, percent, plain
+from dashboards.draw.words import LEAVES
+from why504.model import Blame
+
+ROW_HEIGHT = 44
+BARS_LIMIT = 10
+UNKNOWN_COLOR = "#8c8c8c"
+
+
+def blame_data(blames: Sequence[Blame]) -> list[dict[str, Any]]:
+    """Return one row a leaf, at most ten, in the order given; shares of the rest are not shown."""
+    return [
+        {
+            "row": row,
+            "text": f"{percent(blame.share)} · {duration(blame.seconds)} · {leaf_words(blame.leaf)}",
+            "share": blame.share,
+            "color": UNKNOWN_COLOR if blame.leaf.kind == "unknown" else KINDS["stall"],
+            "what": leaf_words(blame.leaf),
+            "kind": LEAVES.get(blame.leaf.kind, plain(blame.leaf.kind)),
+            "lost": duration(blame.seconds),
+            "mostly": f"{blame.victims} of the 504s lost most of their time here",
+        }
+        for row, blame in enumerate(blames[:BARS_LIMIT])
+    ]
+
+
+def chart(blames: Sequence[Blame], ink: Ink) -> alt.LayerChart:
+    """Return horizontal bars from 0 to 100 %, each under its words."""
+    base = alt.Chart(alt.InlineData(values=blame_data(blames)))
+    row = alt.Y("row:O", axis=None, scale=alt.Scale(padding=0))
+    share = alt.X("share:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
+    bars: alt.Chart = base.mark_bar(size=12, yOffset=10).encode(
+        x=share,
+        y=row,
+        color=alt.Color("color:N", scale=None),
+        tooltip=[alt.Tooltip(f"{field}:N") for field in ("what", "kind", "lost", "mostly")],
+    )
+    words: alt.Chart = base.mark_text(
+        align="left", fontSize=12, dy=-8, color=ink.strong, limit=alt.ExprRef("width - 6")
+    ).encode(x=alt.value(2), y=row, text="text:N")
+    return alt.LayerChart(
+        layer=[bars, words], height=ROW_HEIGHT * max(1, min(len(blames), BARS_LIMIT))
+    )

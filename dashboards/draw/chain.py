@@ -1,0 +1,36 @@
+"""The way from the victims to the cause, as steps to read from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboards.draw.text import duration, plain
+from why504.model import ChainLink, Finding
+
+STEPS_LIMIT = 12
+EVIDENCE_LIMIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One box of the chain; every text is plain and bounded."""
+
+    what: str
+    lost: str
+    """Seconds of the victims' time that went this way."""
+    evidence: tuple[str, ...]
+
+
+def steps(finding: Finding) -> list[Step]:
+    """Return the chain, victims first, cause last; at most 12 steps with 8 sentences each."""
+    links = list(finding.chain)
+    if len(links) > STEPS_LIMIT:
+        links = [*links[: STEPS_LIMIT - 1], links[-1]]
+    return [_step(link) for link in links]
+
+
+def _step(link: ChainLink) -> Step:
+    evidence = [plain(sentence) for sentence in link.evidence[:EVIDENCE_LIMIT]]
+    if len(link.evidence) > EVIDENCE_LIMIT:
+        evidence.append(f"… and {len(link.evidence) - EVIDENCE_LIMIT} more")
+    return Step(plain(link.what), f"{duration(link.seconds)} lost", tuple(evidence))

@@ -1,0 +1,37 @@
+"""Colours that stay apart for colour-blind readers, on dark and light.
+
+Source: Okabe and Ito, "Color Universal Design" (2008). Yellow is left out: unreadable on white.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KINDS: Final = {
+    "gateway": "#56B4E9",
+    "application": "#0072B2",
+    "database": "#009E73",
+    "wait": "#E69F00",
+    "hold": "#CC79A7",
+    "stall": "#D55E00",
+}
+"""Colour of each kind of bar."""
+ALARM: Final = "#D55E00"
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Colours of text on the page's background: `strong` for words, `faint` for guides."""
+
+    strong: str
+    faint: str
+
+
+LIGHT: Final = Ink(strong="#1a1c24", faint="#6b6f7b")
+DARK: Final = Ink(strong="#fafafa", faint="#a3a8b4")
+
+
+def ink(theme: str | None) -> Ink:
+    """Return the ink for Streamlit's theme type, `dark` or `light`; None means not known yet."""
+    return DARK if theme == "dark" else LIGHT

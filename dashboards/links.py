@@ -1,0 +1,38 @@
+"""What a URL of the explorer names: `?incident=ID&trace=TRACE_ID`, both optional."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from why504.model import Incident, Victim
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to show, and what the URL named that is not there."""
+
+    incident: Incident
+    victim: Victim | None
+    """None only for an incident without victims."""
+    missing: str = ""
+    """`incident`, `trace` or empty."""
+
+
+def choose(incidents: Sequence[Incident], incident_id: str, trace_id: str) -> Choice:
+    """Return what the URL names; the first incident and its first victim where it names nothing.
+
+    Args:
+        incidents: at least one, the one to show by default first.
+        incident_id: empty when the URL names none.
+        trace_id: empty when the URL names none; finds its incident also without `incident_id`.
+    """
+    named = [i for i in incidents if i.id == incident_id]
+    for incident in named or incidents:
+        for victim in incident.victims:
+            if trace_id and victim.trace_id == trace_id:
+                missing = "" if named or not incident_id else "incident"
+                return Choice(incident, victim, missing)
+    incident = named[0] if named else incidents[0]
+    missing = "incident" if incident_id and not named else ("trace" if trace_id else "")
+    return Choice(incident, incident.victims[0] if incident.victims else None, missing)
