@@ -39,16 +39,23 @@ def make_engine(settings: Settings) -> AsyncEngine:
 def connector(
     database_url: str, *, application_name: str, limits: Timeouts, connect_s: float | None
 ) -> Connect:
-    """Return a function that opens a connection within `connect_s` seconds."""
+    """Return a function that opens a connection within `connect_s` seconds.
+
+    Raises (the function):
+        psycopg.OperationalError: there is no server, it refuses, or does not answer in time.
+    """
     conninfo = libpq_url(database_url)
     options = server_limits(limits)
 
     async def connect() -> psycopg.AsyncConnection[Any]:
         # libpq's own connect_timeout counts whole seconds and no fewer than two.
-        async with asyncio.timeout(connect_s):
-            return await psycopg.AsyncConnection.connect(
-                conninfo, options=options, application_name=application_name
-            )
+        try:
+            async with asyncio.timeout(connect_s):
+                return await psycopg.AsyncConnection.connect(
+                    conninfo, options=options, application_name=application_name
+                )
+        except TimeoutError as error:
+            raise psycopg.errors.ConnectionTimeout("the server did not answer in time") from error
 
     return connect
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import groq
-from groq.types.chat import ChatCompletion
 from opentelemetry import metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from pydantic import ValidationError
 
 from service.application.settings import Settings
 from service.domain.conversation import Message
@@ -25,9 +25,13 @@ from service.domain.friendship import (
     FALLBACK_QUESTIONS,
     SessionReading,
 )
+from service.infrastructure.llm.completion import Completion
 
 LONGEST_PROMPT: Final = 24_000
 """Characters of the end of a session that the model is shown; its window is finite."""
+
+UNREADABLE: Final = "unreadable_answer"
+"""`error.type` of an answer that is no completion, or does not say what was asked."""
 
 Answer = TypeVar("Answer", str, int)
 
@@ -107,15 +111,19 @@ class GroqEmotionReader:
             except (groq.GroqError, TimeoutError) as error:
                 self._mark_fallback(span, question.name, type(error).__name__)
                 return None
-            _mark_usage(span, completion)
-            match = question.answer.search(_text_of(completion).lower())
+            except ValidationError:
+                self._mark_fallback(span, question.name, UNREADABLE)
+                return None
+            span.set_attributes(completion.usage.attributes())
+            match = question.answer.search(completion.text().lower())
             if match is None:
-                self._mark_fallback(span, question.name, "unreadable_answer")
+                self._mark_fallback(span, question.name, UNREADABLE)
                 return None
             return question.read(match[1])
 
-    async def _complete(self, question: Question[Answer], spoken: str) -> ChatCompletion:
-        return await self._client.chat.completions.create(
+    async def _complete(self, question: Question[Answer], spoken: str) -> Completion:
+        # Raw, because the SDK's models take whatever comes: a proxy's HTML page is a str then.
+        answer = await self._client.chat.completions.with_raw_response.create(
             model=self._model,
             temperature=0.0,
             max_completion_tokens=16,
@@ -124,6 +132,7 @@ class GroqEmotionReader:
                 {"role": "user", "content": spoken[-LONGEST_PROMPT:]},
             ],
         )
+        return Completion.model_validate_json(await answer.read())
 
     def _mark_fallback(self, span: Span, call: str, error_type: str) -> None:
         span.set_attributes({"error.type": error_type, "why504.llm.fallback": True})
@@ -139,13 +148,3 @@ class GroqEmotionReader:
             "server.address": url.host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),
         }
-
-
-def _mark_usage(span: Span, completion: ChatCompletion) -> None:
-    if completion.usage is not None:
-        span.set_attribute("gen_ai.usage.input_tokens", completion.usage.prompt_tokens)
-        span.set_attribute("gen_ai.usage.output_tokens", completion.usage.completion_tokens)
-
-
-def _text_of(completion: ChatCompletion) -> str:
-    return (completion.choices[0].message.content or "") if completion.choices else ""
