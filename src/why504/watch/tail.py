@@ -34,8 +34,8 @@ class _Open:
     offset: int
     start: bytes = b""
     """Its first bytes as they were: others are there after a truncation."""
-    quiet_since_s: float | None = None
-    """Since when nothing came although it is no longer the log."""
+    quiet_since_s: float = 0.0
+    """Since when nothing came although it is no longer the log; 0 while it is."""
 
 
 class Tail:
@@ -94,7 +94,7 @@ class Tail:
         if self._open is not None:
             self._open.offset = batch.position.offset
             self._open.start = _start(self._open.file, batch.position.offset)
-            self._open.quiet_since_s = None
+            self._open.quiet_since_s = 0.0
 
     def _resume(self) -> _Open | None:
         """Open the file that the position is in, else the one that followed it."""
@@ -120,15 +120,15 @@ class Tail:
 
     def _leave_if_rotated(self, reading: _Open, *, torn: bool) -> None:
         """Go on to the next file once this one is no longer the log and has been quiet a while."""
-        following = (
-            newer(self._log, self._position, self._time_of) if self._moved(reading) else None
-        )
-        if following is None:
-            reading.quiet_since_s = None
+        if not self._moved(reading):
             return
-        if reading.quiet_since_s is None:
-            reading.quiet_since_s = self._clock_s()
-        elif self._clock_s() - reading.quiet_since_s >= ROTATION_GRACE_S:
+        following = newer(self._log, self._position, self._time_of)
+        if following is None:
+            return
+        now_s = self._clock_s()
+        reading.quiet_since_s = reading.quiet_since_s or now_s
+        # One that was rotated twice is no longer written to: no need to wait.
+        if following != self._log or now_s - reading.quiet_since_s >= ROTATION_GRACE_S:
             self.torn += torn
             self.close()
             self._open_at(following, 0)

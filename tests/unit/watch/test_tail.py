@@ -18,7 +18,7 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "access.jsonl"
-        self.now_s = 0.0
+        self.now_s = 1000.0
         self.last = Position()
         self.tail = self.restart()
 
