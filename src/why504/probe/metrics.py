@@ -24,6 +24,8 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Histogram
 
         self.registry = CollectorRegistry()
+        self._waits: dict[str, Histogram] = {}
+        self._uses: dict[str, Histogram] = {}
         self.route_seen: set[tuple[str, str]] = set()
         self._requests = Histogram(
             names.METRIC_REQUEST_S,
@@ -55,8 +57,10 @@ class Metrics:
 
     def born(self, pool: str) -> None:
         """Let a pool's series exist from the start, so that rates see the first event."""
-        self._pool_wait.labels(pool)
-        self._pool_use.labels(pool)
+        # Kept, because labels() takes a lock that is not reentrant, and garbage collection may
+        # give a connection back while this very thread holds it.
+        self._waits[pool] = self._pool_wait.labels(pool)
+        self._uses[pool] = self._pool_use.labels(pool)
 
     def request_ended(self, entry: OpenSpan, status: int, seconds: float) -> None:
         """Measure one request; `status` 0 = nothing was answered."""
@@ -67,11 +71,11 @@ class Metrics:
 
     def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one wait for a connection, however it ended."""
-        self._pool_wait.labels(pool).observe(seconds, exemplar_of(trace_id))
+        self._waits[pool].observe(seconds, exemplar_of(trace_id))
 
     def pool_used(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one hold of a connection."""
-        self._pool_use.labels(pool).observe(seconds, exemplar_of(trace_id))
+        self._uses[pool].observe(seconds, exemplar_of(trace_id))
 
 
 def labels_of(entry: OpenSpan) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Attributes and naming: docs/how-evidence-travels.md.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class OpenRecord:
     place: Place
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
     telling: Telling | None = None
+    over: bool = False
     first_told_s: float | None = None
     """Seconds after which it is told first; None = as the rhythm says."""
 
@@ -78,6 +80,8 @@ class RecordBook:
     def __init__(self, clock: Clock, ids: Ids, sender: Sender) -> None:
         self.open_records: dict[int, OpenRecord] = {}
         self.clock = clock
+        # Reentrant: garbage collection may give a connection back while this thread is in here.
+        self._lock = threading.RLock()
         self.ids = ids
         self.sender = sender
 
@@ -104,9 +108,17 @@ class RecordBook:
         """End a record now; return the seconds it lasted. What was told gets a final always."""
         self.open_records.pop(record.span_id, None)
         now_s = self.clock.monotonic_s()
-        if publish or (record.telling is not None and record.telling.sequence > 0):
+        with self._lock:
+            record.over = True
+            told = record.telling is not None and record.telling.sequence > 0
+        if publish or told:
             self.sender.send(record.final(outcome, now_s))
         return record.lasted_s(now_s)
+
+    def claim(self, record: OpenRecord, telling: Telling, now_s: float) -> int | None:
+        """Return the sequence of a telling; None when it is over: what was told gets a final."""
+        with self._lock:
+            return None if record.over else telling.tell(now_s)
 
     def of_kind(self, kind: str) -> list[OpenRecord]:
         """Return the open records of a kind, oldest first."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
@@ -54,7 +55,7 @@ class Publisher:
         waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
         for thing in due:
             with self._guard:
-                self._book.sender.send(self._told(thing, now_s, activity, waits))
+                self._tell(thing, now_s, activity, waits)
         return len(due)
 
     def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
@@ -65,23 +66,29 @@ class Publisher:
             thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
         return thing.telling.due_s <= now_s
 
-    def _told(
+    def _tell(
         self,
         thing: OpenSpan | OpenRecord,
         now_s: float,
         activity: Activity,
         waits: Mapping[int, str],
-    ) -> RecordSpan:
-        assert thing.telling is not None  # noqa: S101 - set by _is_due, which chose `thing`
-        sequence = thing.telling.tell(now_s)
+    ) -> None:
+        telling = thing.telling
+        if telling is None:
+            return
         span_id = self._book.ids.generate_span_id()
         if isinstance(thing, OpenSpan):
-            return span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
+            telling.tell(now_s)
+            snapshot = span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
+            self._book.sender.send(snapshot)
+            return
         extra: dict[str, AttributeValue] = {}
         if thing.kind == names.HOLD:
             lines = activity.lines(thing.place, thing.trace_id)
             extra = {names.CODE_STACKTRACE: site.stack_text(lines)} if lines else {}
-        return thing.snapshot(span_id, sequence, now_s, extra)
+        sequence = self._book.claim(thing, telling, now_s)
+        if sequence is not None:
+            self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
 
 
 def span_snapshot(
@@ -107,7 +114,8 @@ def span_snapshot(
     if entry.trace_id in waits:
         attributes[names.WAITING_ON] = waits[entry.trace_id]
     age_s = now_s - entry.opened_s
-    parent = "" if entry.parent_id is None else trace.format_span_id(entry.parent_id)
+    parent_id = parent_of(entry)
+    parent = "" if parent_id is None else trace.format_span_id(parent_id)
     attributes.update(
         {
             names.KIND: names.SNAPSHOT,
@@ -128,6 +136,39 @@ def span_snapshot(
         attributes=attributes,
         kind=entry.kind,
     )
+
+
+def unsampled_final(entry: OpenSpan, now_s: float, status: int) -> RecordSpan:
+    """Return the server span of a request that sampling dropped: what was told needs an end."""
+    attributes: dict[str, AttributeValue] = {**request_attributes(entry), names.KEEP: True}
+    if entry.route():
+        attributes[names.HTTP_ROUTE] = entry.route()
+    if status:
+        attributes[names.HTTP_STATUS] = status
+    return RecordSpan(
+        name=span_name(entry),
+        trace_id=entry.trace_id,
+        span_id=entry.span_id,
+        parent_id=parent_of(entry),
+        start_ns=entry.start_ns,
+        end_ns=entry.start_ns + max(0, int((now_s - entry.opened_s) * 1e9)),
+        attributes=attributes,
+        kind=entry.kind,
+        error=f"HTTP {status}" if status >= 500 else None,
+    )
+
+
+def parent_of(entry: OpenSpan) -> int | None:
+    """Return the id of the span's parent; for a request that is not sampled, from its headers."""
+    if entry.span is not None or entry.scope is None:
+        return entry.parent_id
+    headers = {
+        key.decode("latin-1"): value.decode("latin-1")
+        for key, value in entry.scope.get("headers", ())
+    }
+    remote = trace.get_current_span(TraceContextTextMapPropagator().extract(headers))
+    context = remote.get_span_context()
+    return context.span_id if context.is_valid else None
 
 
 def span_name(entry: OpenSpan) -> str:

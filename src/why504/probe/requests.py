@@ -16,6 +16,8 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.metrics import Metrics
+from why504.probe.publisher import unsampled_final
+from why504.probe.records import Sender
 from why504.probe.safety import Guard
 
 Scope = MutableMapping[str, Any]
@@ -35,11 +37,13 @@ class RequestWatch:
         *,
         clock: Clock,
         guard: Guard,
+        sender: Sender,
         on_scope: Callable[[Scope], None],
     ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._clock = clock
+        self._sender = sender
         self._on_scope = on_scope
         self._begin = guard.site("request begin")
         self._end = guard.site("request end")
@@ -66,6 +70,9 @@ class RequestWatch:
         with self._end:
             if entry.span is None:
                 self._registry.close(entry.span_id)
+                if entry.telling is not None and entry.telling.sequence > 0:
+                    now_s = self._clock.monotonic_s()
+                    self._sender.send(unsampled_final(entry, now_s, status))
             elif names.HTTP_METHOD not in (entry.span.attributes or {}):
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Mapping, MutableMapping
@@ -107,6 +108,8 @@ class Probe:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
+        # What is queued at exit leaves still; the provider's own exit hook knows spans only.
+        atexit.register(self.shutdown)
 
     @property
     def port(self) -> int:
@@ -147,6 +150,7 @@ class Probe:
 
     def shutdown(self) -> None:
         """Flush, stop every thread and remove every hook; the application goes on without."""
+        atexit.unregister(self.shutdown)
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=5)
@@ -212,6 +216,7 @@ class Probe:
             self.metrics,
             clock=self._clock,
             guard=self._guard,
+            sender=self.sender,
             on_scope=self._on_scope,
         )
         self._mark = Middleware(TaskMark, watch=watch)

@@ -16,7 +16,8 @@ class Slots:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.lock = threading.Lock()
+        # Reentrant: garbage collection may give a connection back while this thread is in here.
+        self.lock = threading.RLock()
         self.taken = 0
 
     def capacity(self) -> int | None:
