@@ -45,6 +45,7 @@ def receiver(free_port) -> Iterator[Receiver]:
     running.stop()
 
 
+@pytest.mark.slow
 def test_no_line_is_lost_by_kills_and_rotations_and_repeats_have_the_same_ids(tmp_path, receiver):
     log = tmp_path / "access.jsonl"
     command = [sys.executable, "-c", WATCH, str(log), f"http://127.0.0.1:{receiver.port}"]
