@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,9 +66,6 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
             Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
         ],
         lifespan=_lifespan(engine, reader),
-        # why504 makes the server span; FastAPI's own would be a second one, and would record
-        # the messages of exceptions.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     handle_problems(app)
     app.include_router(build_router(_use_cases(settings, adapters, engine=engine, reader=reader)))
@@ -100,11 +97,10 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with written_to(sys.stdout):
-            try:
-                yield
-            finally:
-                await reader.aclose()
-                await engine.dispose()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(written_to(sys.stdout))
+            stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(reader.aclose)
+            yield
 
     return lifespan

@@ -52,7 +52,7 @@ class EndConversation:
         return ended
 
     async def _find_or_add(self, work: UnitOfWork, conversation: Conversation) -> EndedConversation:
-        body_hash = conversation.body_hash()
+        body_hash = conversation.body_hash
         ended_at = conversation.ended_at or self.now()
         stored_id = conversation.conversation_id
         for _ in range(LOOKUPS):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 
@@ -29,8 +30,12 @@ class Message:
     speaker: Speaker
     text: str
 
+    def plain(self) -> dict[str, str]:
+        """Return it in JSON's types."""
+        return {"speaker": self.speaker.value, "text": self.text}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Conversation:
     """A finished conversation as a client hands it over; `ended_at` is None if it did not say."""
 
@@ -39,16 +44,12 @@ class Conversation:
     log: tuple[Message, ...]
     ended_at: datetime | None
 
+    @cached_property
     def body_hash(self) -> str:
-        """Return 64 hex digits, equal for equal bodies and no others."""
-        body = json.dumps(
-            [
-                self.user_id,
-                [asdict(message) for message in self.log],
-                self.ended_at.isoformat() if self.ended_at else None,
-            ],
-            separators=(",", ":"),
-        )
+        """64 hex digits, equal for equal bodies and no others."""
+        ended_at = self.ended_at.isoformat() if self.ended_at else None
+        log = [message.plain() for message in self.log]
+        body = json.dumps([self.user_id, log, ended_at], separators=(",", ":"))
         return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -81,7 +82,7 @@ class ConversationEnded:
             "conversation_id": self.conversation_id,
             "user_id": self.user_id,
             "ended_at": self.ended_at.isoformat(),
-            "transcript": [asdict(message) for message in self.transcript],
+            "transcript": [message.plain() for message in self.transcript],
         }
 
 

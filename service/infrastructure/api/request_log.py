@@ -48,6 +48,9 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, watched)
+        except Exception:
+            status = status or 500  # written further out, where this does not see it
+            raise
         finally:
             duration_ms = round((time.perf_counter() - started_s) * 1000, 1)
             self._logger.info(json.dumps(_line(scope, status, duration_ms)))

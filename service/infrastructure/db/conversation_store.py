@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -53,8 +52,8 @@ class SqlConversationStore:
                 conversation_id=stored_id,
                 requested_id=conversation.conversation_id,
                 user_id=conversation.user_id,
-                log=[asdict(message) for message in conversation.log],
-                body_hash=conversation.body_hash(),
+                log=[message.plain() for message in conversation.log],
+                body_hash=conversation.body_hash,
                 ended_at=ended_at,
                 created_at=func.now(),
             )

@@ -113,16 +113,16 @@ async def test_real_and_fake_conversations_behave_alike(begin_work):
         assert await store.add(one, stored_id="c1~2", ended_at=NOW) is None
         second = await store.add(other, stored_id="c1~2", ended_at=NOW + timedelta(1))
         assert second is not None
-        assert await store.find("c1", other.body_hash()) == second
+        assert await store.find("c1", other.body_hash) == second
         assert await store.find("c1", "unknown") == added
         assert await store.find("c1~2", "unknown") == second
-        assert await store.find("c2", one.body_hash()) is None
+        assert await store.find("c2", one.body_hash) is None
         assert await store.read("c1~2") == ("u2", log)
         assert await store.read("c3") is None
         await work.commit()
 
     async with begin_work() as work:
-        assert await work.conversations.find("c1", one.body_hash()) == added
+        assert await work.conversations.find("c1", one.body_hash) == added
 
 
 async def test_what_is_not_committed_was_never_written_in_real_and_fake(begin_work):

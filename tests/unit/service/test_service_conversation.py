@@ -31,19 +31,19 @@ conversations = st.builds(
 def test_bodies_have_the_same_hash_exactly_if_they_are_equal(one, other):
     same_body = replace(one, conversation_id="") == replace(other, conversation_id="")
 
-    assert (one.body_hash() == other.body_hash()) is same_body
+    assert (one.body_hash == other.body_hash) is same_body
 
 
 @given(conversations)
 def test_the_id_is_no_part_of_the_body(one):
-    assert replace(one, conversation_id="another").body_hash() == one.body_hash()
+    assert replace(one, conversation_id="another").body_hash == one.body_hash
 
 
 def test_a_word_moved_to_another_message_is_another_body():
     split = (Message(Speaker.USER, "a"), Message(Speaker.USER, "b"))
     joined = (Message(Speaker.USER, "ab"),)
 
-    hashes = {Conversation("c", "u", log, None).body_hash() for log in (split, joined)}
+    hashes = {Conversation("c", "u", log, None).body_hash for log in (split, joined)}
 
     assert len(hashes) == 2
 

@@ -23,7 +23,7 @@ class FakeConversationStore:
     async def add(
         self, conversation: Conversation, *, stored_id: str, ended_at: datetime
     ) -> StoredEvent | None:
-        body = (conversation.conversation_id, conversation.body_hash())
+        body = (conversation.conversation_id, conversation.body_hash)
         for event, _ in self._events:
             taken = (event.requested_id, event.body_hash)
             if event.conversation_id == stored_id or taken == body:
@@ -33,7 +33,7 @@ class FakeConversationStore:
             conversation_id=stored_id,
             requested_id=conversation.conversation_id,
             user_id=conversation.user_id,
-            body_hash=conversation.body_hash(),
+            body_hash=conversation.body_hash,
             ended_at=ended_at,
         )
         self._events.append((added, conversation.log))
