@@ -53,7 +53,7 @@ _SESSIONS: Final = """
         coalesce(nullif(application_name, ''), backend_type, '') AS application,
         coalesce(usename, '') AS "user",
         coalesce(state, '') AS state,
-        coalesce(query, '') AS query,
+        coalesce(nullif(query, '<insufficient privilege>'), '') AS query,
         (extract(epoch FROM query_start) * 1000000)::bigint AS query_start_us,
         (extract(epoch FROM xact_start) * 1000000)::bigint AS xact_start_us,
         (extract(epoch FROM state_change) * 1000000)::bigint AS state_change_us,

@@ -207,6 +207,56 @@ def test_an_insert_of_the_same_key_waits_for_its_table(dsn):
     assert list(collected.resources("wait").values()) == [{resource}]
 
 
+def test_a_deadlock_names_each_by_the_other_and_ends_when_postgresql_ends_it(dsn):
+    with (
+        holding(dsn, ROW_1) as one,
+        holding(dsn, ROW_2) as other,
+        watching(dsn) as collected,
+    ):
+        threads = [
+            threading.Thread(target=run_quietly, args=[one, ROW_2]),
+            threading.Thread(target=run_quietly, args=[other, ROW_1]),
+        ]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: len(collected.resources("wait")) == 2)
+        eventually(lambda: len(collected.of("wait", final=True)) == 2)
+        for thread in threads:
+            thread.join(5)
+        pids = one.info.backend_pid, other.info.backend_pid
+
+    assert collected.resources("wait") == {
+        pids[0]: {f"db.lock:friendship_status#{pids[1]}"},
+        pids[1]: {f"db.lock:friendship_status#{pids[0]}"},
+    }
+
+
+def test_the_applications_own_account_is_enough_to_see_who_blocks_it(dsn):
+    with session_of(dsn) as admin:
+        admin.execute("DROP ROLE IF EXISTS svc")
+        admin.execute("CREATE ROLE svc LOGIN")
+        admin.execute("GRANT ALL ON friendship_status TO svc")
+    own = dsn.replace("postgres@", "svc@")
+    with (
+        holding(dsn, ROW_1) as holder,
+        waiting(own, 2, ROW_1) as waiters,
+        watching(own) as collected,
+    ):
+        eventually(lambda: len(collected.resources("wait")) == 2)
+        head = holder.info.backend_pid
+        hold = collected.of("hold", final=False)[0]
+        first_wait_ns = min(record.start_ns for record in collected.of("wait", final=False))
+
+    resource = f"db.lock:friendship_status#{head}"
+    assert collected.resources("wait") == {pid: {resource} for pid in waiters}
+    assert hold.attributes["why504.lock.session"] == "psql, user postgres"
+    assert "db.query.text" not in hold.attributes
+    assert hold.start_ns == first_wait_ns
+    with session_of(dsn) as admin:
+        admin.execute("DROP OWNED BY svc")
+        admin.execute("DROP ROLE svc")
+
+
 def test_finals_come_once_the_lock_is_released(dsn):
     with (
         holding(dsn, ROW_1) as holder,
