@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -191,9 +192,8 @@ def test_after_shutdown_the_application_serves_unwatched(app, settings, collecto
         httpx.get(f"http://127.0.0.1:{port}/metrics")
 
 
-def test_a_collector_that_takes_and_never_answers_changes_nothing(app, serving):
-    import socket
-
+def test_a_collector_that_takes_and_never_answers_changes_nothing(serving):
+    app = make_app(with_middleware=False)
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
         settings = ProbeSettings(
             endpoint=f"http://127.0.0.1:{black_hole.getsockname()[1]}", metrics_port=0
@@ -218,8 +218,6 @@ def test_a_collector_that_takes_and_never_answers_changes_nothing(app, serving):
 
 
 def test_a_busy_metrics_port_is_avoided(settings):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         probe = why504.instrument(

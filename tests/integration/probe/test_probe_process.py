@@ -1,0 +1,92 @@
+"""What depends on a whole process: the application's own tracing, imports, forks, its exit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from why504 import names
+
+
+def run(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_probe_is_light_to_import():
+    out = run(
+        "import sys, why504.probe.setup as _;"
+        "print([m for m in ('sqlalchemy', 'fastapi', 'starlette', 'prometheus_client', 'greenlet',"
+        " 'requests', 'pika') if m in sys.modules])"
+    )
+
+    assert out.strip() == "[]"
+
+
+OWN_TRACING = """
+import asyncio, sys, time
+import httpx
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+import why504
+from why504.config import ProbeSettings
+provider = TracerProvider(
+    sampler=TraceIdRatioBased(0.0), resource=Resource({"service.name": "theirs"})
+)
+trace.set_tracer_provider(provider)
+app = FastAPI()
+@app.get("/slow")
+def slow():
+    time.sleep(0.8)
+probe = why504.instrument(app, settings=ProbeSettings(
+    endpoint=sys.argv[1], metrics_port=0, snapshot_after_s=0.2))
+assert trace.get_tracer_provider() is provider
+async def call():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        return await client.get("/slow")
+assert asyncio.run(call()).status_code == 200
+"""
+
+
+def test_an_application_that_samples_nothing_is_told_and_flushed_at_exit(collector):
+    run(OWN_TRACING, collector.endpoint)
+
+    told = collector.of_kind(names.SNAPSHOT)
+    assert [t.attributes[names.SNAPSHOT_SEQUENCE] for t in told][:2] == [1, 2]
+    assert {t.resource[names.SERVICE_NAME] for t in told} == {"theirs"}
+    (server,) = collector.servers()
+    assert server.span_id == told[0].attributes[names.SNAPSHOT_OF]
+
+
+FORKED = """
+import os, sys, asyncio
+from fastapi import FastAPI
+import why504
+from why504.config import ProbeSettings
+app = FastAPI()
+probe = why504.instrument(app, settings=ProbeSettings(endpoint=sys.argv[1], metrics_port=0))
+first = probe.port
+child = os.fork()
+if child == 0:
+    second = probe.port
+    import urllib.request
+    body = urllib.request.urlopen(f"http://127.0.0.1:{second}/metrics", timeout=5).read()
+    alive = sum(t.is_alive() for t in probe._threads)
+    os._exit(0 if second != first and body.count(b"# TYPE why504_inflight_dropped") == 1
+             and alive == 2 else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def test_a_forked_worker_has_threads_and_a_port_of_its_own(collector):
+    run(FORKED, collector.endpoint)
