@@ -23,7 +23,7 @@ def blame_data(blames: Sequence[Blame]) -> list[dict[str, Any]]:
     return [
         {
             "row": row,
-            "text": f"{percent(blame.share)} · {duration(blame.seconds)} · {leaf_words(blame.leaf)}",
+            "text": " · ".join(_figures(blame)),
             "share": blame.share,
             "color": UNKNOWN_COLOR if blame.leaf.kind == "unknown" else KINDS["stall"],
             "what": leaf_words(blame.leaf),
@@ -33,6 +33,10 @@ def blame_data(blames: Sequence[Blame]) -> list[dict[str, Any]]:
         }
         for row, blame in enumerate(blames[:BARS_LIMIT])
     ]
+
+
+def _figures(blame: Blame) -> tuple[str, str, str]:
+    return percent(blame.share), duration(blame.seconds), leaf_words(blame.leaf)
 
 
 def chart(blames: Sequence[Blame], ink: Ink) -> alt.LayerChart:

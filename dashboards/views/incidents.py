@@ -19,7 +19,7 @@ from dashboards import evidence, links
 from dashboards.draw import blame, chain, palette, tables
 from dashboards.draw.text import percent, plain
 from dashboards.draw.words import GLOSSARY, MECHANISMS
-from dashboards.pages import request
+from dashboards.views import request
 from why504.errors import StoreUnavailable
 from why504.model import Finding, Incident, Victim
 
