@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from why504.errors import ConfigError, MissingExtra
@@ -39,7 +42,7 @@ def serve(
         from why504.receive.spool import Spool
     except ImportError as missing:
         raise MissingExtra("embedded") from missing
-    with _listening(host, port) as listener:
+    with _listening(host, port) as listener, _told_to_stop():
         spool = Spool(folder, retention=Retention(max_age_s, max_bytes))
         try:
             config = uvicorn.Config(
@@ -53,6 +56,24 @@ def serve(
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             spool.close()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Make SIGTERM end the block as ctrl-C does, and both of them quietly.
+
+    uvicorn shuts down by itself, then raises the signal again for whoever had it before: by default
+    that kills the process before the last segment is written.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -78,8 +78,11 @@ class Spool:
         self._journal: _Journal | None = None
         self._sealed: list[_Journal] = []
         self._stop_flushing = threading.Event()
-        self._committer = threading.Thread(target=self._commit_all, name="why504-commit")
-        self._flusher = threading.Thread(target=self._flush_all, name="why504-flush")
+        # Daemons: whoever leaves without close() loses nothing, it is replayed next time.
+        self._committer = threading.Thread(
+            target=self._commit_all, name="why504-commit", daemon=True
+        )
+        self._flusher = threading.Thread(target=self._flush_all, name="why504-flush", daemon=True)
         self._committer.start()
         self._flusher.start()
 
@@ -164,8 +167,8 @@ class Spool:
                 if journal.requests:
                     batches = [request.batch for request in journal.requests]
                     self._segments.write(journal.wal.path.stem, batches)
+                journal.wal.path.unlink(missing_ok=True)
                 journal.wal.close()
-                journal.wal.path.unlink()
                 with self._writing:
                     self._sealed.remove(journal)
                 self._forget(journal.requests)
