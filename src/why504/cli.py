@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -279,8 +280,15 @@ def _watch_postgres(url: str, endpoint: str, stop: threading.Event) -> None:
     from why504.probe.records import RecordSender
     from why504.watch.postgres import PostgresWatch
 
-    sender = RecordSender(endpoint, Resource.create({"service.name": "postgresql"}))
-    watch = PostgresWatch(url, sender)
+    # An instance of its own: what is open is open until its instance was last heard of.
+    place = urlsplit(url)
+    resource = Resource.create(
+        {
+            "service.name": "postgresql",
+            "service.instance.id": f"postgresql@{place.hostname}:{place.port or 5432}",
+        }
+    )
+    watch = PostgresWatch(url, RecordSender(endpoint, resource))
     threading.Thread(target=watch.run, args=(stop,), name="postgres", daemon=True).start()
 
 

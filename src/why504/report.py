@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +26,8 @@ from why504.model import Incident, Victim
 
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
-_MOST_VICTIMS = 8
+_MOST_ROWS = 8
+_SHORT_TRACE = 12
 _PICTURE_COLUMNS = 118
 _STUCK_KEYS = ("route", "state", "site", "trace_id")
 
@@ -65,26 +67,22 @@ def render_nothing(requests: int) -> RenderableType:
 
 
 def render_victims(victims: Sequence[Victim]) -> RenderableType:
-    """Return the table of requests that timed out, longest first."""
+    """Return the requests that timed out, alike ones in one row, most frequent first."""
+    groups: dict[tuple[str, str, str], list[Victim]] = defaultdict(list)
+    for victim in sorted(victims, key=lambda victim: victim.gave_up_ns):
+        held_by = victim.held_by or victim.leaf.what
+        groups[victim.route, victim.blocked_in, held_by].append(victim)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("gave up", "route", "blocked in", "held by", "trace"):
+    table.add_column("", justify="right")
+    for heading in ("route", "blocked in", "held by"):
         table.add_column(heading, overflow="fold")
-    ordered = sorted(victims, key=lambda victim: victim.gave_up_ns)
-    for victim in ordered[:_MOST_VICTIMS]:
-        table.add_row(
-            *(
-                Text(plain(cell))
-                for cell in (
-                    _clock(victim.gave_up_ns),
-                    victim.route,
-                    victim.blocked_in,
-                    victim.held_by or victim.leaf.what,
-                    victim.trace_id,
-                )
-            )
-        )
-    left = len(victims) - _MOST_VICTIMS
-    return Group(table, Text(f"and {left} more", style="dim")) if left > 0 else table
+    table.add_column("for example", no_wrap=True)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for cells, alike in ordered[:_MOST_ROWS]:
+        row = (f"{len(alike)} x", *cells, alike[0].trace_id[:_SHORT_TRACE] + "…")
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    left = len(ordered) - _MOST_ROWS
+    return Group(table, Text(f"and {left} more kinds", style="dim")) if left > 0 else table
 
 
 def render_stuck(answer: dict[str, Any]) -> RenderableType:

@@ -131,7 +131,7 @@ def _name(segment: Segment) -> str:
     if isinstance(source, Wait):
         return f"waiting for {source.resource}"
     if isinstance(source, Stall):
-        return f"waiting for {source.resource}"
+        return "waiting for the event loop"
     if segment.kind == "gap":
         return "not taken up by the application"
     return source.name
