@@ -90,6 +90,9 @@ class Fault:
 
 
 _PIKA = Marker("lab/adapters/event_publisher.py", "= pika.BlockingConnection(")
+_TAKES_A_CONNECTION = Marker(
+    "service/infrastructure/db/friendship_store.py", "await self._session.execute(query)"
+)
 _DAY: Final[Rates] = {"end": 3, "suggest": 6, "livez": 1, "health": 0.5}
 
 FAULTS: Final = (
@@ -137,12 +140,12 @@ FAULTS: Final = (
         "then a nightly job asks for suggestions for every user.",
         trigger="A1b",
         mechanism="pool",
-        site=None,
+        site=_TAKES_A_CONNECTION,
         alert="ConnectionPoolExhausted",
         settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "3"},
-        database_delay_s=0.010,
+        database_delay_s=0.008,
         before={"suggest": 4, "livez": 1, "health": 0.5},
-        during={**_DAY, "suggest": 24},
+        during={**_DAY, "suggest": 16},
     ),
     Fault(
         id="A2b",
@@ -175,7 +178,7 @@ FAULTS: Final = (
         mechanism="pool",
         site=Marker(
             "service/infrastructure/llm/emotion_reader.py",
-            "await self._client.chat.completions.create(",
+            "= await self._client.chat.completions",
         ),
         alert="ConnectionPoolExhausted",
         variant="LLM inside the transaction",

@@ -1,8 +1,13 @@
-"""What the service had stored before a run: conversations to score, and users known for long."""
+"""What the service had stored before a run: `python -m lab.history DATABASE_URL`.
+
+Conversations to score, and users known for long. A process of its own, because what it imports
+takes seconds in which the rest of the lab starts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import datetime
 
 from lab.load import STORED, USERS, conversation
@@ -41,3 +46,7 @@ def _stored(number: int) -> Conversation:
     log = tuple(Message(Speaker(said["speaker"]), said["text"]) for said in body["log"])
     ended_at = datetime.fromisoformat(body["ended_at"])
     return Conversation(body["conversation_id"], body["user_id"], log, ended_at)
+
+
+if __name__ == "__main__":
+    write_history(sys.argv[1])

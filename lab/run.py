@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault, fault
-from lab.history import write_history
-from lab.load import Load, Plan, Reply, Summary, shots, summary
-from lab.outside import ACTIONS, World
-from lab.score import Outcome, Seen, score
-from lab.stack.broker import MuteBroker
-from lab.stack.groq import Groq
-from lab.stack.nginx import Nginx
-from lab.stack.ports import free_port
-from lab.stack.postgres import Postgres
-from lab.stack.process import Process, Program, start
-from lab.stack.ready import answers
-from lab.stack.slow_link import SlowLink
+from lab.deployment import OURS, STOCK, Deployment, deploy
+from lab.faults import GATEWAY_TIMEOUT_S, fault
+from lab.load import Load, Plan, Summary, shots, summary
+from lab.outside import ACTIONS
+from lab.score import Outcome, Seen, expected, score
 from why504.diagnose import explain
 from why504.diagnose.causes import UNKNOWN
 from why504.errors import StoreUnavailable
@@ -32,11 +23,9 @@ from why504.stores.parquet import ParquetStore
 
 WARM_UP_S: Final = 3.0
 ASK_EVERY_S: Final = 1.0
-SETTLE_S: Final = 2.0
-"""Every exporter sends once a second or more often, and the receiver flushes once a second."""
+SETTLE_S: Final = 1.5
+"""Every exporter sends once a second or more often: what ended by now is on its way."""
 PATIENCE_S: Final = 10.0
-STORE: Final = "store"
-"""Folder of our evidence below that of the run; what stock saw is in `stock`."""
 
 Progress = Callable[[str], None]
 
@@ -56,136 +45,64 @@ def run(
         LabError: there is no such fault, or a part did not start.
     """
     row = fault(fault_id)
+    wanted = expected(row)
     began_s = time.monotonic()
     with ExitStack() as stack:
         progress("starting PostgreSQL, nginx, the receiver and the service")
-        site = Site.build(row, folder, stack)
+        deployed = deploy(row, folder, stack)
+        ours = ParquetStore(folder / OURS)
         progress("ordinary load")
-        with _load(site, Plan(row.before, WARM_UP_S), seed) as warm_up:
+        with _load(deployed, Plan(row.before, WARM_UP_S), seed) as warm_up:
             warm_up.wait(WARM_UP_S + GATEWAY_TIMEOUT_S)
         progress(row.description)
-        stack.enter_context(ACTIONS[row.outside](site.world))
+        stack.enter_context(ACTIONS[row.outside](deployed.world))
         plan = Plan(row.during, row.lasts_s, row.abort_share)
-        with _load(site, plan, seed + 1_000_003) as load:
-            watch = _Watch(site, progress)
-            while load.running:
-                load.wait(ASK_EVERY_S)
-                watch.look(load.replies)
-            clients = summary([*warm_up.replies, *load.replies])
-            watch.look_until_named(load.replies)
+        with _load(deployed, plan, seed + 1_000_003) as load:
+            named_after_s = _named_after_s(ours, load, progress)
+            load.wait(row.lasts_s + GATEWAY_TIMEOUT_S + PATIENCE_S)
+        clients = summary([*warm_up.replies, *load.replies])
         progress("restarting the service, as production did, and asking once more")
         time.sleep(SETTLE_S)
-        site.service.kill()
-        incidents = _final(site, clients)
+        deployed.service.kill()
         seen = Seen(
-            incidents=incidents,
-            gateway_504=frozenset(_gave_up(site.gateway.access_log)),
-            stock=_all(site.stock),
+            incidents=_final(ours, clients),
+            gateway_504=frozenset(_gave_up(deployed.gateway.access_log)),
+            stock=_all(ParquetStore(folder / STOCK)),
             clients=clients,
-            verdict_after_s=watch.after_s,
+            verdict_after_s=named_after_s,
             duration_s=time.monotonic() - began_s,
             seed=seed,
         )
-    return score(row, seen)
+    # A cluster has 40 MB, and nothing that the evidence has not.
+    shutil.rmtree(folder / "postgres" / "data", ignore_errors=True)
+    return score(row, wanted, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """The running parts of one run that its course needs."""
-
-    world: World
-    service: Process
-    gateway: Nginx
-    ours: ParquetStore
-    stock: ParquetStore
-
-    @classmethod
-    def build(cls, row: Fault, folder: Path, stack: ExitStack) -> Site:
-        """Start everything, in an order in which nothing waits for a part that is not there."""
-        database = stack.enter_context(Postgres.start(folder / "postgres"))
-        url = database.new_database()
-        write_history(url)
-        broker = stack.enter_context(MuteBroker())
-        groq = stack.enter_context(Groq.start(folder / "groq", delay_s=0.1))
-        service_url = url
-        if row.database_delay_s:
-            link = SlowLink(database.port, delay_s=row.database_delay_s)
-            stack.enter_context(link)
-            service_url = url.replace(f":{database.port}/", f":{link.port}/")
-        port, ours_port, stock_port = free_port(), free_port(), free_port()
-        gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
-        stack.enter_context(gateway)
-        watched = ["--gateway-log", str(gateway.access_log), "--postgres", url]
-        watched += ["--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
-        for name, at, more in ((STORE, ours_port, watched), ("stock", stock_port, [])):
-            stack.enter_context(_receiver(folder, name, at, more))
-        environment = {
-            "SERVICE_DATABASE_URL": service_url,
-            "SERVICE_GROQ_BASE_URL": groq.url,
-            "SERVICE_GROQ_API_KEY": "lab",
-            **row.settings,
-            "LAB_VARIANT": row.variant,
-            "LAB_BROKER_URL": broker.url,
-            "LAB_STOCK_ENDPOINT": f"http://127.0.0.1:{stock_port}",
-            "OTEL_SERVICE_NAME": "context-handling",
-            # What production sets, and what makes stock spans and ours speak the same names.
-            "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
-            "WHY504_ENDPOINT": f"http://127.0.0.1:{ours_port}",
-            "WHY504_METRICS_PORT": str(free_port()),
-            "PYTHONPATH": str(ROOT),
-        }
-        service = stack.enter_context(_service(folder, port, environment))
-        return cls(
-            World(url, groq),
-            service,
-            gateway,
-            ParquetStore(folder / STORE),
-            ParquetStore(folder / "stock"),
-        )
+def _load(deployed: Deployment, plan: Plan, seed: int) -> Load:
+    url = deployed.gateway.url
+    return Load(url, shots(plan, seed), timeout_s=GATEWAY_TIMEOUT_S + PATIENCE_S)
 
 
-def _receiver(folder: Path, name: str, port: int, more: list[str]) -> Process:
-    argv = [sys.executable, "-m", "why504.cli", "receive"]
-    argv += ["--store", str(folder / name), "--port", str(port), *more]
-    program = Program(argv, f"receive-{name}", folder, {"PYTHONPATH": str(ROOT / "src")})
-    return start(program, ready=answers(f"http://127.0.0.1:{port}/healthz"))
+def _named_after_s(store: ParquetStore, load: Load, progress: Progress) -> float | None:
+    """Return the seconds from the first 504, as its client saw it, to the first named cause.
 
-
-def _service(folder: Path, port: int, environment: dict[str, str]) -> Process:
-    argv = [sys.executable, "-m", "uvicorn", "--factory", "lab.app:create_app"]
-    argv += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    program = Program(argv, "service", folder, environment)
-    return start(program, ready=answers(f"http://127.0.0.1:{port}/v1/livez"), timeout_s=30)
-
-
-def _load(site: Site, plan: Plan, seed: int) -> Load:
-    return Load(site.gateway.url, shots(plan, seed), timeout_s=GATEWAY_TIMEOUT_S + 10)
-
-
-class _Watch:
-    """Asks the engine again and again, to learn how soon it names a cause."""
-
-    def __init__(self, site: Site, progress: Progress) -> None:
-        self.after_s: float | None = None
-        """Seconds from the first 504, as its client saw it, to the first named cause."""
-        self._site = site
-        self._progress = progress
-
-    def look(self, replies: list[Reply]) -> None:
-        first_s = summary(replies).first_504_s
-        if first_s is None or self.after_s is not None:
-            return
-        causes = {each.finding.cause for each in _explained(self._site.ours)} - {UNKNOWN}
+    Asks again and again while the load runs, as an alert would; None if no cause was named.
+    """
+    told = False
+    while load.running:
+        load.wait(ASK_EVERY_S)
+        first_s = summary(load.replies).first_504_s
+        if first_s is None:
+            continue
+        if not told:
+            progress("the gateway answers 504; asking why")
+            told = True
+        causes = {each.finding.cause for each in _explained(store)} - {UNKNOWN}
         if causes:
-            self.after_s = time.time() - first_s
-            self._progress(f"named {', '.join(sorted(causes))} {self.after_s:.1f} s after a 504")
-
-    def look_until_named(self, replies: list[Reply]) -> None:
-        deadline_s = time.monotonic() + PATIENCE_S
-        has_504 = summary(replies).first_504_s is not None
-        while has_504 and self.after_s is None and time.monotonic() < deadline_s:
-            time.sleep(ASK_EVERY_S)
-            self.look(replies)
+            after_s = time.time() - first_s
+            progress(f"{' and '.join(sorted(causes))}, {after_s:.1f} s after the first 504")
+            return after_s
+    return None
 
 
 def _all(store: ParquetStore) -> Evidence:
@@ -200,15 +117,14 @@ def _explained(store: ParquetStore) -> list[Incident]:
         return []
 
 
-def _final(site: Site, clients: Summary) -> list[Incident]:
+def _final(store: ParquetStore, clients: Summary) -> list[Incident]:
     """Explain once every 504 that clients saw has arrived, or after ten seconds."""
     deadline_s = time.monotonic() + PATIENCE_S
-    wanted = clients.statuses.get(504, 0)
     while True:
         time.sleep(ASK_EVERY_S)
-        incidents = _explained(site.ours)
+        incidents = _explained(store)
         found = sum(len(each.victims) for each in incidents)
-        if found >= wanted or time.monotonic() > deadline_s:
+        if found >= clients.statuses.get(504, 0) or time.monotonic() > deadline_s:
             return incidents
 
 

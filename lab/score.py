@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from lab.faults import Fault
 from lab.load import Summary
-from why504 import report
 from why504.model import Evidence, Incident
 
 NOTHING: Final = "N0"
@@ -53,18 +52,17 @@ class Outcome:
     blame_out_s: float
     seconds_first_504_to_verdict: float | None
     requests: int
+    statuses: Mapping[int, int]
+    """Status, as the clients saw it, -> requests; 0 = the client hung up."""
     p50_s: float
     p99_s: float
     duration_s: float
     seed: int
-    incidents: Sequence[Any] = field(default=(), repr=False)
+    incidents: Sequence[Incident] = field(default=(), repr=False)
 
-    def as_json(self, *, detail: bool = False) -> dict[str, Any]:
-        """Return plain data; with `detail`, the incidents as `why504 explain --json` has them."""
-        document = asdict(self)
-        if not detail:
-            del document["incidents"]
-        return document
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data; the incidents themselves are what `why504 explain --json` prints."""
+        return asdict(replace(self, incidents=[i.id for i in self.incidents]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +80,18 @@ class Seen:
 
 
 def expected(fault: Fault) -> Verdict:
-    """Return what a fault must be named."""
+    """Return what a fault must be named.
+
+    Raises:
+        LabError: the line that the fault is at can't be found any more.
+    """
     return Verdict(fault.trigger, fault.mechanism, fault.site.resolve() if fault.site else None)
 
 
-def score(fault: Fault, seen: Seen) -> Outcome:
-    """Return the outcome of a run."""
+def score(fault: Fault, wanted: Verdict, seen: Seen) -> Outcome:
+    """Return the outcome of a run; `wanted` is what `expected` said before it."""
     incident = max(seen.incidents, key=lambda i: len(i.victims), default=None)
     named = _named(incident)
-    wanted = expected(fault)
     victims = [victim for each in seen.incidents for victim in each.victims]
     stock = {span.trace_id for span in seen.stock.spans} & seen.gateway_504
     served = {span.trace_id for span in seen.stock.spans if span.kind == "server"}
@@ -122,11 +123,12 @@ def score(fault: Fault, seen: Seen) -> Outcome:
         blame_out_s=blame_out_s,
         seconds_first_504_to_verdict=seen.verdict_after_s,
         requests=seen.clients.requests,
+        statuses=seen.clients.statuses,
         p50_s=seen.clients.p50_s,
         p99_s=seen.clients.p99_s,
         duration_s=seen.duration_s,
         seed=seen.seed,
-        incidents=[report.as_json(each) for each in seen.incidents],
+        incidents=seen.incidents,
     )
 
 

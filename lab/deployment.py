@@ -1,0 +1,125 @@
+"""Everything that one run stands on, started side by side: two cores have much to import."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault
+from lab.outside import World
+from lab.stack.broker import MuteBroker
+from lab.stack.groq import Groq
+from lab.stack.nginx import Nginx
+from lab.stack.ports import free_port
+from lab.stack.postgres import Postgres
+from lab.stack.process import Process, Program, start
+from lab.stack.ready import answers
+from lab.stack.slow_link import SlowLink
+from why504.errors import LabError
+
+OURS: Final = "store"
+"""Folder of our evidence, below that of the run."""
+STOCK: Final = "stock"
+"""Folder of what stock OpenTelemetry sent."""
+START_TIMEOUT_S: Final = 60.0
+USUAL_LLM_S: Final = 0.1
+
+_PYTHON: Final = {
+    "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+    # Compiled once: without it each run would spend ten seconds of CPU on compiling libraries.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The running parts that the course of a run needs."""
+
+    folder: Path
+    world: World
+    service: Process
+    gateway: Nginx
+
+
+def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
+    """Start the service with all that it needs; `stack` ends it.
+
+    Raises:
+        LabError: a part did not start; the message ends with the tail of its log.
+    """
+    database = stack.enter_context(Postgres.start(folder / "postgres"))
+    url = database.new_database()
+    history = stack.enter_context(_python(folder, "lab.history", url))
+    gateway_log = folder / "nginx" / "access.jsonl"
+    watched = ["--gateway-log", str(gateway_log), "--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
+    ours, ours_url = _receiver(folder, OURS, [*watched, "--postgres", url])
+    stock, stock_url = _receiver(folder, STOCK, [])
+    stack.enter_context(ours)
+    stack.enter_context(stock)
+    groq = stack.enter_context(Groq.start(folder / "groq", delay_s=USUAL_LLM_S))
+    environment = {
+        "SERVICE_DATABASE_URL": _at_a_distance(row.database_delay_s, database, url, stack),
+        "SERVICE_GROQ_BASE_URL": groq.url,
+        "SERVICE_GROQ_API_KEY": "lab",
+        **row.settings,
+        "LAB_VARIANT": row.variant,
+        "LAB_BROKER_URL": stack.enter_context(MuteBroker()).url,
+        "LAB_STOCK_ENDPOINT": stock_url,
+        "OTEL_SERVICE_NAME": "context-handling",
+        # Both set-ups read it: so that neither chooses the names of the other's attributes.
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+        "WHY504_ENDPOINT": ours_url,
+        "WHY504_METRICS_PORT": str(free_port()),
+    }
+    port = free_port()
+    service = stack.enter_context(_service(folder, port, environment))
+    gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
+    stack.enter_context(gateway)
+    if history.wait(START_TIMEOUT_S) != 0:
+        raise LabError(f"the history could not be written: see {history.program.log}")
+    _wait_for(ours, answers(f"{ours_url}/healthz"))
+    _wait_for(stock, answers(f"{stock_url}/healthz"))
+    _wait_for(service, answers(f"http://127.0.0.1:{port}/v1/livez"))
+    return Deployment(folder, World(url, groq), service, gateway)
+
+
+def _python(folder: Path, module: str, *arguments: str) -> Process:
+    return start(Program([sys.executable, "-m", module, *arguments], module, folder, _PYTHON))
+
+
+def _receiver(folder: Path, name: str, more: Sequence[str]) -> tuple[Process, str]:
+    """Return a receiver of our own that begins to start, and its URL."""
+    port = free_port()
+    argv = [sys.executable, "-m", "why504.cli", "receive"]
+    argv += ["--store", str(folder / name), "--port", str(port), *more]
+    program = Program(argv, f"receive-{name}", folder, _PYTHON)
+    return start(program), f"http://127.0.0.1:{port}"
+
+
+def _service(folder: Path, port: int, environment: Mapping[str, str]) -> Process:
+    argv = [sys.executable, "-m", "uvicorn", "--factory", "lab.app:create_app"]
+    argv += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    return start(Program(argv, "service", folder, {**_PYTHON, **environment}))
+
+
+def _at_a_distance(delay_s: float, database: Postgres, url: str, stack: ExitStack) -> str:
+    """Return the database's URL as the service has it, through a slow link if there is one."""
+    if not delay_s:
+        return url
+    link = stack.enter_context(SlowLink(database.port, delay_s=delay_s))
+    return url.replace(f":{database.port}/", f":{link.port}/")
+
+
+def _wait_for(process: Process, ready: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not ready():
+        if not process.alive or time.monotonic() > deadline_s:
+            program = process.program
+            tail = program.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise LabError(f"{program.name} did not start:\n{tail}")
+        time.sleep(0.05)
