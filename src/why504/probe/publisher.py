@@ -20,13 +20,13 @@ from why504.probe.records import RecordSpan
 from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm, Telling
 
-POLL_S: Final = 0.1
+POLL_S: Final = 0.2
 _TOLD_AT_ONCE: Final = 2000
 """Bounds one round, and with it the CPU taken from the application; the rest is told next round."""
 
 
 class Publisher:
-    """Looks every 100 ms for what is open and due to be told."""
+    """Looks every 200 ms for what is open and due to be told."""
 
     def __init__(
         self,

@@ -22,8 +22,8 @@ from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
 
-BEAT_S: Final = 0.05
-POLL_S: Final = 0.05
+BEAT_S: Final = 0.1
+POLL_S: Final = 0.1
 TOLD_AFTER_S: Final = 0.25
 _SITES_LIMIT: Final = 64
 _SUSPENDED_S: Final = 1.0
@@ -80,7 +80,7 @@ class LoopWatch:
 
 
 class Watchdog:
-    """Looks at every loop each 50 ms, samples those that stall, and opens their records."""
+    """Looks at every loop each 100 ms, samples those that stall, and opens their records."""
 
     def __init__(
         self,
