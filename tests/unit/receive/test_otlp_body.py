@@ -2,6 +2,7 @@ import base64
 import gzip
 import json
 import zlib
+from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -167,3 +168,16 @@ def test_a_bomb_is_refused_before_it_is_unpacked(encoding):
 
 def test_exactly_the_limit_is_taken():
     assert len(unpacked(gzip.compress(bytes(1000)), "gzip", 1000)) == 1000
+
+
+RECORDED = Path(__file__).parents[4] / "shared" / "data" / "recorded" / "tempo" / "sent"
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recordings are not part of the repository")
+def test_recorded_requests_say_the_same_in_json_and_protobuf():
+    bodies = sorted(RECORDED.glob("*.pb"))
+
+    for body in bodies:
+        told = body.with_suffix(".otlp.json").read_bytes()
+        assert columns(protobuf_from_json(told)) == columns(body.read_bytes())
+    assert bodies
