@@ -13,6 +13,7 @@ import why504
 from why504 import names
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
+from why504.probe.apphooks import AppHooks
 from why504.probe.broker import Broker
 from why504.probe.clock import Clock
 from why504.probe.database import Database, StatementSpans
@@ -23,14 +24,14 @@ from why504.probe.pool import PoolWatch
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.publisher import Publisher, run_forever
 from why504.probe.records import Export, RecordSender, random_ids
-from why504.probe.requests import RequestMiddleware, RequestWatch, TaskMark
+from why504.probe.requests import RequestWatch
 from why504.probe.safety import Guard
 from why504.probe.serve import Server
 from why504.probe.stall import POLL_S as LOOK_S
 from why504.probe.stall import Watchdog
 from why504.probe.state import State, StateCollector
 from why504.probe.telling import Rhythm
-from why504.probe.tracing import OwnExport, OwnProvider, opt_in_to_new_http_names, provider
+from why504.probe.tracing import OwnExport, OwnProvider, provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -161,7 +162,7 @@ class Probe:
             pool.detach()
             statements.detach()
         self._broker.detach()
-        self._detach_app()
+        self._hooks.detach()
         self._processor.active = False
         if self._own_export is not None:
             self._own_export.shutdown()
@@ -205,12 +206,6 @@ class Probe:
             self._statements.append(statements)
 
     def _attach_app(self) -> None:
-        from starlette.middleware import Middleware
-
-        opt_in_to_new_http_names()
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-        app: Any = self._app
         watch = RequestWatch(
             self.registry,
             self.metrics,
@@ -219,33 +214,8 @@ class Probe:
             sender=self.sender,
             on_scope=self._on_scope,
         )
-        self._mark = Middleware(TaskMark, watch=watch)
-        app.user_middleware.append(self._mark)
-        build = app.build_middleware_stack
-
-        def build_watched() -> Any:
-            stack = build()
-            stack.app = RequestMiddleware(stack.app, watch)
-            return stack
-
-        app.build_middleware_stack = build_watched
-        self._contrib = not getattr(app, "_is_instrumented_by_opentelemetry", False)
-        if self._contrib:
-            FastAPIInstrumentor.instrument_app(
-                app, tracer_provider=self._provider, exclude_spans=["send", "receive"]
-            )
-        app.middleware_stack = None
-
-    def _detach_app(self) -> None:
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-        app: Any = self._app
-        if self._contrib:
-            FastAPIInstrumentor.uninstrument_app(app)
-        vars(app).pop("build_middleware_stack", None)
-        if self._mark in app.user_middleware:
-            app.user_middleware.remove(self._mark)
-        app.middleware_stack = None
+        self._hooks = AppHooks(self._app, watch)
+        self._hooks.attach(self._provider)
 
     # --- running ----------------------------------------------------------------------------------
 

@@ -171,7 +171,6 @@ class Watchdog:
         if self.server_port is not None:
             record.attributes[names.SERVER_PORT] = self.server_port
         self.stalls += 1
-        self._book.open(record)
         return StallState(record, watch.beat_cpu_s, sample_due_s=0.0)
 
     def _sample(self, watch: LoopWatch, stall: StallState, now_s: float) -> None:
@@ -194,6 +193,8 @@ class Watchdog:
         age_s = stall.record.lasted_s(now_s)
         stall.sample_due_s = now_s + (0.1 if age_s < 1 else 1.0 if age_s < 10 else 10.0)
         self._describe(stall)
+        if stall.samples == 1:
+            self._book.open(stall.record)
 
     def _describe(self, stall: StallState) -> None:
         """Bring the record up to date, so that the publisher tells what is known now."""
@@ -207,9 +208,8 @@ class Watchdog:
         seen = stall.seen[where]
         attributes |= site.attributes_of(where)
         attributes[names.CODE_STACKTRACE] = site.stack_text(seen.lines)
-        untold = stall.record.telling is None or stall.record.telling.sequence == 0
-        if seen.entry is not None and untold:
-            # What was told keeps its trace: readers group the tellings of a record by it.
+        if seen.entry is not None and stall.samples == 1:
+            # Before it can be told: readers group the tellings of a record by its trace.
             stall.record.trace_id = seen.entry.trace_id
             stall.record.parent_id = seen.entry.span_id
 

@@ -46,14 +46,24 @@ def test_a_blocked_loop_is_told_while_it_is_blocked(collector, settings, serving
                 target=lambda: httpx.get(f"{url}/block/1", headers=headers, timeout=20)
             )
             call.start()
-            stall = collector.wait_for(lambda: collector.of_kind(names.STALL, final=False))[0]
+            stall = collector.wait_for(
+                lambda: [
+                    s for s in collector.of_kind(names.STALL, final=False) if s.trace_id == TRACE
+                ]
+            )[0]
             told_during = not done.is_set()
             base = f"http://127.0.0.1:{probe.port}"
             metrics = httpx.get(f"{base}/metrics", timeout=2).text
             debug = httpx.get(f"{base}/debug/requests", timeout=2).json()
             answered_during = not done.is_set()
             call.join()
-            final = collector.wait_for(lambda: collector.of_kind(names.STALL, final=True))[0]
+            final = collector.wait_for(
+                lambda: [
+                    s
+                    for s in collector.of_kind(names.STALL, final=True)
+                    if s.span_id == stall.attributes[names.SNAPSHOT_OF]
+                ]
+            )[0]
     finally:
         probe.shutdown()
 
