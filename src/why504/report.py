@@ -36,11 +36,12 @@ def render(incident: Incident) -> RenderableType:
     """Return the report of one incident for a terminal: sentence, chain, evidence, what to do."""
     finding = incident.finding
     title = Text(f"{finding.cause}  {plain(finding.title)}", style="bold")
-    title.append(f"   mechanism: {finding.mechanism}", style="dim")
+    place = Text(f"mechanism: {finding.mechanism}", style="dim")
     if finding.site:
-        title.append(f"   at {plain(str(finding.site))}", style="bold cyan")
+        place.append(f"   line: {plain(str(finding.site))}", style="not dim bold cyan")
     parts: list[RenderableType] = [
         Text(plain(finding.sentence), style="bold yellow"),
+        place,
         _headed("How it came to that", _chain(incident)),
         _headed("Where the time went", _blames(incident)),
         _headed("Requests", _counts(incident)),

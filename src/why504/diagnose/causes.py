@@ -56,6 +56,8 @@ class Cause:
     proof: str
     """The evidence that tells this cause from its nearest confusion."""
     advice: Sequence[str]
+    of_a_crowd: bool = False
+    """Whether it is about how many there were, not about any one of them."""
 
     @property
     def page(self) -> str:
@@ -146,6 +148,7 @@ CAUSES: Final = (
             "Enlarge the pool, within what PostgreSQL can take, or slow the caller down.",
             "Give batch jobs a pool of their own, so that daytime requests keep theirs.",
         ),
+        of_a_crowd=True,
     ),
     Cause(
         "A2a",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from statistics import median
 
 from why504 import names
 from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key
@@ -61,20 +62,40 @@ def _victims_link(victims: Sequence[Victim]) -> ChainLink:
     return ChainLink(f"{counts} on {routes[0][0]}{more}", lost_s, evidence)
 
 
+def crowd_link(
+    resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
+) -> ChainLink:
+    """Return the last link where nobody in particular is slow: the crowd itself."""
+    lengths_s = sorted(
+        (blamer.hold_end(h) - h.start_ns) / 1e9 for h in _held_by(resource, victims, blamer)
+    )
+    return ChainLink(
+        f"{len(lengths_s)} brief holds fill {resource.partition(' of ')[0]} one after another",
+        seconds,
+        [f"half of them shorter than {median(lengths_s):.2f} s, the longest {lengths_s[-1]:.2f} s"],
+    )
+
+
+def _held_by(resource: str, victims: Sequence[Victim], blamer: Blamer) -> list[Hold]:
+    """Return the holds of a resource that overlap the incident."""
+    start_ns = min(v.start_ns for v in victims)
+    end_ns = max(v.gave_up_ns for v in victims)
+    return [
+        hold
+        for hold in blamer.holds_of(resource)
+        if hold.start_ns < end_ns and blamer.hold_end(hold) > start_ns
+    ]
+
+
 def _resource_link(
     resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
 ) -> ChainLink:
-    start_ns = min(v.start_ns for v in victims)
     end_ns = max(v.gave_up_ns for v in victims)
     name = resource.partition(" of ")[0]
     if name.startswith("loop:"):
         return _loop_link(resource, seconds, blamer.stalls_of(resource))
     waits = [w for w in blamer.waits_of(resource) if w.start_ns < end_ns]
-    holds = [
-        h
-        for h in blamer.holds_of(resource)
-        if h.start_ns < end_ns and blamer.hold_end(h) > start_ns
-    ]
+    holds = _held_by(resource, victims, blamer)
     return ChainLink(
         f"waiting for {_described(name, waits)}",
         seconds,
@@ -126,13 +147,13 @@ def _waited(waits: Sequence[Wait]) -> str:
 def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall]) -> ChainLink:
     name = resource.partition(" of ")[0]
     lengths_s = [((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls]
+    number = "1 stall" if len(stalls) == 1 else f"{len(stalls)} stalls"
     evidence = [
-        f"{len(stalls)} stalls, longest {max(lengths_s, default=0.0):.1f} s, "
-        f"{sum(lengths_s):.1f} s in all"
+        f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
     ]
     stuck = sum(s.attributes.get(names.STALL_PROGRESSING) is False for s in stalls)
     if stuck:
-        evidence.append(f"{stuck} of them stuck: every sample shows the same line")
+        evidence.append(f"{stuck} stuck: every sample shows the same line")
     return ChainLink(
         f"waiting for the event loop of process {name.removeprefix('loop:')}",
         seconds,

@@ -9,7 +9,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
-from why504.diagnose.activities import Activities
+from why504 import names
+from why504.diagnose.activities import Activities, route_of
 from why504.diagnose.blame import Blamer, Verdict
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.story import tell
@@ -45,7 +46,7 @@ def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> 
         and span.start_ns < span.end_ns
     ]
     verdict = blamer.blame(lost)
-    walker = Walker(blamer)
+    walker = Walker(blamer, _routes(activities))
     victims = [walker.victim(activity.root, activity) for activity, _, _ in lost]
     window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
     return Incident(
@@ -57,6 +58,15 @@ def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> 
         blame_in_s=sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims),
         blame_out_s=verdict.seconds,
     )
+
+
+def _routes(activities: Activities) -> dict[str, str]:
+    """Return the application's route by the gateway's name for it, from requests that both saw."""
+    return {
+        activity.root.name: route_of(activity.callees[0].root)
+        for activity in activities
+        if activity.root.service == names.GATEWAY_SERVICE and activity.callees
+    }
 
 
 def _identity(victims: Sequence[Victim]) -> str:

@@ -14,7 +14,7 @@ from statistics import median
 from why504 import names
 from why504.diagnose.blame import Blamer, Verdict
 from why504.diagnose.causes import UNKNOWN, Case, Cause, judge
-from why504.diagnose.chain import chain_to
+from why504.diagnose.chain import chain_to, crowd_link
 from why504.diagnose.leaves import Resting
 from why504.model import Finding, Hold, Site, Stall, Victim, Window
 
@@ -39,6 +39,8 @@ class Suspect:
 
     cause: Cause | None
     leaves: list[Resting] = field(default_factory=list)
+    crowded: bool = False
+    """Whether no leaf is to blame but their number."""
 
     @property
     def seconds(self) -> float:
@@ -76,7 +78,9 @@ def _suspects(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> li
             cpu_share=_cpu_share(resting),
         )
         cause = judge(case)
-        by_cause.setdefault(cause.id if cause else "", Suspect(cause)).leaves.append(resting)
+        suspect = by_cause.setdefault(cause.id if cause else "", Suspect(cause))
+        suspect.leaves.append(resting)
+        suspect.crowded = cause is not None and cause.of_a_crowd
     return list(by_cause.values())
 
 
@@ -137,6 +141,8 @@ def _named(
         resource=resource.partition(" of ")[0] or "the resource",
     )
     chain = chain_to(best.top, verdict, victims, blamer)
+    if best.crowded:
+        chain[-1] = crowd_link(resource, best.seconds, victims, blamer)
     total_s = verdict.seconds or 1.0
     return Finding(
         cause=cause.id,

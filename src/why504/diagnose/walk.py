@@ -6,6 +6,7 @@ Blame (blame.py) says how much; the walk says who, for the table of 504s and the
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from why504 import names
@@ -29,8 +30,10 @@ class Step:
 class Walker:
     """Walks over the evidence that a Blamer knows."""
 
-    def __init__(self, blamer: Blamer) -> None:
+    def __init__(self, blamer: Blamer, routes: Mapping[str, str]) -> None:
+        """Take the routes by what the gateway calls them, for requests that only it saw."""
         self._blamer = blamer
+        self._routes = routes
 
     def victim(self, gateway: Span, activity: Activity) -> Victim:
         """Tell one victim's story: what blocked it, who held that, where its time went."""
@@ -49,7 +52,7 @@ class Walker:
         return Victim(
             trace_id=gateway.trace_id,
             span_id=gateway.span_id,
-            route=route_of(app.root if app else gateway),
+            route=route_of(app.root) if app else self._routes.get(gateway.name, gateway.name),
             start_ns=gateway.start_ns,
             gave_up_ns=gave_up_ns,
             status=_status(gateway),
