@@ -101,10 +101,10 @@ def render_stuck(answer: dict[str, Any]) -> RenderableType:
         style="bold",
     )
     loops = [
-        Text(plain(f"event loop stands still for {loop['stall_age_s']:.1f} s at {loop['site']}"),
+        Text(plain(f"event loop stands still for {loop['stalled_s']:.1f} s at {loop['site']}"),
              style="red")
         for loop in answer.get("loops", [])
-        if loop.get("stall_age_s")
+        if loop.get("stalled_s")
     ]  # fmt: skip
     return Group(head, *loops, table)
 

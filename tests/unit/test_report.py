@@ -71,7 +71,7 @@ def test_what_is_stuck_is_listed_oldest_first():
             {"age_s": 1.5, "route": "GET /young", "state": "running", "trace_id": "a" * 32},
             {"age_s": 41.0, "route": "POST /old", "state": "waiting for db.pool:main 40.9 s"},
         ],
-        "loops": [{"stall_age_s": 12.0, "site": "service/llm.py:31"}],
+        "loops": [{"stalled_s": 12.0, "site": "service/llm.py:31"}],
     }
 
     text = printed(report.render_stuck(answer))

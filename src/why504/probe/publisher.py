@@ -21,6 +21,8 @@ from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm, Telling
 
 POLL_S: Final = 0.2
+HEARD_EVERY_S: Final = 10.0
+"""What is open counts as open until its process was last heard of; so it is heard of this often."""
 _TOLD_AT_ONCE: Final = 2000
 """Bounds one round, and with it the CPU taken from the application; the rest is told next round."""
 
@@ -42,6 +44,7 @@ class Publisher:
         self._book = book
         self._rhythm = rhythm
         self._look = look
+        self._last_told_s = float("-inf")
 
     def tell_due(self, clock: Clock) -> int:
         """Tell all that is due now, at most 2,000; return how many were told."""
@@ -49,8 +52,11 @@ class Publisher:
         things: list[OpenSpan | OpenRecord] = [*self._book.open_records.copy().values()]
         things.extend(self._registry.spans.copy().values())
         due = [thing for thing in things if self._is_due(thing, now_s)][:_TOLD_AT_ONCE]
+        if not due and now_s - self._last_told_s > HEARD_EVERY_S:
+            due = [thing for thing in things if thing.telling is not None][:1]
         if not due:
             return 0
+        self._last_told_s = now_s
         activity = self._look()
         waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
         for thing in due:
@@ -123,6 +129,8 @@ def span_snapshot(
             names.SNAPSHOT_OF: trace.format_span_id(entry.span_id),
             names.SNAPSHOT_SEQUENCE: 0 if entry.telling is None else entry.telling.sequence,
             names.SNAPSHOT_PARENT: parent,
+            # An attribute, not the row's own kind: nobody may count a snapshot as a request.
+            names.SNAPSHOT_KIND: entry.kind.name.lower(),
             names.INFLIGHT_AGE_S: round(age_s, 6),
         }
     )
@@ -134,7 +142,6 @@ def span_snapshot(
         start_ns=entry.start_ns,
         end_ns=entry.start_ns + max(0, int(age_s * 1e9)),
         attributes=attributes,
-        kind=entry.kind,
     )
 
 

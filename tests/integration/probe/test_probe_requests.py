@@ -103,7 +103,8 @@ def test_a_slow_request_is_told_while_open_with_its_line(
     told = collector.of_kind(names.SNAPSHOT)
     first = told[0]
     assert first.name == f"snapshot GET {route}"
-    assert (first.trace_id, first.kind) == (TRACE, 2)
+    assert (first.trace_id, first.kind) == (TRACE, 1)
+    assert first.attributes[names.SNAPSHOT_KIND] == "server"
     assert first.attributes[names.HTTP_ROUTE] == route
     assert first.attributes[names.HTTP_METHOD] == "GET"
     assert (first.attributes[names.CODE_FILE], first.attributes[names.CODE_LINE]) == (

@@ -32,7 +32,7 @@ def test_a_504_is_told_in_four_lanes_from_the_gateway_to_the_holder():
         held_by: [
             "POST /v1/conversations/end · 67.5 s, still open",
             "has db.pool:main, taken at db/session.py:31 · 67.5 s, still open",
-            "▶ the cause: publish conversation.ended · 67.2 s, still open",
+            "▶ time lost here: publish conversation.ended · 67.2 s, still open",
         ],
     }
 
@@ -54,7 +54,7 @@ def test_a_request_that_never_reached_the_application_says_so():
     assert [bar.label for bar in rows if bar.kind == "note"] == ["the request never got here"]
     stall = next(bar for bar in rows if bar.kind == "stall")
     assert stall.label == (
-        "▶ the cause: blocks the event loop at llm/groq_client.py:22 · 74.8 s, still open"
+        "▶ time lost here: blocks the event loop at llm/groq_client.py:22 · 74.8 s, still open"
     )
 
 

@@ -90,7 +90,7 @@ def test_the_blocking_bar_and_the_cause_are_outlined():
 
     assert {d["row"]: d["mark"] for d in values(solid) if d["mark"]} == {
         5: "blocked here",
-        11: "the cause",
+        11: "time lost here",
     }
     assert solid["encoding"]["stroke"]["condition"]["value"] == LIGHT.strong
 

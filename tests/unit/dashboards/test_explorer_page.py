@@ -138,6 +138,15 @@ def test_one_incident_is_told_from_its_sentence_to_the_stack_line(explorer: Open
     )
 
 
+def test_no_confidence_is_claimed_for_a_cause_that_is_not_known(explorer: Opened):
+    nameless = told.finding(cause="UNKNOWN", title="no evidence", confidence=0.0)
+
+    page = explorer(told.MemoryStore(), [replace(POOL, finding=nameless)])
+
+    assert any(text.startswith("Cause not known: no evidence\n") for text in texts(page))
+    assert "Confidence" not in "\n".join(texts(page))
+
+
 def test_the_latest_incident_is_opened_first(explorer: Opened):
     page = explorer(*told.both_hangs())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from opentelemetry.sdk.resources import Resource
@@ -13,7 +14,7 @@ from why504 import names
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.publisher import Publisher
+from why504.probe.publisher import HEARD_EVERY_S, Publisher
 from why504.probe.records import RecordSender, RecordSpan
 from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm
@@ -69,14 +70,16 @@ def test_an_open_record_is_told_at_growing_intervals(book, clock, kept, tell):
     assert [r.attributes[names.SNAPSHOT_SEQUENCE] for r in kept.sent] == [1, 2, 3, 4, 5]
 
 
-def test_a_ten_hour_hang_writes_some_hundred_rows(book, clock, kept, tell):
-    hold(book)
+def test_a_ten_hour_hang_of_many_writes_some_hundred_rows_each(book, clock, kept, tell):
+    for _ in range(30):
+        hold(book)
 
     for _ in range(36_000):
         clock.advance(1.0)
         tell()
 
-    assert 100 < len(kept.sent) < 150
+    heartbeats = 36_000 / HEARD_EVERY_S
+    assert 30 * 100 < len(kept.sent) < 30 * 150 + heartbeats
 
 
 def test_every_telling_has_an_id_of_its_own_and_names_the_record(book, clock, kept, tell):
@@ -141,8 +144,20 @@ def test_a_request_that_waits_says_for_what(book, clock, kept, registry, tell):
     assert snapshot.attributes[names.INFLIGHT_AGE_S] == 1.5
     assert snapshot.attributes[names.SNAPSHOT_OF] == f"{99:016x}"
     assert snapshot.attributes[names.SNAPSHOT_PARENT] == ""
-    assert (snapshot.parent_id, snapshot.kind, snapshot.trace_id) == (99, SpanKind.SERVER, 7)
+    assert (snapshot.parent_id, snapshot.kind, snapshot.trace_id) == (99, SpanKind.INTERNAL, 7)
+    assert snapshot.attributes[names.SNAPSHOT_KIND] == "server"
     assert snapshot.name == "snapshot GET"
+
+
+def test_while_anything_is_open_its_process_is_heard_of_every_ten_seconds(book, clock, kept, tell):
+    hold(book)
+    for _ in range(3600):
+        clock.advance(1.0)
+        tell()
+
+    ends_ns = [one.end_ns for one in kept.sent]
+    assert max(b - a for a, b in pairwise(ends_ns)) <= 11_000_000_000
+    assert len(kept.sent) <= 400
 
 
 def test_spans_over_the_limit_are_counted_not_kept(registry):
