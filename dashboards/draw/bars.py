@@ -17,7 +17,7 @@ LANE_LIMIT = 40
 DEPTH_LIMIT = 8
 LANES = {"gateway": "Gateway", "application": "Application", "database": "Database"}
 BLOCKED_HERE = "blocked here"
-CAUSE_HERE = "the cause"
+LOST_HERE = "time lost here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Bar:
     open: bool = False
     """Not ended when last heard of, at `end_s`."""
     mark: str = ""
-    """`blocked here`, `the cause` or empty."""
+    """`blocked here`, `time lost here` or empty."""
     depth: int = 0
     detail: str = ""
 
@@ -167,7 +167,7 @@ def _what(item: Span | Record) -> str:
 def _mark(item: Span | Record, victim: Victim) -> str:
     if victim.blocking_span_id is not None and item.span_id == victim.blocking_span_id:
         return BLOCKED_HERE
-    return CAUSE_HERE if item.site is not None and item.site == victim.leaf.site else ""
+    return LOST_HERE if item.site is not None and item.site == victim.leaf.site else ""
 
 
 def _labelled(bar: Bar) -> str:

@@ -100,11 +100,7 @@ def _incident(incident: Incident) -> None:
     finding = incident.finding
     with st.container(border=True, key="sentence"):
         st.text(plain(finding.sentence, 600))
-    st.text(
-        f"Cause {plain(finding.cause)}: {plain(finding.title)}\n"
-        f"How it spread: {plain(MECHANISMS.get(finding.mechanism, finding.mechanism))}\n"
-        f"Confidence: {percent(finding.confidence)} of all lost seconds lead to this cause"
-    )
+    st.text(_verdict(finding))
     _sentences("What to do", [f"{n}. {text}" for n, text in enumerate(finding.advice, 1)])
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -115,6 +111,14 @@ def _incident(incident: Incident) -> None:
     st.subheader("Where the lost time went")
     st.caption("Each 504 lost the time it waited. Followed from holder to holder, it ends here:")
     st.altair_chart(blame.chart(incident.blames, _ink()), key="blame")
+
+
+def _verdict(finding: Finding) -> str:
+    spread = f"How it spread: {plain(MECHANISMS.get(finding.mechanism, finding.mechanism))}"
+    if finding.cause == "UNKNOWN":
+        return f"Cause not known: {plain(finding.title)}\n{spread}"
+    sure = f"Confidence: {percent(finding.confidence)} of all lost seconds lead to this cause"
+    return f"Cause {plain(finding.cause)}: {plain(finding.title)}\n{spread}\n{sure}"
 
 
 def _chain(finding: Finding) -> None:

@@ -16,8 +16,8 @@ from why504.model import Evidence, Record, Site, Span, Victim
 
 LEGEND = (
     "Each bar is a stretch of time. Striped: waiting. Outlined: where this request was blocked, "
-    "and the cause. Fading to the right: still open when the process was last heard of. "
-    "Point at a bar, or tap it, for its times and its line of code."
+    "and where its time was lost in the end. Fading to the right: still open when the process was "
+    "last heard of. Point at a bar, or tap it, for its times and its line of code."
 )
 
 

@@ -62,7 +62,7 @@ def _later(item: Any) -> Any:
     if isinstance(item, Span):
         attributes[names.HTTP_ROUTE] = HOSTILE
     # Another process: one that is heard of again would still have been open.
-    changed = {"trace_id": trace_id, "attributes": attributes, "instance": "restarted"}
+    changed = {"trace_id": trace_id, "attributes": attributes, "instance": item.instance + "-2"}
     return replace(item, **times, **changed)
 
 
