@@ -22,14 +22,13 @@ ALARM: Final = "#D55E00"
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """Colours of text on the page's background: `strong` for words, `faint` for guides."""
+    """Colours that depend on the page's background: `strong` for words and outlines."""
 
     strong: str
-    faint: str
 
 
-LIGHT: Final = Ink(strong="#1a1c24", faint="#6b6f7b")
-DARK: Final = Ink(strong="#fafafa", faint="#a3a8b4")
+LIGHT: Final = Ink(strong="#1a1c24")
+DARK: Final = Ink(strong="#fafafa")
 
 
 def ink(theme: str | None) -> Ink:
