@@ -135,7 +135,10 @@ class Activities:
     def _parent(self, span: Span) -> Span | None:
         """Return the parent if it belongs to the same process."""
         parent = self._spans.get((span.trace_id, span.parent_id or ""))
-        return parent if parent is not None and parent.instance == span.instance else None
+        if parent is None:
+            return None
+        same = (parent.service, parent.instance) == (span.service, span.instance)
+        return parent if same else None
 
     def _find_root(self, span: Span) -> None:
         path: list[Span] = []
