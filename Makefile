@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix explorer docs clean
+.PHONY: help install demo test check bench matrix picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,11 @@ bench: install  ## list the benchmarks that exist
 
 matrix: install  ## run every fault and print injected against named cause
 	@exec $(BIN)/why504 matrix
+
+picture: install  ## draw docs/answer.svg from a run of the demo
+	@store=$$($(BIN)/why504 demo F1 --json | \
+	  $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["store"])') && \
+	  $(BIN)/why504 explain --store "$$store" --picture docs/answer.svg > /dev/null
 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,7 @@ Store = Annotated[
 DEFAULT_STORE = Path(".why504")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
     """Print what went wrong and what to do, without a traceback, and exit 2."""
     try:
@@ -184,17 +185,24 @@ def ps(
 def explorer(
     *,
     store: Store = DEFAULT_STORE,
-    port: Annotated[int, typer.Option(help="Port of the page.")] = 8501,
+    port: Annotated[int, typer.Option(help="Port of the page; busy: a free one.")] = 8501,
 ) -> None:
     """Open the incident explorer on what was received."""
-    page = stack_folder() / "dashboards" / "explorer.py"
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(page),
-        "--server.port", str(port), "--server.address", "127.0.0.1",
-        "--server.headless", "true", "--browser.gatherUsageStats", "false",
-    ]  # fmt: skip
+    with _clear_errors():
+        page = stack_folder() / "dashboards" / "explorer.py"
+    free = _free_port(port)
+    typer.echo(f"incident explorer: http://127.0.0.1:{free}   (ctrl-C ends it)")
+    command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(free)]
     environment = {**os.environ, "WHY504_STORE": str(store.resolve())}
     raise typer.Exit(_run(command, environment))
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
+            bound: int = listener.getsockname()[1]
+            return bound
+    raise ConfigError("no port of 127.0.0.1 is free")
 
 
 def _run_beside(module: str, arguments: list[str]) -> int:
