@@ -77,7 +77,9 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
         "WHY504_METRICS_PORT": str(free_port()),
     }
     port = free_port()
-    service = stack.enter_context(_service(folder, port, environment))
+    service = _service(folder, port, environment)
+    # It hangs, so that asking it to end would only take time.
+    stack.callback(service.kill)
     gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
     stack.enter_context(gateway)
     if history.wait(START_TIMEOUT_S) != 0:

@@ -106,15 +106,20 @@ def _named_after_s(store: ParquetStore, load: Load, progress: Progress) -> float
 
 
 def _all(store: ParquetStore) -> Evidence:
-    extent = store.extent()
-    return store.evidence(extent) if extent else Evidence(Window(0, 0))
+    try:
+        extent = store.extent()
+        return store.evidence(extent) if extent else Evidence(Window(0, 0))
+    except StoreUnavailable:
+        return Evidence(Window(0, 0))
+    except RuntimeError as error:
+        # What DuckDB makes of ctrl-C.
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _explained(store: ParquetStore) -> list[Incident]:
-    try:
-        return explain(_all(store))
-    except StoreUnavailable:
-        return []
+    return explain(_all(store))
 
 
 def _final(store: ParquetStore, clients: Summary) -> list[Incident]:

@@ -62,7 +62,8 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data; the incidents themselves are what `why504 explain --json` prints."""
-        return asdict(replace(self, incidents=[i.id for i in self.incidents]))
+        document = asdict(replace(self, incidents=()))
+        return document | {"incidents": [incident.id for incident in self.incidents]}
 
 
 @dataclass(frozen=True, slots=True)
