@@ -145,7 +145,7 @@ FAULTS: Final = (
         settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "3"},
         database_delay_s=0.008,
         before={"suggest": 4, "livez": 1, "health": 0.5},
-        during={**_DAY, "suggest": 16},
+        during={**_DAY, "suggest": 20},
     ),
     Fault(
         id="A2b",

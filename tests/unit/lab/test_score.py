@@ -1,0 +1,205 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from lab.faults import fault
+from lab.load import Summary
+from lab.matrix import line, page, totals
+from lab.score import Seen, Verdict, expected, score
+from why504.model import Evidence, Finding, Incident, Leaf, Site, Span, Victim, Window
+
+SECOND = 10**9
+LEAF = Leaf("stall", "pika")
+F1 = fault("F1")
+WANTED = expected(F1)
+FILE, _, LINE = str(WANTED.site).rpartition(":")
+FINDING = Finding(
+    cause="F1",
+    title="Broker unreachable",
+    mechanism="loop",
+    site=Site(FILE, int(LINE), "_send"),
+    sentence="",
+    chain=(),
+    evidence_for=(),
+    evidence_against=(),
+    advice=(),
+    confidence=1.0,
+)
+
+
+def victim(number: int) -> Victim:
+    return Victim(
+        trace_id=f"{number:032x}",
+        span_id=f"{number:016x}",
+        route="GET /v1/livez",
+        start_ns=0,
+        gave_up_ns=4 * SECOND,
+        status=504,
+        reached_app=number == 1,
+        blocked_in="",
+        blocking_span_id=None,
+        held_by="",
+        holder_trace_id=None,
+        leaf=LEAF,
+        explained_s=4.0 if number < 3 else 0.0,
+        unknown_s=0.0 if number < 3 else 4.0,
+    )
+
+
+VICTIMS = [victim(number) for number in (1, 2, 3)]
+INCIDENT = Incident(
+    id="abc",
+    window=Window(0, 4 * SECOND),
+    victims=VICTIMS,
+    blames=(),
+    finding=FINDING,
+    blame_in_s=12.0,
+    blame_out_s=12.0 + 1e-9,
+)
+
+
+def stock_span(number: int, kind: str) -> Span:
+    return Span(
+        f"{number:032x}", "a" * 16, None, "POST", kind, 0, SECOND, SECOND, "stock", "instance"
+    )
+
+
+SEEN = Seen(
+    incidents=[INCIDENT],
+    gateway_504=frozenset(v.trace_id for v in VICTIMS),
+    stock=Evidence(
+        Window(0, SECOND),
+        spans=[
+            stock_span(1, "internal"),
+            stock_span(2, "server"),
+            stock_span(2, "internal"),
+            stock_span(99, "server"),
+        ],
+    ),
+    clients=Summary(40, {200: 37, 504: 3}, 0.1, 4.0, 1000.0),
+    verdict_after_s=1.5,
+    duration_s=27.0,
+    seed=1,
+)
+
+
+def test_a_run_that_names_what_was_injected_is_right():
+    outcome = score(F1, WANTED, SEEN)
+
+    assert outcome.problems == []
+    assert outcome.correct
+    assert (outcome.victims, outcome.explained, outcome.unknown) == (3, 2, 1)
+    assert outcome.victims_with_app_span == 1
+
+
+def test_only_the_504s_count_for_stock_and_each_once():
+    outcome = score(F1, WANTED, SEEN)
+
+    assert outcome.victims_with_stock_span == 2
+    assert outcome.victims_with_stock_server_span == 1
+
+
+@pytest.mark.parametrize(
+    ("finding", "problem"),
+    [
+        (replace(FINDING, cause="B1"), "trigger is B1, not F1"),
+        (replace(FINDING, mechanism="pool"), "mechanism is pool, not loop"),
+        (replace(FINDING, site=Site("a.py", 1, "f")), f"site is a.py:1, not {WANTED.site}"),
+        (replace(FINDING, site=None), f"site is None, not {WANTED.site}"),
+    ],
+)
+def test_another_answer_is_wrong_and_says_in_what(finding, problem):
+    outcome = score(F1, WANTED, replace(SEEN, incidents=[replace(INCIDENT, finding=finding)]))
+
+    assert not outcome.correct
+    assert outcome.problems == [problem]
+
+
+def test_a_504_that_the_engine_does_not_tell_is_missed():
+    outcome = score(F1, WANTED, replace(SEEN, gateway_504=SEEN.gateway_504 | {"f" * 32}))
+
+    assert "1 of the gateway's 504s are missing" in outcome.problems
+
+
+def test_a_504_that_only_one_side_counted_is_told():
+    clients = replace(SEEN.clients, statuses={504: 4})
+
+    outcome = score(F1, WANTED, replace(SEEN, clients=clients))
+
+    assert outcome.problems == ["clients and gateway counted different numbers of 504s"]
+
+
+def test_lost_blame_is_told():
+    incident = replace(INCIDENT, blame_out_s=11.99)
+
+    outcome = score(F1, WANTED, replace(SEEN, incidents=[incident]))
+
+    assert outcome.problems == ["blame was made or lost"]
+
+
+CONTROL = fault("N0")
+QUIET = replace(
+    SEEN, incidents=[], gateway_504=frozenset(), clients=Summary(40, {200: 38, 0: 2}, 0.1, 0.3)
+)
+
+
+def test_the_control_is_right_when_nothing_is_blamed():
+    outcome = score(CONTROL, expected(CONTROL), QUIET)
+
+    assert outcome.correct
+    assert outcome.trigger == "N0"
+
+
+def test_the_control_is_wrong_when_anything_is_blamed():
+    outcome = score(CONTROL, expected(CONTROL), replace(QUIET, incidents=[INCIDENT]))
+
+    assert "trigger is F1, not N0" in outcome.problems
+
+
+def test_nothing_found_where_a_fault_was_injected_is_wrong():
+    outcome = score(F1, WANTED, replace(SEEN, incidents=[]))
+
+    assert "trigger is N0, not F1" in outcome.problems
+    assert "3 of the gateway's 504s are missing" in outcome.problems
+
+
+def test_of_two_incidents_the_one_with_more_victims_is_the_verdict():
+    small = replace(INCIDENT, victims=VICTIMS[:1], finding=replace(FINDING, cause="B1"))
+
+    assert score(F1, WANTED, replace(SEEN, incidents=[small, INCIDENT])).trigger == "F1"
+
+
+def test_an_outcome_is_plain_json():
+    document = json.loads(json.dumps(score(F1, WANTED, SEEN).as_json()))
+
+    assert document["expected"] == {"trigger": "F1", "mechanism": "loop", "site": WANTED.site}
+    assert document["incidents"] == ["abc"]
+    assert document["gateway_504"] == document["client_504"] == 3
+
+
+def test_where_no_line_is_expected_any_line_is_right():
+    wanted = Verdict("F1", "loop", None)
+
+    assert score(F1, wanted, SEEN).correct
+
+
+def test_the_matrix_adds_up_the_runs_of_a_fault():
+    row = score(F1, WANTED, SEEN).as_json()
+
+    cells = line(F1, [row, row])
+
+    assert cells[:4] == ["F1", "F1 · loop", "F1 · loop", "2 of 2"]
+    assert cells[4:10] == ["6", "4", "2", "2", "4", "2"]
+    assert cells[10] == "1.5 to 1.5 s"
+    assert totals([row, row]).startswith("2 of 2 runs right. Of 6 × 504 at the gateway")
+
+
+def test_the_page_of_the_matrix_is_a_table_with_a_row_a_fault():
+    row = score(F1, WANTED, SEEN).as_json()
+
+    text = page([line(F1, [row])], totals([row]))
+
+    rows = [each for each in text.splitlines() if each.startswith("|")]
+    assert len(rows) == 3
+    assert len({each.count("|") for each in rows}) == 1
