@@ -105,7 +105,7 @@ def _play(options: Options, errors: Console) -> Outcome:
 
         def progress(text: str) -> None:
             passed_s = time.monotonic() - began_s
-            errors.print(Text.assemble((f"{passed_s:5.1f} s  ", "dim"), text))
+            errors.print(Text.assemble((f"{passed_s:5.1f} s  ", "dim"), text), soft_wrap=True)
             status.update(Text(text, "dim"))
 
         return run(row.id, folder=options.folder, seed=1, progress=progress)
@@ -127,9 +127,10 @@ def _tell(outcome: Outcome, folder: Path) -> None:
     )
     if outcome.gateway_504:
         console.print(
-            f"Of {outcome.gateway_504} × 504 why504 tells about {outcome.victims}; stock "
-            f"OpenTelemetry, in the same process, has any span of {outcome.victims_with_stock_span}"
-            f" and the request's own span of {outcome.victims_with_stock_server_span}."
+            f"Of {outcome.gateway_504} × 504 at the gateway why504 explains {outcome.explained}; "
+            f"stock OpenTelemetry in the same process has any span of "
+            f"{outcome.victims_with_stock_span}, and the request's own span of "
+            f"{outcome.victims_with_stock_server_span}."
         )
     if outcome.seconds_first_504_to_verdict is not None:
         after_s = outcome.seconds_first_504_to_verdict

@@ -27,7 +27,7 @@ OURS: Final = "store"
 STOCK: Final = "stock"
 """Folder of what stock OpenTelemetry sent."""
 START_TIMEOUT_S: Final = 60.0
-USUAL_LLM_S: Final = 0.1
+USUAL_LLM_S: Final = 0.2
 
 _PYTHON: Final = {
     "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",

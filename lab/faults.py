@@ -187,7 +187,7 @@ FAULTS: Final = (
     ),
     Fault(
         id="N0",
-        description="The control: the good service under ordinary load, and a few clients that "
+        description="The control: the good service under ordinary load, and clients that "
         "hang up early. Nothing may be blamed.",
         trigger="N0",
         mechanism="none",
@@ -195,7 +195,7 @@ FAULTS: Final = (
         alert="none",
         settings={"SERVICE_TIME_SCALE": f"{TIME_SCALE:g}"},
         during={**_DAY, "score": 2, "end again": 1},
-        abort_share=0.08,
+        abort_share=0.2,
     ),
 )
 """The default, the story's, first."""

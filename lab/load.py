@@ -25,6 +25,7 @@ STORED: Final = 60
 """Conversations that were stored before any load: what is scored, and what is sent again."""
 MOST_SHOTS: Final = 5_000
 LONGEST_S: Final = 120.0
+MOST_PATIENT_ABORT_S: Final = 0.1
 
 Rates = Mapping[str, float]
 """Route of `ROUTES` -> requests per second."""
@@ -37,7 +38,7 @@ class Plan:
     rates: Rates
     duration_s: float
     abort_share: float = 0.0
-    """Share of the requests whose client hangs up after at most 0.3 s."""
+    """Share of the requests whose client hangs up within 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,11 @@ def shots(plan: Plan, seed: int) -> list[Shot]:
         rng = random.Random(f"{seed} {route}")
         at_s = rng.expovariate(rate)
         while at_s < plan.duration_s:
-            abort_after_s = rng.uniform(0.02, 0.3) if rng.random() < plan.abort_share else None
+            abort_after_s = (
+                rng.uniform(0.005, MOST_PATIENT_ABORT_S)
+                if rng.random() < plan.abort_share
+                else None
+            )
             found.append(Shot(at_s, route, *ROUTES[route](rng), abort_after_s))
             at_s += rng.expovariate(rate)
     return sorted(found, key=lambda shot: shot.at_s)
