@@ -21,7 +21,7 @@ from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm, Telling
 
 POLL_S: Final = 0.2
-HEARD_EVERY_S: Final = 10.0
+HEARD_EVERY_S: Final = 5.0
 """What is open counts as open until its process was last heard of; so it is heard of this often."""
 _TOLD_AT_ONCE: Final = 2000
 """Bounds one round, and with it the CPU taken from the application; the rest is told next round."""

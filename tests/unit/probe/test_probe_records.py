@@ -61,13 +61,13 @@ def test_an_open_record_is_told_at_growing_intervals(book, clock, kept, tell):
     record = hold(book)
     ages = []
 
-    for _ in range(200):
+    for _ in range(100):
         clock.advance(0.1)
         if tell():
             ages.append(round(record.lasted_s(clock.monotonic_s()), 1))
 
-    assert ages == [1.0, 2.5, 4.8, 8.2, 13.3]
-    assert [r.attributes[names.SNAPSHOT_SEQUENCE] for r in kept.sent] == [1, 2, 3, 4, 5]
+    assert ages == [1.0, 2.5, 4.8, 8.2]
+    assert [r.attributes[names.SNAPSHOT_SEQUENCE] for r in kept.sent] == [1, 2, 3, 4]
 
 
 def test_a_ten_hour_hang_of_many_writes_some_hundred_rows_each(book, clock, kept, tell):
@@ -149,15 +149,15 @@ def test_a_request_that_waits_says_for_what(book, clock, kept, registry, tell):
     assert snapshot.name == "snapshot GET"
 
 
-def test_while_anything_is_open_its_process_is_heard_of_every_ten_seconds(book, clock, kept, tell):
+def test_while_anything_is_open_its_process_is_heard_of_again_and_again(book, clock, kept, tell):
     hold(book)
     for _ in range(3600):
         clock.advance(1.0)
         tell()
 
     ends_ns = [one.end_ns for one in kept.sent]
-    assert max(b - a for a, b in pairwise(ends_ns)) <= 11_000_000_000
-    assert len(kept.sent) <= 400
+    assert max(b - a for a, b in pairwise(ends_ns)) <= (HEARD_EVERY_S + 1) * 1e9
+    assert len(kept.sent) <= 3600 / HEARD_EVERY_S + 40
 
 
 def test_spans_over_the_limit_are_counted_not_kept(registry):
