@@ -9,23 +9,29 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
 
 from why504 import names
-from why504.model import Evidence, Span, Stall, Wait
+from why504.diagnose.endings import end_of
+from why504.diagnose.steps import Timeline, gaps_between, last_finishing
+from why504.model import Evidence, Record, Span, Stall, Wait
 
 Node = Span | Wait
-T = TypeVar("T")
+Key = tuple[str, str]
+"""Trace id and span id."""
+Process = tuple[str, str]
+"""Service and instance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One stretch of an activity's timeline.
 
     `kind` is run (own code), ext (a peer that we can't see into), wait (for a resource),
-    call (another activity), stall (the loop turned for nobody) or gap (sent, not yet begun).
+    call (another activity), stall (the loop turned for nobody) or gap (sent, nothing told of it).
     """
 
     start_ns: int
@@ -38,32 +44,35 @@ class Segment:
         """Return the part inside `[start_ns, end_ns)`."""
         if start_ns <= self.start_ns and self.end_ns <= end_ns:
             return self
-        return replace(self, start_ns=max(start_ns, self.start_ns), end_ns=min(end_ns, self.end_ns))
+        start_ns, end_ns = max(start_ns, self.start_ns), min(end_ns, self.end_ns)
+        return Segment(start_ns, end_ns, self.kind, self.source, self.callee)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Activity:
     """Sequential work of one process for one request (or job)."""
 
     root: Span
     end_ns: int
     segments: list[Segment] = field(default_factory=list)
-    """In order, disjoint, and together exactly `[root.start_ns, end_ns)`."""
+    """In order, disjoint; together exactly `[root.start_ns, end_ns)`, then what it still does for
+    itself once it has answered."""
     callees: list[Activity] = field(default_factory=list)
     """What other processes did for it, whenever they did it."""
 
     def between(self, start_ns: int, end_ns: int) -> Iterator[Segment]:
         """Yield the segments that overlap `[start_ns, end_ns)`, clipped, in order."""
-        index = max(0, bisect_right(self.segments, start_ns, key=lambda s: s.start_ns) - 1)
-        for segment in self.segments[index:]:
-            if segment.start_ns >= end_ns:
-                return
-            if segment.end_ns > start_ns:
-                yield segment.clip(start_ns, end_ns)
+        segments = self.segments
+        index = max(0, bisect_right(segments, start_ns, key=itemgetter(0)) - 1)
+        while index < len(segments) and segments[index].start_ns < end_ns:
+            if segments[index].end_ns > start_ns:
+                yield segments[index].clip(start_ns, end_ns)
+            index += 1
 
-    def at(self, time_ns: int) -> Segment | None:
-        """Return what it did at `time_ns`, or None outside its life."""
-        return next(self.between(time_ns, time_ns + 1), None)
+    @property
+    def idle_ns(self) -> int:
+        """Return when the last thing that is known of it was over."""
+        return max(self.end_ns, self.segments[-1].end_ns) if self.segments else self.end_ns
 
     @property
     def route(self) -> str:
@@ -78,177 +87,205 @@ def route_of(span: Span) -> str:
     return f"{method} {route}" if route and method else span.name
 
 
+def process_of(item: Span | Record) -> Process:
+    """Return the process that told of something."""
+    return item.service, item.instance
+
+
 class Activities:
     """All activities of some evidence, found by span."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._evidence = evidence
+        """Take evidence in which every span has an id of its own."""
+        self._heard_ns = evidence.heard_ns
         self._spans = {(s.trace_id, s.span_id): s for s in evidence.spans}
-        self._roots: dict[tuple[str, str], Span] = {}
-        self._by_place: dict[tuple[str, str], list[Span]] = defaultdict(list)
-        self._by_root: dict[tuple[str, str], Activity] = {}
-        self._build()
+        self._roots: dict[Key, Span] = {}
+        self._by_place: dict[tuple[str, Process], list[Span]] = defaultdict(list)
+        self._by_root: dict[Key, Activity] = {}
+        for span in evidence.spans:
+            self._find_root(span)
+        self._adopt_orphans()
+        tree = self._grow(evidence)
+        for activity in self:
+            activity.segments = tree.cut(activity)
 
     def __iter__(self) -> Iterator[Activity]:
         return iter(self._by_root.values())
 
-    def of(self, trace_id: str, span_id: str | None, instance: str = "") -> Activity | None:
-        """Return the activity of a span, else the only one of that trace in that instance."""
-        root = self._roots.get((trace_id, span_id or ""))
-        if root is None:
-            candidates = self._by_place.get((trace_id, instance), [])
-            root = candidates[0] if candidates else None
-        return self._by_root[root.trace_id, root.span_id] if root else None
+    def of(self, span: Span) -> Activity:
+        """Return the activity that a span is part of."""
+        root = self._roots[span.trace_id, span.span_id]
+        return self._by_root[root.trace_id, root.span_id]
 
-    def end_of(self, node: Node) -> int:
-        """Return the end of a span or wait; what is open lasts until its instance fell silent."""
-        if node.end_ns is not None:
-            return node.end_ns
-        heard_ns = self._evidence.heard_ns.get(node.instance, node.last_seen_ns)
-        return max(node.start_ns, node.last_seen_ns, heard_ns)
-
-    def _build(self) -> None:
-        for span in self._evidence.spans:
-            self._find_root(span)
-        self._adopt_orphans()
-        children: dict[tuple[str, str], list[Node]] = defaultdict(list)
-        callees: dict[tuple[str, str], list[Activity]] = defaultdict(list)
-        for span in self._evidence.spans:
-            root = self._roots[span.trace_id, span.span_id]
-            if root is span:
-                activity = Activity(span, self.end_of(span))
-                self._by_root[span.trace_id, span.span_id] = activity
-                if span.parent_id:
-                    callees[span.trace_id, span.parent_id].append(activity)
-            elif (parent := self._parent(span)) is not None and parent is not span:
-                children[parent.trace_id, parent.span_id].append(span)
-            else:
-                children[root.trace_id, root.span_id].append(span)
-        for wait in self._evidence.waits:
-            self._attach_wait(wait, children)
-        for (trace_id, span_id), root in self._roots.items():
-            caller = self._by_root[root.trace_id, root.span_id]
-            caller.callees.extend(callees.get((trace_id, span_id), ()))
-        for activity in self:
-            activity.segments = _cut(activity, children, callees, self)
+    def behind(self, record: Record) -> Activity | None:
+        """Return whose record it is: by its span, else the only one of its trace and process."""
+        parent = self._spans.get((record.trace_id, record.parent_id or ""))
+        if parent is not None:
+            return self.of(parent)
+        roots = self._by_place.get((record.trace_id, process_of(record)), [])
+        candidates = [r for r in roots if r.kind == "server"] or roots
+        return self.of(candidates[0]) if len(candidates) == 1 else None
 
     def _parent(self, span: Span) -> Span | None:
-        """Return the parent if it belongs to the same process."""
+        """Return the parent if it belongs to the same process; a gateway's spans are calls."""
         parent = self._spans.get((span.trace_id, span.parent_id or ""))
-        if parent is None:
+        if parent is None or span.service == names.GATEWAY_SERVICE:
             return None
-        same = (parent.service, parent.instance) == (span.service, span.instance)
-        return parent if same else None
+        return parent if process_of(parent) == process_of(span) else None
 
     def _find_root(self, span: Span) -> None:
-        path: list[Span] = []
-        seen: set[str] = set()
+        path: dict[str, Span] = {}
         node: Span | None = span
-        while (
-            node is not None and (known := self._roots.get((node.trace_id, node.span_id))) is None
-        ):
-            if node.span_id in seen:
-                break  # a parent cycle: garbage in, one activity out
-            seen.add(node.span_id)
-            path.append(node)
+        root: Span | None = None
+        # A parent cycle is garbage, and one activity all the same.
+        while node is not None and root is None and node.span_id not in path:
+            root = self._roots.get((node.trace_id, node.span_id))
+            path[node.span_id] = node
             node = self._parent(node)
-        root = known if node is not None and known is not None else path[-1]
-        for member in path:
+        root = root or next(reversed(path.values()))
+        for member in path.values():
             self._roots[member.trace_id, member.span_id] = root
         if root is span:
-            self._by_place[span.trace_id, span.instance].append(span)
+            self._by_place[span.trace_id, process_of(span)].append(span)
 
     def _adopt_orphans(self) -> None:
         """A span whose parent never came belongs to the root that lived around it, if any."""
-        adopted: dict[tuple[str, str], Span] = {}
+        adopted: dict[Key, Span] = {}
         for roots in self._by_place.values():
-            servers = [r for r in roots if r.kind == "server"]
+            if len(roots) == 1:
+                continue
+            servers = Timeline(
+                (r.start_ns, self._end_of(r), r) for r in roots if r.kind == "server"
+            )
             for orphan in roots:
                 if orphan.kind == "server" or not orphan.parent_id:
                     continue
-                around = (s for s in servers if s.start_ns <= orphan.start_ns < self.end_of(s))
-                if (server := next(around, None)) is not None:
-                    adopted[orphan.trace_id, orphan.span_id] = server
+                around = servers.overlapping(orphan.start_ns, orphan.start_ns + 1)
+                if around:
+                    adopted[orphan.trace_id, orphan.span_id] = around[0][2]
             roots[:] = [r for r in roots if (r.trace_id, r.span_id) not in adopted]
-            roots.sort(key=lambda r: (r.kind != "server", r.start_ns))
         if adopted:
             for key, root in self._roots.items():
                 self._roots[key] = adopted.get((root.trace_id, root.span_id), root)
 
-    def _attach_wait(self, wait: Wait, children: dict[tuple[str, str], list[Node]]) -> None:
-        if (wait.trace_id, wait.parent_id or "") in self._roots:
-            children[wait.trace_id, wait.parent_id or ""].append(wait)
-        elif activity := self.of(wait.trace_id, None, wait.instance):
-            children[activity.root.trace_id, activity.root.span_id].append(wait)
+    def _grow(self, evidence: Evidence) -> _Tree:
+        tree = _Tree()
+        for span in evidence.spans:
+            root = self._roots[span.trace_id, span.span_id]
+            end_ns = self._end_of(span)
+            if root is span:
+                self._by_root[span.trace_id, span.span_id] = Activity(span, end_ns)
+                continue
+            parent = self._parent(span) or root
+            tree.children[parent.trace_id, parent.span_id].append((span, span.start_ns, end_ns))
+            parent_end_ns = self._end_of(parent)
+            if span.end_ns is None:
+                end_ns = span.last_seen_ns
+            if end_ns > parent_end_ns:
+                row = (span, max(span.start_ns, parent_end_ns), end_ns)
+                tree.detached[root.trace_id, root.span_id].append(row)
+        self._link_calls(tree)
+        self._attach_waits(evidence, tree)
+        return tree
+
+    def _attach_waits(self, evidence: Evidence, tree: _Tree) -> None:
+        gateways = {s.trace_id: s for s in evidence.spans if s.service == names.GATEWAY_SERVICE}
+        for wait in evidence.waits:
+            parent = self._spans.get((wait.trace_id, wait.parent_id or ""))
+            if parent is None:
+                activity = self.behind(wait)
+                # Of a process that told no span, the request itself is all that is known.
+                parent = activity.root if activity else gateways.get(wait.trace_id)
+            if parent is not None:
+                row = (wait, wait.start_ns, self._end_of(wait))
+                tree.children[parent.trace_id, parent.span_id].append(row)
+
+    def _link_calls(self, tree: _Tree) -> None:
+        for (trace_id, span_id), caller in self._callers().items():
+            activity, span = self._by_root[trace_id, span_id], self._spans[caller]
+            row = (activity, activity.root.start_ns, activity.end_ns)
+            tree.calls[caller].append(row)
+            self.of(span).callees.append(activity)
+        for key, calls in tree.calls.items():
+            caller_span = self._spans[key]
+            if caller_span.service == names.GATEWAY_SERVICE or caller_span.kind == "client":
+                tree.calls[key] = _one_at_a_time(calls)
+
+    def _callers(self) -> dict[Key, Key]:
+        """Return the calling span of every root that was called; nobody waits for a consumer."""
+        callers = {
+            key: (key[0], activity.root.parent_id or "")
+            for key, activity in self._by_root.items()
+            if activity.root.kind != "consumer"
+        }
+        callers = {key: caller for key, caller in callers.items() if caller in self._spans}
+        settled: set[Key] = set()
+        for key in list(callers):
+            path: set[Key] = set()
+            node = key
+            while node in callers and node not in settled:
+                if node in path:  # garbage again: who calls himself was called by nobody
+                    del callers[node]
+                    break
+                path.add(node)
+                root = self._roots[callers[node]]
+                node = (root.trace_id, root.span_id)
+            settled |= path
+        return callers
+
+    def _end_of(self, item: Span | Record) -> int:
+        return end_of(item, self._heard_ns)
 
 
-def _cut(
-    activity: Activity,
-    children: dict[tuple[str, str], list[Node]],
-    callees: dict[tuple[str, str], list[Activity]],
-    activities: Activities,
-) -> list[Segment]:
-    """Cut an activity into segments by the leaf rule; an explicit stack, for deep traces."""
-    segments: list[Segment] = []
-    todo: list[tuple[Node, int, int]] = [(activity.root, activity.root.start_ns, activity.end_ns)]
-    while todo:
-        node, start_ns, end_ns = todo.pop()
-        if isinstance(node, Wait):
-            segments.append(Segment(start_ns, end_ns, "wait", node))
-            continue
-        key = (node.trace_id, node.span_id)
-        inner = [(c, c.start_ns, activities.end_of(c)) for c in children.get(key, ())]
-        taken = last_finishing(inner, start_ns, end_ns)
-        todo.extend(taken)
-        for free in gaps_between([(a, b) for _, a, b in taken], start_ns, end_ns):
-            segments.extend(_own_time(node, callees.get(key, []), *free))
-    return sorted(segments, key=lambda s: s.start_ns)
+def _one_at_a_time(calls: list[tuple[Activity, int, int]]) -> list[tuple[Activity, int, int]]:
+    """Return the attempts of one call: whoever tries again has given up the attempt before."""
+    rows = sorted(calls, key=itemgetter(1))
+    clipped = [
+        (activity, start_ns, min(end_ns, after[1]))
+        for (activity, start_ns, end_ns), after in pairwise(rows)
+    ]
+    return [*clipped, rows[-1]]
 
 
-def last_finishing(
-    children: Sequence[tuple[T, int, int]], start_ns: int, end_ns: int
-) -> list[tuple[T, int, int]]:
-    """Return which child is on the path when: at each moment the open one that ends last.
+class _Tree:
+    """Who is whose child, on the way from spans to segments."""
 
-    Args:
-        children: `(child, start_ns, end_ns)`, any order, may overlap and stick out.
-        start_ns: begin of the parent.
-        end_ns: end of the parent.
+    def __init__(self) -> None:
+        self.children: dict[Key, list[tuple[Node, int, int]]] = defaultdict(list)
+        self.detached: dict[Key, list[tuple[Node, int, int]]] = defaultdict(list)
+        """Root -> what went on after its own parent had ended, from then on."""
+        self.calls: dict[Key, list[tuple[Activity, int, int]]] = defaultdict(list)
+        """Span -> the activities that it called."""
 
-    Returns:
-        Disjoint pieces inside the parent, in no order.
-    """
-    taken: list[tuple[T, int, int]] = []
-    cut_ns = end_ns
-    for child, child_start_ns, child_end_ns in sorted(children, key=lambda c: -c[2]):
-        begin_ns, stop_ns = max(start_ns, child_start_ns), min(child_end_ns, cut_ns)
-        if begin_ns < stop_ns:
-            taken.append((child, begin_ns, stop_ns))
-            cut_ns = begin_ns
-    return taken
+    def cut(self, activity: Activity) -> list[Segment]:
+        """Cut an activity into segments by the leaf rule; an explicit stack, for deep traces."""
+        root, end_ns = activity.root, max(activity.root.start_ns, activity.end_ns)
+        detached = self.detached.get((root.trace_id, root.span_id), [])
+        todo: list[tuple[Node, int, int]] = [(root, root.start_ns, end_ns)]
+        todo += last_finishing(detached, end_ns, max((row[2] for row in detached), default=end_ns))
+        segments: list[Segment] = []
+        while todo:
+            node, start_ns, end_ns = todo.pop()
+            if isinstance(node, Wait):
+                segments.append(Segment(start_ns, end_ns, "wait", node))
+                continue
+            inner = self.children.get((node.trace_id, node.span_id), [])
+            if node is root:
+                inner = inner + detached
+            taken = last_finishing(inner, start_ns, end_ns) if inner else []
+            todo += taken
+            for free_ns in gaps_between([(a, b) for _, a, b in taken], start_ns, end_ns):
+                segments += self._own_time(node, *free_ns)
+        return sorted(segments, key=itemgetter(0))
 
-
-def gaps_between(
-    taken: Sequence[tuple[int, int]], start_ns: int, end_ns: int
-) -> Iterator[tuple[int, int]]:
-    """Yield what the disjoint pieces leave free of `[start_ns, end_ns)`, in order."""
-    at_ns = start_ns
-    for piece_start_ns, piece_end_ns in sorted(taken):
-        if at_ns < piece_start_ns:
-            yield at_ns, piece_start_ns
-        at_ns = max(at_ns, piece_end_ns)
-    if at_ns < end_ns:
-        yield at_ns, end_ns
-
-
-def _own_time(span: Span, callees: list[Activity], start_ns: int, end_ns: int) -> Iterator[Segment]:
-    """Yield a span's own time: with a callee that we know it is a call, and before it a gap."""
-    is_gateway = span.service == names.GATEWAY_SERVICE
-    if not callees and not is_gateway:
-        yield Segment(start_ns, end_ns, "ext" if span.kind == "client" else "run", span)
-        return
-    calls = last_finishing([(c, c.root.start_ns, c.end_ns) for c in callees], start_ns, end_ns)
-    for callee, call_start_ns, call_end_ns in calls:
-        yield Segment(call_start_ns, call_end_ns, "call", span, callee)
-    for free_start_ns, free_end_ns in gaps_between([(a, b) for _, a, b in calls], start_ns, end_ns):
-        yield Segment(free_start_ns, free_end_ns, "gap", span)
+    def _own_time(self, span: Span, start_ns: int, end_ns: int) -> Iterator[Segment]:
+        """Yield a span's own time: with a callee that we know it is a call, else a gap."""
+        callees = self.calls.get((span.trace_id, span.span_id))
+        if not callees and span.service != names.GATEWAY_SERVICE:
+            yield Segment(start_ns, end_ns, "ext" if span.kind == "client" else "run", span)
+            return
+        calls = last_finishing(callees or [], start_ns, end_ns)
+        for callee, call_start_ns, call_end_ns in calls:
+            yield Segment(call_start_ns, call_end_ns, "call", span, callee)
+        for free_ns in gaps_between([(a, b) for _, a, b in calls], start_ns, end_ns):
+            yield Segment(*free_ns, "gap", span)

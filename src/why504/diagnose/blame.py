@@ -10,32 +10,27 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple
 
 from why504 import names
 from why504.diagnose.activities import Activities, Activity, Segment
-from why504.diagnose.leaves import (
-    Resting,
-    leaf_of,
-    leak_leaf,
-    session_leaf,
-)
+from why504.diagnose.endings import end_of
+from why504.diagnose.leaves import Resting, after_leaf, leaf_of, unheld_leaf
 from why504.diagnose.overlay import Backends
 from why504.diagnose.slots import Slots
-from why504.diagnose.steps import Piece, share_out
+from why504.diagnose.steps import Piece, gaps_between, share_out
 from why504.model import Evidence, Hold, Leaf, Record, Span, Stall, Wait
 
 MOST_HOPS = 12
 """Longest chain of resources that is followed; real ones have two or three."""
-LEAK_AFTER_NS = 1_000_000_000
-"""A hold that outlives its request by less is tidying up."""
 _SHARED = ("db.lock:", "broker:", "llm:")
 
 VICTIMS = "victims"
 """Source of all blame in the flow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blamed:
+class Blamed(NamedTuple):
     """A piece of lost time on its way: whose it is, and the resource that it came through."""
 
     activity: Activity
@@ -69,12 +64,22 @@ def resource_key(record: Record) -> str:
     return f"{record.resource} of {record.instance}"
 
 
+class Owner(NamedTuple):
+    """Who had a hold during `[start_ns, end_ns)`."""
+
+    start_ns: int
+    end_ns: int
+    taken: Hold
+    """The pool's hold behind a database lock, else the hold itself."""
+    activity: Activity | None
+
+
 class Blamer:
     """Passes blame on over some evidence."""
 
     def __init__(self, evidence: Evidence, activities: Activities, backends: Backends) -> None:
         self._activities = activities
-        self._backends = backends
+        self.backends = backends
         self._heard_ns = evidence.heard_ns
         self._holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in sorted(evidence.holds, key=lambda h: h.start_ns):
@@ -99,30 +104,40 @@ class Blamer:
         """Return the stalls of a loop's resource key."""
         return self._stalls.get(loop, [])
 
-    def holders_at(self, resource: str, time_ns: int) -> list[Hold]:
-        """Return who held a resource at a moment, the longest holder first."""
+    def holder_at(self, resource: str, time_ns: int) -> Hold | None:
+        """Return who held a resource at a moment, of several the one that had it longest."""
         if resource not in self._slots:
-            rows = [(h.start_ns, self.hold_end(h), h) for h in self.holds_of(resource)]
+            rows = [(h.start_ns, self.end_of(h), h) for h in self.holds_of(resource)]
             self._slots[resource] = Slots(rows)
         return self._slots[resource].at(time_ns)
 
-    def hold_end(self, hold: Hold) -> int:
-        """Return the end of a hold; what is open lasts until its instance fell silent."""
-        if hold.end_ns is not None:
-            return hold.end_ns
-        return max(hold.last_seen_ns, self._heard_ns.get(hold.instance, 0))
+    def owner_at(self, hold: Hold, time_ns: int) -> Owner:
+        """Return who had a hold at a moment of it."""
+        return next(o for o in self.owners(hold) if o.start_ns <= time_ns < o.end_ns)
+
+    def end_of(self, item: Span | Record) -> int:
+        """Return the end of a span or record; of what is open, until when it is known of."""
+        return end_of(item, self._heard_ns)
 
     def holder(self, hold: Hold) -> Activity | None:
-        """Return the activity that has a hold; a lock's is found by its database backend."""
-        taken = self._taken_by(hold)
-        return self._activities.of(taken.trace_id, taken.parent_id, taken.instance)
+        """Return the activity that has a hold, the first one if a lock's went through several."""
+        return next((o.activity for o in self.owners(hold) if o.activity is not None), None)
 
-    def _taken_by(self, hold: Hold) -> Hold:
-        """Return the pool's hold behind a database lock, any other hold itself."""
+    def owners(self, hold: Hold) -> list[Owner]:
+        """Return who had a hold when, in order and without a gap.
+
+        A lock's owner is found by its database backend: whoever has that connection.
+        """
+        start_ns, end_ns = hold.start_ns, self.end_of(hold)
         if not hold.resource.startswith("db.lock:"):
-            return hold
-        pid = hold.attributes.get(names.BACKEND_PID)
-        return self._backends.holder(pid, hold.start_ns, self.hold_end(hold)) or hold
+            return [Owner(start_ns, end_ns, hold, self._activities.behind(hold))]
+        rows = self.backends.holds(hold.attributes.get(names.BACKEND_PID), start_ns, end_ns)
+        owners = [
+            Owner(max(a, start_ns), min(b, end_ns), taken, self._activities.behind(taken))
+            for a, b, taken in rows
+        ]
+        outside = gaps_between([(o.start_ns, o.end_ns) for o in owners], start_ns, end_ns)
+        return sorted([*owners, *(Owner(a, b, hold, None) for a, b in outside)], key=itemgetter(0))
 
     def blame(self, victims: Sequence[tuple[Activity, int, int]]) -> Verdict:
         """Pass on the seconds of `(activity, start_ns, end_ns)` until they rest."""
@@ -141,7 +156,10 @@ class Blamer:
             if not live:
                 return verdict
         for blamed in live:
-            leaf = Leaf("cycle", f"holders of {_plain(blamed.via)} that wait for one another")
+            leaf = Leaf(
+                "cycle",
+                f"a ring of requests that hold {plain(blamed.via)} and wait for one another",
+            )
             _rest(verdict, blamed, leaf, "", None)
         return verdict
 
@@ -176,12 +194,12 @@ class Blamer:
         self, resource: str, crowd: list[Blamed], verdict: Verdict
     ) -> list[Blamed]:
         """Hand a crowd's waiting to those who held the resource, each instant for itself."""
-        holds = [(hold, hold.start_ns, self.hold_end(hold)) for hold in self.holds_of(resource)]
+        holds = [(hold, hold.start_ns, self.end_of(hold)) for hold in self.holds_of(resource)]
         shared = share_out([b.piece for b in crowd], [(a, b) for _, a, b in holds])
         passed: list[Blamed] = []
         for piece in shared.unheld:
-            nobody = Leaf("unknown", f"{_plain(resource)}: nobody is known to have held it")
-            _rest(verdict, Blamed(crowd[0].activity, piece, resource), nobody, "", None)
+            blamed = Blamed(crowd[0].activity, piece, resource)
+            _rest(verdict, blamed, unheld_leaf(plain(resource)), "", None)
         if not shared.times_ns:
             return passed
         for hold, hold_start_ns, hold_end_ns in holds:
@@ -199,44 +217,34 @@ class Blamer:
         verdict: Verdict,
     ) -> list[Blamed]:
         """Spread what one holder owes over what it did while it held."""
-        resource, (start_ns, end_ns) = resource_key(hold), span_ns
-        activity = self.holder(hold)
+        resource = resource_key(hold)
         passed: list[Blamed] = []
-        at_ns = start_ns
-        if activity is not None:
-            for segment in activity.between(start_ns, end_ns):
-                self._beyond(
-                    hold,
-                    activity,
-                    Piece(at_ns, segment.start_ns, owed_at(segment.start_ns) - owed_at(at_ns)),
-                    verdict,
-                )
-                at_ns = segment.end_ns
-                owed_s = owed_at(segment.end_ns) - owed_at(segment.start_ns)
-                if owed_s > 0:
-                    piece = Piece(segment.start_ns, segment.end_ns, owed_s)
-                    passed.append(Blamed(activity, piece, resource))
-        rest = Piece(at_ns, end_ns, owed_at(end_ns) - owed_at(at_ns))
-        self._beyond(hold, activity, rest, verdict)
+        for owner in self.owners(hold):
+            at_ns, end_ns = max(owner.start_ns, span_ns[0]), min(owner.end_ns, span_ns[1])
+            if at_ns >= end_ns:
+                continue
+            owed_s = owed_at(at_ns)
+            segments = owner.activity.between(at_ns, end_ns) if owner.activity else ()
+            # An empty last piece stands for the end, so that what follows the segments is owed too.
+            for start_ns, stop_ns in (
+                *((s.start_ns, s.end_ns) for s in segments),
+                (end_ns, end_ns),
+            ):
+                begun_s, done_s = owed_at(start_ns), owed_at(stop_ns)
+                self._beyond(hold, owner, Piece(at_ns, start_ns, begun_s - owed_s), verdict)
+                if done_s > begun_s and owner.activity is not None:
+                    piece = Piece(start_ns, stop_ns, done_s - begun_s)
+                    passed.append(Blamed(owner.activity, piece, resource))
+                at_ns, owed_s = stop_ns, done_s
         return passed
 
-    def _beyond(
-        self, hold: Hold, activity: Activity | None, piece: Piece, verdict: Verdict
-    ) -> None:
+    def _beyond(self, hold: Hold, owner: Owner, piece: Piece, verdict: Verdict) -> None:
         """Settle what is owed for a time in which the holder did nothing that we know of."""
-        if piece.start_ns >= piece.end_ns:
+        if piece.seconds <= 0:
             return
-        key = resource_key(hold)
-        if hold.resource.startswith("db.lock:") and activity is None:
-            leaf = session_leaf(hold)
-        elif activity is not None and self.hold_end(hold) - activity.end_ns > LEAK_AFTER_NS:
-            leaf = leak_leaf(self._taken_by(hold))
-        elif activity is not None:
-            leaf = Leaf("run", f"own code of {activity.route}", hold.site)
-        else:
-            leaf = Leaf("unknown", f"{hold.resource} held by a request without spans", hold.site)
-        owner = activity or Activity(_unseen(hold), piece.end_ns)
-        _rest(verdict, Blamed(owner, piece, key), leaf, "", hold)
+        leaf, peer = after_leaf(hold, owner.taken, owner.activity, piece.start_ns)
+        activity = owner.activity or Activity(_unseen(hold), piece.end_ns)
+        _rest(verdict, Blamed(activity, piece, resource_key(hold)), leaf, peer, owner.taken)
 
 
 def _rest(
@@ -257,7 +265,7 @@ def _rest(
     verdict.flow[blamed.via, "|".join(key)] += seconds
 
 
-def _plain(resource: str) -> str:
+def plain(resource: str) -> str:
     """Return a resource key without the instance: `db.pool:main`."""
     return resource.partition(" of ")[0]
 

@@ -26,8 +26,12 @@ class Case:
     """Resource through which most of its blame came; empty when it came from the victims."""
     crowded: bool
     """Whether that resource's holders were many, each brief: nobody in particular is slow."""
+    long: bool
+    """Whether most of its time is in calls that took half of what the victims waited, or more."""
+    locks_in_doubt: bool
+    """Whether PostgreSQL told of waits for locks, and nobody can tell whose they were."""
     cpu_share: float
-    """CPU seconds per second of stall, 0.0 for leaves that are no stall."""
+    """CPU seconds per second of stall, 0.0 where nobody told."""
 
     @property
     def kind(self) -> str:
@@ -52,9 +56,9 @@ class Cause:
     title: str
     matches: Callable[[Case], bool]
     says: str
-    """What happened, for the sentence; `{site}` `{what}` `{resource}` are filled in."""
+    """What happened, for the sentence; `{site}` `{what}` `{resource}` `{longest}` are filled in."""
     proof: str
-    """The evidence that tells this cause from its nearest confusion."""
+    """The evidence that tells this cause from its nearest confusion; `{cpu}` is filled in too."""
     advice: Sequence[str]
     of_a_crowd: bool = False
     """Whether it is about how many there were, not about any one of them."""
@@ -69,9 +73,9 @@ CAUSES: Final = (
     Cause(
         "A1a",
         "Connection leak: a session is never returned",
-        lambda case: case.kind == "leak",
-        "connections taken at {site} are never given back: their requests are over",
-        "the holders' requests have ended, the connections are still out",
+        lambda case: case.kind == "leak" and case.resting.leaf.what.startswith("db.pool:"),
+        "connections taken at {site} are kept after their requests have ended",
+        "a second and more after the holders' requests had ended, the connections were still out",
         (
             "Close the session on every path: `async with Session() as session:` at {site}.",
             "Restarting frees the connections; it will happen again after as many leaks.",
@@ -81,16 +85,16 @@ CAUSES: Final = (
         "A1c",
         "Nested checkout: requests hold a connection and wait for a second one",
         lambda case: case.kind == "cycle" and case.through("db.pool:"),
-        "requests that hold a connection of {resource} wait for a second one of the same pool",
-        "the same requests hold and wait, so that none can go on",
+        "requests that hold a connection wait for another one ({resource}), all for one another",
+        "who holds a connection waits for one, however far the waiting is followed",
         ("Pass the session on instead of opening another one inside it.",),
     ),
     Cause(
         "F1",
         "Broker unreachable, frozen or blocked",
-        lambda case: case.peer == "broker" and case.kind in ("ext", "stall", "run"),
-        "calls to the message broker do not return (at {site})",
-        "the code that does not return is the broker's client library",
+        lambda case: case.peer == "broker" and (case.kind == "stall" or case.long),
+        "calls to the message broker take up to {longest} (at {site})",
+        "the time was spent in calls to the broker, or inside its client library",
         (
             "Publish through the transactional outbox, never inside a request.",
             "Bound it: socket_timeout, stack_timeout and blocked_connection_timeout of 3 s.",
@@ -102,7 +106,7 @@ CAUSES: Final = (
         "CPU-bound work on the event loop",
         lambda case: case.kind == "stall" and case.cpu_share >= CPU_BOUND_SHARE,
         "{what} computes on the event loop at {site} and lets nothing else run",
-        "the process burned CPU for most of the stall",
+        "meanwhile the process used {cpu} of a core: it computed",
         ("Move the work to a process pool, or cut it into pieces with a bound on the input.",),
     ),
     Cause(
@@ -110,7 +114,7 @@ CAUSES: Final = (
         "Blocking call on the event loop",
         lambda case: case.kind == "stall",
         "{what} blocks the event loop at {site}: nothing else can run meanwhile",
-        "the loop stood still while the process used next to no CPU: it waited inside a call",
+        "meanwhile the process used {cpu} of a core: too little to have computed all the time",
         (
             "Await an asynchronous client there, or run the call with `asyncio.to_thread`.",
             "Give the call a timeout: without one, one slow answer stops every request.",
@@ -119,8 +123,11 @@ CAUSES: Final = (
     Cause(
         "A2b",
         "Lock contention in the database",
-        lambda case: case.kind == "session" or (case.through("db.lock:") and case.peer != "llm"),
-        "{what} keeps a lock that requests wait for ({resource})",
+        lambda case: (
+            case.kind == "session"
+            or (case.through("db.lock:") and case.peer not in ("llm", "http"))
+        ),
+        "{what} keeps {resource}, and requests wait for it",
         "PostgreSQL names the session that blocks the waiting ones (pg_blocking_pids)",
         (
             "End the blocking session: `SELECT pg_terminate_backend(<pid>)`.",
@@ -130,9 +137,9 @@ CAUSES: Final = (
     Cause(
         "B3",
         "LLM slow, without a timeout",
-        lambda case: case.peer == "llm" and not case.crowded,
-        "calls to {what} take longer than the gateway waits (at {site})",
-        "the blamed spans are LLM calls that were still open when the gateway gave up",
+        lambda case: case.peer == "llm" and case.long,
+        "{what} takes up to {longest} (called at {site})",
+        "the time was spent in calls to the LLM that lasted for half of the victims' wait or more",
         (
             "Bound the call (15 s) with a fallback, behind a circuit breaker.",
             "Close the transaction before the call: it must not hold a database connection.",
@@ -142,8 +149,8 @@ CAUSES: Final = (
         "A1b",
         "Pool too small for the load",
         lambda case: case.crowded and case.through("db.pool:"),
-        "{resource} is too small for the load: every holder is brief, together they fill it",
-        "many short holds, none of them out of the ordinary, and the pool full throughout",
+        "{resource} is too small for the load: most holders are brief, together they fill it",
+        "most of the time it was held by many, each for a short time",
         (
             "Enlarge the pool, within what PostgreSQL can take, or slow the caller down.",
             "Give batch jobs a pool of their own, so that daytime requests keep theirs.",
@@ -153,17 +160,19 @@ CAUSES: Final = (
     Cause(
         "A2a",
         "Long-running query",
-        lambda case: case.peer == "db" and case.kind == "ext",
-        "{what} runs longer than the gateway waits (at {site})",
-        "the statement was running, and PostgreSQL reported no lock that it waited for",
+        lambda case: (
+            case.peer == "db" and case.kind == "ext" and case.long and not case.locks_in_doubt
+        ),
+        "{what} runs for up to {longest} (called at {site})",
+        "the statement was running, and no lock that it waited for was recorded",
         ("Look at its plan (EXPLAIN ANALYZE); set statement_timeout below the gateway's limit.",),
     ),
     Cause(
         "D1",
         "External API down or slow",
-        lambda case: case.peer == "http" and case.kind in ("ext", "run"),
-        "calls to {what} take longer than the gateway waits (at {site})",
-        "the blamed spans are outgoing calls that were still open when the gateway gave up",
+        lambda case: case.peer == "http" and case.long,
+        "{what} takes up to {longest} (called at {site})",
+        "the time was spent in outgoing calls that lasted for half of the victims' wait or more",
         ("Bound the call with a timeout and a fallback.",),
     ),
 )

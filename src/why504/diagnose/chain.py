@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from statistics import median
+from typing import TypeVar
 
 from why504 import names
-from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key
+from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key, plain
 from why504.diagnose.leaves import Resting
-from why504.model import ChainLink, Hold, Stall, Victim, Wait
+from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait
+
+R = TypeVar("R", bound=Record)
 
 _MOST_LINKS = 8
 
@@ -21,7 +24,9 @@ def chain_to(
     """Return the links from the victims to a leaf, along the way that carried most blame."""
     links = [_victims_link(victims)]
     for resource in _resources_on_the_way(top, verdict):
-        seconds = sum(s for (_, to), s in verdict.flow.items() if to == resource)
+        # In a ring the same seconds come by more than once.
+        through_s = sum(s for (_, to), s in verdict.flow.items() if to == resource)
+        seconds = min(through_s, verdict.seconds)
         links.append(_resource_link(resource, seconds, victims, blamer))
     links.append(_leaf_link(top))
     return links
@@ -67,50 +72,56 @@ def crowd_link(
 ) -> ChainLink:
     """Return the last link where nobody in particular is slow: the crowd itself."""
     lengths_s = sorted(
-        (blamer.hold_end(h) - h.start_ns) / 1e9 for h in _held_by(resource, victims, blamer)
+        (blamer.end_of(h) - h.start_ns) / 1e9 for h in held_by(resource, victims, blamer)
     )
     return ChainLink(
-        f"{len(lengths_s)} brief holds fill {resource.partition(' of ')[0]} one after another",
+        f"{len(lengths_s)} holds fill {in_words(resource)} one after another",
         seconds,
         [f"half of them shorter than {median(lengths_s):.2f} s, the longest {lengths_s[-1]:.2f} s"],
     )
 
 
-def _held_by(resource: str, victims: Sequence[Victim], blamer: Blamer) -> list[Hold]:
+def held_by(resource: str, victims: Sequence[Victim], blamer: Blamer) -> list[Hold]:
     """Return the holds of a resource that overlap the incident."""
+    return _overlapping(blamer.holds_of(resource), victims, blamer)
+
+
+def _overlapping(records: Sequence[R], victims: Sequence[Victim], blamer: Blamer) -> list[R]:
     start_ns = min(v.start_ns for v in victims)
     end_ns = max(v.gave_up_ns for v in victims)
-    return [
-        hold
-        for hold in blamer.holds_of(resource)
-        if hold.start_ns < end_ns and blamer.hold_end(hold) > start_ns
-    ]
+    return [r for r in records if r.start_ns < end_ns and blamer.end_of(r) > start_ns]
 
 
 def _resource_link(
     resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
 ) -> ChainLink:
-    end_ns = max(v.gave_up_ns for v in victims)
-    name = resource.partition(" of ")[0]
-    if name.startswith("loop:"):
-        return _loop_link(resource, seconds, blamer.stalls_of(resource))
-    waits = [w for w in blamer.waits_of(resource) if w.start_ns < end_ns]
-    holds = _held_by(resource, victims, blamer)
+    if resource.startswith("loop:"):
+        stalls = _overlapping(blamer.stalls_of(resource), victims, blamer)
+        return _loop_link(resource, seconds, stalls, blamer)
+    waits = _overlapping(blamer.waits_of(resource), victims, blamer)
+    holds = held_by(resource, victims, blamer)
     return ChainLink(
-        f"waiting for {_described(name, waits)}",
+        f"waiting for {_described(plain(resource), waits)}",
         seconds,
         [line for line in (_held(holds, blamer), _waited(waits)) if line],
     )
 
 
+def in_words(resource: str) -> str:
+    """Return a resource for people: `pool main`, `the lock on friendship_status`."""
+    kind, _, name = plain(resource).partition(":")
+    words = {"db.pool": f"pool {name}", "db.lock": f"the lock on {name.rpartition('#')[0]}"}
+    return words.get(kind, plain(resource))
+
+
 def _described(name: str, waits: Sequence[Wait]) -> str:
     if name.startswith("db.lock:"):
-        relation, _, pid = name.removeprefix("db.lock:").partition("#")
+        relation, _, pid = name.removeprefix("db.lock:").rpartition("#")
         return f"a lock on {relation} that database backend {pid} keeps"
     if not name.startswith("db.pool:"):
         return name
     capacity = _most(waits, names.POOL_CAPACITY)
-    text = f"a connection of pool {name.removeprefix('db.pool:')}"
+    text = f"a connection of {in_words(name)}"
     if capacity:
         in_use = _most(waits, names.POOL_IN_USE)
         text += f" ({in_use} of {capacity} in use, {_most(waits, names.POOL_WAITING)} waiting)"
@@ -124,10 +135,11 @@ def _held(holds: Sequence[Hold], blamer: Blamer) -> str:
         owner.route if (owner := blamer.holder(hold)) else _session(hold) for hold in holds
     )
     who, count = owners.most_common(1)[0]
-    oldest_s = max((blamer.hold_end(h) - h.start_ns) / 1e9 for h in holds)
+    others = f" and {len(holds) - count} more" if count < len(holds) else ""
+    oldest_s = max((blamer.end_of(h) - h.start_ns) / 1e9 for h in holds)
     sites = Counter(str(hold.site) for hold in holds if hold.site)
     taken = f", taken at {sites.most_common(1)[0][0]}" if sites else ""
-    return f"held by {count} x {who}, longest {oldest_s:.1f} s{taken}"
+    return f"held by {count} x {who}{others}, longest {oldest_s:.1f} s{taken}"
 
 
 def _session(hold: Hold) -> str:
@@ -139,26 +151,24 @@ def _waited(waits: Sequence[Wait]) -> str:
         return ""
     longest_s = max(((w.end_ns or w.last_seen_ns) - w.start_ns) / 1e9 for w in waits)
     still = sum(w.end_ns is None for w in waits)
-    return f"{len(waits)} waits, longest {longest_s:.1f} s" + (
-        f", {still} still open" if still else ""
+    count = "1 wait" if len(waits) == 1 else f"{len(waits)} waits"
+    return f"{count}, longest {longest_s:.1f} s" + (
+        f", {still} still open when last told" if still else ""
     )
 
 
-def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall]) -> ChainLink:
-    name = resource.partition(" of ")[0]
-    lengths_s = [((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls]
+def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: Blamer) -> ChainLink:
+    lengths_s = [(blamer.end_of(s) - s.start_ns) / 1e9 for s in stalls]
     number = "1 stall" if len(stalls) == 1 else f"{len(stalls)} stalls"
     evidence = [
         f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
     ]
     stuck = sum(s.attributes.get(names.STALL_PROGRESSING) is False for s in stalls)
     if stuck:
-        evidence.append(f"{stuck} stuck: every sample shows the same line")
-    return ChainLink(
-        f"waiting for the event loop of process {name.removeprefix('loop:')}",
-        seconds,
-        evidence,
-    )
+        whose = "" if stuck == len(stalls) else f" of {stuck} of them"
+        evidence.append(f"every sample{whose} shows the same line")
+    process = plain(resource).removeprefix("loop:")
+    return ChainLink(f"waiting for the event loop of process {process}", seconds, evidence)
 
 
 def _leaf_link(top: Resting) -> ChainLink:
@@ -166,8 +176,8 @@ def _leaf_link(top: Resting) -> ChainLink:
     at = f" at {leaf.site}" if leaf.site else ""
     evidence = [f"seen in trace {trace_id}" for trace_id in top.traces[:3]]
     words = {
-        "run": f"own code: {leaf.what}{at}",
-        "stall": f"{leaf.what} does not return{at}",
+        "run": f"{leaf.what}{at}",
+        "stall": f"{leaf.what} blocks the event loop{at}",
         "ext": f"{leaf.what}{f' (called at {leaf.site})' if leaf.site else ''}",
         "leak": f"{leaf.what}{at}",
     }

@@ -6,12 +6,13 @@ victims -> activities -> overlays (locks, stalls) -> blame -> judge -> story
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from why504 import names
-from why504.diagnose.activities import Activities, route_of
-from why504.diagnose.blame import Blamer, Verdict
+from why504.diagnose.activities import Activities
+from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.story import tell
 from why504.diagnose.victims import bursts, find_victims
@@ -26,11 +27,14 @@ def explain(evidence: Evidence) -> list[Incident]:
 
     In every incident the seconds of blame equal the seconds that its victims lost, to 1e-6.
     """
+    # A span that was stored twice is one span: a row more would be a victim more.
+    spans = {(span.trace_id, span.span_id): span for span in evidence.spans}
+    evidence = replace(evidence, spans=list(spans.values()))
     victims = find_victims(evidence)
     if not victims:
         return []
     activities = Activities(evidence)
-    backends = Backends(evidence.holds, evidence.heard_ns)
+    backends = Backends(evidence)
     lay_locks(evidence, activities, backends)
     lay_stalls(evidence, activities)
     blamer = Blamer(evidence, activities, backends)
@@ -39,11 +43,9 @@ def explain(evidence: Evidence) -> list[Incident]:
 
 def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> Incident:
     lost = [
-        (activity, span.start_ns, span.end_ns)
+        (activities.of(span), span.start_ns, span.end_ns)
         for span in burst
-        if (activity := activities.of(span.trace_id, span.span_id)) is not None
-        and span.end_ns is not None
-        and span.start_ns < span.end_ns
+        if span.end_ns is not None
     ]
     verdict = blamer.blame(lost)
     walker = Walker(blamer, _routes(activities))
@@ -61,12 +63,15 @@ def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> 
 
 
 def _routes(activities: Activities) -> dict[str, str]:
-    """Return the application's route by the gateway's name for it, from requests that both saw."""
-    return {
-        activity.root.name: route_of(activity.callees[0].root)
-        for activity in activities
-        if activity.root.service == names.GATEWAY_SERVICE and activity.callees
-    }
+    """Return the application's route by the gateway's name for it, where there is only one.
+
+    From requests that both saw, for those that only the gateway saw.
+    """
+    routes: dict[str, set[str]] = defaultdict(set)
+    for activity in activities:
+        if activity.root.service == names.GATEWAY_SERVICE and activity.callees:
+            routes[activity.root.name].add(activity.callees[0].route)
+    return {name: next(iter(known)) for name, known in routes.items() if len(known) == 1}
 
 
 def _identity(victims: Sequence[Victim]) -> str:
@@ -77,14 +82,14 @@ def _identity(victims: Sequence[Victim]) -> str:
 
 def _ranked(verdict: Verdict, victims: Sequence[Victim]) -> list[Blame]:
     total_s = verdict.seconds or 1.0
-    most = Counter((v.leaf.kind, v.leaf.what) for v in victims)
+    most = Counter(leaf_key(v.leaf) for v in victims)
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
     return [
         Blame(
             leaf=resting.located,
             seconds=resting.seconds,
             share=resting.seconds / total_s,
-            victims=most[resting.leaf.kind, resting.leaf.what],
+            victims=most[leaf_key(resting.leaf)],
             trace_ids=resting.traces[:_MOST_TRACES],
         )
         for resting in ranked

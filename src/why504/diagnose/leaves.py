@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from why504 import names
 from why504.diagnose.activities import Activity, Segment, route_of
@@ -24,6 +25,9 @@ _LIBRARIES = (
     ),
 )
 """Libraries by which a stack tells what it waits for; the first that matches counts."""
+
+LEAK_AFTER_NS: Final = 1_000_000_000
+"""A hold that outlives its request by less is tidying up."""
 
 
 @dataclass(slots=True)
@@ -68,10 +72,9 @@ def leaf_of(segment: Segment, activity: Activity) -> tuple[Leaf, str]:
     if isinstance(source, Stall):
         return stall_leaf(source)
     if not isinstance(source, Span):
-        return Leaf("unknown", f"waiting for {source.resource}"), ""
+        return unheld_leaf(source.resource), ""
     if segment.kind == "gap":
-        address = source.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS, "the application")
-        return Leaf("unknown", f"sent to {address}, not taken up by the application"), ""
+        return _gap_leaf(segment, source, activity), ""
     if segment.kind == "ext":
         peer = peer_of(source.attributes)
         return Leaf("ext", _ext_name(source, peer)), peer
@@ -84,22 +87,60 @@ def stall_leaf(stall: Stall) -> tuple[Leaf, str]:
     return Leaf("stall", what, stall.site), peer_on(stall.stack, stall.site)
 
 
+def unheld_leaf(resource: str) -> Leaf:
+    """Return the leaf of a wait for something that nobody is known to have."""
+    return Leaf("unknown", f"{resource}: nobody is known to have held it")
+
+
+def after_leaf(hold: Hold, taken: Hold, owner: Activity | None, time_ns: int) -> tuple[Leaf, str]:
+    """Return the leaf of a hold at a time at which nothing is known that its owner did.
+
+    Args:
+        hold: of the blamed resource.
+        taken: the pool's hold behind it if it is a database lock, else the same.
+        owner: whose it is, if known.
+        time_ns: Unix nanoseconds.
+    """
+    told_ns = taken.end_ns or taken.last_seen_ns
+    if owner is None and hold.resource.startswith("db.lock:"):
+        who = str(hold.attributes.get(names.LOCK_SESSION, "unknown session"))
+        pid = hold.attributes.get(names.BACKEND_PID, "?")
+        return Leaf("session", f"database session {pid} ({who})"), ""
+    if owner is None:
+        return Leaf("unknown", f"{hold.resource} held by work without spans", hold.site), ""
+    if owner.root.end_ns is None or time_ns < owner.idle_ns:
+        what = f"{taken.resource} held by {owner.route}, which told nothing meanwhile"
+        return Leaf("unknown", what, taken.site), ""
+    if told_ns - owner.idle_ns <= LEAK_AFTER_NS:
+        return Leaf("run", f"own code of {owner.route}", taken.site), ""
+    if taken.end_ns is None and taken.stack:
+        # Its task was seen at work after the request had been answered.
+        what = f"work of {owner.route} that goes on after its end"
+        return Leaf("run", what, taken.site), peer_on(taken.stack, None)
+    return Leaf("leak", f"{taken.resource} kept after its request had ended", taken.site), ""
+
+
+def _gap_leaf(segment: Segment, span: Span, activity: Activity) -> Leaf:
+    if span.service == names.GATEWAY_SERVICE:
+        place = span.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS) or "the application"
+    else:
+        place = _ext_name(span, peer_of(span.attributes))
+    if taken_up(segment, activity):
+        return Leaf("unknown", f"sent to {place}, which told nothing of it meanwhile")
+    return Leaf("unknown", f"sent to {place}, not taken up by the application")
+
+
+def taken_up(segment: Segment, activity: Activity) -> bool:
+    """Return whether somebody had begun to work on a call before this gap in it."""
+    return any(callee.root.start_ns < segment.end_ns for callee in activity.callees)
+
+
 def _run_leaf(span: Span, activity: Activity) -> tuple[Leaf, str]:
-    peer = peer_of(span.attributes) or peer_on(span.stack, span.site)
+    peer = peer_of(span.attributes)
+    if peer in ("", "http"):  # a served request has the address of its server, not of a peer
+        peer = peer_on(span.stack, span.site)
     what = span.site.function if span.site else f"own code of {route_of(activity.root)}"
     return Leaf("run", what, span.site), peer
-
-
-def leak_leaf(hold: Hold) -> Leaf:
-    """Return the leaf of a hold whose request is over."""
-    return Leaf("leak", f"{hold.resource} taken and never returned", hold.site)
-
-
-def session_leaf(hold: Hold) -> Leaf:
-    """Return the leaf of a database session that no instrumented process owns."""
-    who = str(hold.attributes.get(names.LOCK_SESSION, "unknown session"))
-    pid = hold.attributes.get(names.BACKEND_PID, "?")
-    return Leaf("session", f"database session {pid} ({who})")
 
 
 def peer_of(attributes: Attributes) -> str:
@@ -110,7 +151,7 @@ def peer_of(attributes: Attributes) -> str:
         return "broker"
     if names.DB_SYSTEM in attributes or "db.system" in attributes:
         return "db"
-    if names.SERVER_ADDRESS in attributes and names.HTTP_ROUTE not in attributes:
+    if names.SERVER_ADDRESS in attributes:
         return "http"
     return ""
 

@@ -6,137 +6,167 @@ event loop turns for nobody. The stronger witness wins.
 
 from __future__ import annotations
 
-import itertools
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from heapq import merge
+from itertools import chain, pairwise
+from operator import attrgetter, itemgetter
+from typing import TypeVar
 
 from why504 import names
-from why504.diagnose.activities import Activities, Segment
+from why504.diagnose.activities import Activities, Activity, Process, Segment, process_of
+from why504.diagnose.endings import end_of
+from why504.diagnose.leaves import peer_of
+from why504.diagnose.steps import Timeline
 from why504.model import Evidence, Hold, Span, Stall, Wait
+
+Witness = TypeVar("Witness", Wait, Stall)
 
 
 class Backends:
     """Which request had which PostgreSQL backend when, by the pool's holds."""
 
-    def __init__(self, holds: Sequence[Hold], end_of: Mapping[str, int]) -> None:
-        self._by_pid: dict[int, list[tuple[int, int, Hold]]] = defaultdict(list)
-        for hold in holds:
-            pid = hold.attributes.get(names.BACKEND_PID)
-            if isinstance(pid, int) and not hold.resource.startswith("db.lock:"):
-                end_ns = hold.end_ns or max(hold.last_seen_ns, end_of.get(hold.instance, 0))
-                self._by_pid[pid].append((hold.start_ns, end_ns, hold))
-        for rows in self._by_pid.values():
-            rows.sort(key=lambda row: row[0])
+    def __init__(self, evidence: Evidence) -> None:
+        """Take all evidence; holds of database locks are not the pool's and don't count."""
+        rows: dict[int, list[tuple[int, int, Hold]]] = defaultdict(list)
+        self._anonymous = False
+        for hold in evidence.holds:
+            if hold.resource.startswith("db.pool:"):
+                pid = hold.attributes.get(names.BACKEND_PID)
+                if isinstance(pid, int):
+                    end_ns = end_of(hold, evidence.heard_ns)
+                    rows[pid].append((hold.start_ns, end_ns, hold))
+                else:
+                    self._anonymous = True
+        self._by_pid = {pid: Timeline(found) for pid, found in rows.items()}
+        lock_waits = (w for w in evidence.waits if w.resource.startswith("db.lock:"))
+        pids = {wait.attributes.get(names.BACKEND_PID) for wait in lock_waits}
+        self.doubtful = not pids <= self._by_pid.keys() and (self._anonymous or not self._by_pid)
+        """Whether some request of ours may have waited for a lock, and nobody can tell which."""
 
-    def holder(self, pid: object, start_ns: int, end_ns: int) -> Hold | None:
-        """Return the pool's hold of a backend that overlaps most of `[start_ns, end_ns)`."""
-        rows = self._by_pid.get(pid, []) if isinstance(pid, int) else []
-        best = max(rows, key=lambda r: min(r[1], end_ns) - max(r[0], start_ns), default=None)
-        if best is None or min(best[1], end_ns) <= max(best[0], start_ns):
-            return None
-        return best[2]
+    def holds(self, pid: object, start_ns: int, end_ns: int) -> list[tuple[int, int, Hold]]:
+        """Return the pool's holds of a backend that overlap `[start_ns, end_ns)`, in order.
+
+        None if two have it at once: then the pid is that of two servers.
+        """
+        timeline = self._by_pid.get(pid) if isinstance(pid, int) else None
+        rows = timeline.overlapping(start_ns, end_ns) if timeline else []
+        disjoint = all(a[1] <= b[0] for a, b in pairwise(rows))
+        return rows if disjoint else []
 
 
 def lay_locks(evidence: Evidence, activities: Activities, backends: Backends) -> None:
-    """Lay waits for database locks over the requests whose connection waited."""
+    """Lay waits for database locks over the statements of requests whose connection waited."""
+    laid: dict[Activity, list[tuple[int, int, Wait]]] = defaultdict(list)
     for wait in evidence.waits:
         if not wait.resource.startswith("db.lock:"):
             continue
-        start_ns, end_ns = wait.start_ns, activities.end_of(wait)
-        hold = backends.holder(wait.attributes.get(names.BACKEND_PID), start_ns, end_ns)
-        activity = hold and activities.of(hold.trace_id, hold.parent_id, hold.instance)
-        if activity:
-            activity.segments = _replaced(activity.segments, start_ns, end_ns, wait)
+        start_ns, end_ns = wait.start_ns, end_of(wait, evidence.heard_ns)
+        for row in backends.holds(wait.attributes.get(names.BACKEND_PID), start_ns, end_ns):
+            if (activity := activities.behind(row[2])) is not None:
+                laid[activity].append((max(start_ns, row[0]), min(end_ns, row[1]), wait))
+    for activity, rows in laid.items():
+        activity.segments = _laid(activity.segments, [Timeline(rows)], _is_statement)
 
 
 def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     """Lay stalls of an event loop over everything that ran on it, or was sent to it."""
-    loops = _Loops(evidence)
+    loops = _Loops(evidence, activities)
     for activity in activities:
         if activity.root.service == names.GATEWAY_SERVICE:
-            stalls = loops.behind(activity.root)
+            stalls = loops.behind(activity)
         else:
-            stalls = loops.of(activity.root.instance)
+            stalls = loops.of([process_of(activity.root)])
         if stalls:
-            activity.segments = _with_stalls(activity.segments, stalls)
+            activity.segments = _laid(activity.segments, stalls, _blocks)
 
 
 class _Loops:
-    """Stalls of each instance, in order, and which instances a gateway may have meant."""
+    """Stalls of each process, and which processes a gateway may have meant by an address."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        self._stalls: dict[str, list[tuple[int, int, Stall]]] = defaultdict(list)
+    def __init__(self, evidence: Evidence, activities: Activities) -> None:
+        rows: dict[Process, list[tuple[int, int, Stall]]] = defaultdict(list)
         for stall in evidence.stalls:
-            end_ns = stall.end_ns or max(
-                stall.last_seen_ns, evidence.heard_ns.get(stall.instance, 0)
-            )
-            if stall.start_ns < end_ns:
-                self._stalls[stall.instance].append((stall.start_ns, end_ns, stall))
-        for rows in self._stalls.values():
-            rows.sort(key=lambda row: row[0])
-        self._by_port: dict[int, set[str]] = defaultdict(set)
-        servers = (span for span in evidence.spans if span.kind == "server")
-        for witness in itertools.chain[Span | Stall](servers, evidence.stalls):
+            end_ns = end_of(stall, evidence.heard_ns)
+            rows[process_of(stall)].append((stall.start_ns, end_ns, stall))
+        self._stalls = {process: Timeline(found) for process, found in rows.items()}
+        self._by_port: dict[str, set[Process]] = defaultdict(set)
+        servers = (s for s in evidence.spans if s.kind == "server")
+        for witness in chain[Span | Stall](servers, evidence.stalls):
             port = witness.attributes.get(names.SERVER_PORT)
-            if isinstance(port, int):
-                self._by_port[port].add(witness.instance)
-        self._behind: dict[object, list[tuple[int, int, Stall]]] = {}
+            if isinstance(port, int) and witness.service != names.GATEWAY_SERVICE:
+                self._by_port[str(port)].add(process_of(witness))
+        self._met: dict[str, set[Process]] = defaultdict(set)
+        for activity in activities:
+            if activity.callees and activity.root.service == names.GATEWAY_SERVICE:
+                self._met[_address(activity)].add(_answered(activity))
+        self._behind: dict[str, list[Timeline[Stall]]] = {}
 
-    def of(self, instance: str) -> list[tuple[int, int, Stall]]:
-        return self._stalls.get(instance, [])
+    def of(self, processes: Sequence[Process]) -> list[Timeline[Stall]]:
+        return [self._stalls[process] for process in processes if process in self._stalls]
 
-    def behind(self, gateway: Span) -> list[tuple[int, int, Stall]]:
-        """Return the stalls of the instances at a gateway span's upstream, else of all."""
-        address = str(gateway.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS, ""))
+    def behind(self, gateway: Activity) -> list[Timeline[Stall]]:
+        """Return the stalls of who took a request up, else of all who may have been meant."""
+        if gateway.callees:
+            return self.of([_answered(gateway)])
+        address = _address(gateway)
         if address not in self._behind:
-            port = address.rpartition(":")[2]
-            instances = self._by_port.get(int(port), set()) if port.isdigit() else set()
-            rows = [r for i in instances or self._stalls for r in self._stalls.get(i, [])]
-            self._behind[address] = sorted(rows, key=lambda row: row[0])
+            self._behind[address] = self.of(sorted(self._meant(address)))
         return self._behind[address]
 
+    def _meant(self, address: str) -> set[Process]:
+        port = address.rpartition(":")[2]
+        told = set().union(*self._by_port.values())
+        meant = self._by_port.get(port) or self._stalls.keys() - (told if port else set())
+        # Of two machines with the same port, requests that both sides saw tell which is which.
+        elsewhere = set().union(*(met for other, met in self._met.items() if other != address))
+        return meant - (elsewhere - self._met.get(address, set()))
 
-def _with_stalls(
-    segments: list[Segment], stalls: Sequence[tuple[int, int, Stall]]
-) -> list[Segment]:
-    """Return the timeline with every stall laid over what was blocked by it."""
-    starts_ns = [s[0] for s in stalls]
-    longest_ns = max(end_ns - start_ns for start_ns, end_ns, _ in stalls)
-    result: list[Segment] = []
-    for segment in segments:
-        first = bisect_left(starts_ns, segment.start_ns - longest_ns)
-        last = bisect_right(starts_ns, segment.end_ns)
-        pieces = [segment]
-        for start_ns, end_ns, stall in stalls[first:last]:
-            if _blocks(stall, segment) and start_ns < segment.end_ns and end_ns > segment.start_ns:
-                pieces = _replaced(pieces, start_ns, end_ns, stall)
-        result.extend(pieces)
-    return result
+
+def _address(gateway: Activity) -> str:
+    return str(gateway.root.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS, ""))
+
+
+def _answered(gateway: Activity) -> Process:
+    """Return who took up the last attempt: that is the address which the gateway tells."""
+    return process_of(max((c.root for c in gateway.callees), key=attrgetter("start_ns")))
+
+
+def _is_statement(_wait: Wait, segment: Segment) -> bool:
+    """A session that waits for a lock is inside a statement, told by a span or by nobody."""
+    if segment.kind == "ext":
+        return peer_of(segment.source.attributes) == "db"
+    return segment.kind == "run"
 
 
 def _blocks(stall: Stall, segment: Segment) -> bool:
     """A worker thread goes on while the loop stands; a call is judged in its own timeline."""
-    if segment.kind in ("call", "stall"):
+    if segment.kind == "call":
         return False
     thread = segment.source.attributes.get(names.THREAD_ID)
     loop_thread = stall.attributes.get(names.THREAD_ID)
     return thread is None or loop_thread is None or thread == loop_thread
 
 
-def _replaced(
-    segments: Sequence[Segment], start_ns: int, end_ns: int, by: Wait | Stall
+def _laid(
+    segments: Sequence[Segment],
+    timelines: Sequence[Timeline[Witness]],
+    covers: Callable[[Witness, Segment], bool],
 ) -> list[Segment]:
-    """Return the segments with `[start_ns, end_ns)` given to a wait or stall."""
-    kind = "stall" if isinstance(by, Stall) else "wait"
+    """Return a timeline with witnesses laid over what they cover; of two the earlier counts."""
     result: list[Segment] = []
     for segment in segments:
-        marks = sorted(
-            {segment.start_ns, segment.end_ns}
-            | {t for t in (start_ns, end_ns) if segment.start_ns < t < segment.end_ns}
-        )
-        for a, b in pairwise(marks):
-            inside = start_ns <= a and b <= end_ns and segment.kind not in ("call", "stall")
-            result.append(Segment(a, b, kind, by) if inside else segment.clip(a, b))
+        at_ns, end_ns = segment.start_ns, segment.end_ns
+        found = (timeline.overlapping(at_ns, end_ns) for timeline in timelines)
+        for row in merge(*found, key=itemgetter(0)):
+            start_ns, stop_ns, witness = max(row[0], at_ns), min(row[1], end_ns), row[2]
+            if start_ns >= stop_ns or not covers(witness, segment):
+                continue
+            if at_ns < start_ns:
+                result.append(segment.clip(at_ns, start_ns))
+            kind = "stall" if isinstance(witness, Stall) else "wait"
+            result.append(Segment(start_ns, stop_ns, kind, witness))
+            at_ns = stop_ns
+        if at_ns < end_ns:
+            result.append(segment.clip(at_ns, end_ns))
     return result

@@ -32,11 +32,13 @@ class Slots:
             self._starts_ns[slot].append(row[0])
             heapq.heappush(free, (row[1], slot))
 
-    def at(self, time_ns: int) -> list[Hold]:
-        """Return who held it at `time_ns`, the longest holder first."""
-        found = []
+    def at(self, time_ns: int) -> Hold | None:
+        """Return who held it at `time_ns`, of several the one that had it longest."""
+        oldest: tuple[int, int, Hold] | None = None
         for starts_ns, rows in zip(self._starts_ns, self._rows, strict=True):
             index = bisect_right(starts_ns, time_ns) - 1
-            if index >= 0 and rows[index][1] > time_ns:
-                found.append(rows[index])
-        return [row[2] for row in sorted(found, key=lambda row: row[0])]
+            if index < 0 or rows[index][1] <= time_ns:
+                continue
+            if oldest is None or rows[index][0] < oldest[0]:
+                oldest = rows[index]
+        return oldest[2] if oldest else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from why504 import names
 from why504.model import Evidence, Span
@@ -19,23 +21,26 @@ def find_victims(evidence: Evidence) -> list[Span]:
     """Return the gateway spans of requests that timed out, in the order of giving up.
 
     A 504 always is one. A client that hung up (499) is one only after the gateway's own limit:
-    before that it says nothing about the service.
+    before that it says nothing about the service. Behind a chain of gateways a request is told by
+    the outermost only.
     """
     gateway = [
         span
         for span in evidence.spans
-        if span.service == names.GATEWAY_SERVICE and span.end_ns is not None
+        if span.service == names.GATEWAY_SERVICE and span.end_ns and span.start_ns < span.end_ns
     ]
     timed_out = [s for s in gateway if s.attributes.get(names.HTTP_STATUS) == GATEWAY_TIMEOUT]
-    limit_s = _limit_s(gateway, timed_out)
+    usual_s = median([_length_s(span) for span in timed_out]) if timed_out else math.inf
     gave_up = [
         span
         for span in gateway
         if span.attributes.get(names.HTTP_STATUS) == CLIENT_GAVE_UP
-        and limit_s is not None
-        and _length_s(span) >= limit_s * _NEARLY
+        and _length_s(span) >= _limit_s(span, usual_s) * _NEARLY
     ]
-    return sorted(timed_out + gave_up, key=lambda span: (span.end_ns, span.span_id))
+    found = timed_out + gave_up
+    known = {(span.trace_id, span.span_id) for span in found}
+    outermost = [s for s in found if (s.trace_id, s.parent_id) not in known]
+    return sorted(outermost, key=lambda span: (span.end_ns, span.span_id))
 
 
 def bursts(victims: Sequence[Span]) -> Iterator[list[Span]]:
@@ -50,13 +55,10 @@ def bursts(victims: Sequence[Span]) -> Iterator[list[Span]]:
         yield burst
 
 
-def _limit_s(gateway: Sequence[Span], timed_out: Sequence[Span]) -> float | None:
-    told = [
-        float(value)
-        for span in gateway
-        if isinstance(value := span.attributes.get(names.GATEWAY_TIMEOUT_S), int | float)
-    ]
-    return min([*told, *(_length_s(span) for span in timed_out)], default=None)
+def _limit_s(span: Span, usual_s: float) -> float:
+    """Return the gateway's limit as told, else how long it usually waited before a 504."""
+    told = span.attributes.get(names.GATEWAY_TIMEOUT_S)
+    return float(told) if isinstance(told, int | float) else usual_s
 
 
 def _length_s(span: Span) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from why504 import names
 from why504.diagnose.activities import Activity, Segment, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
-from why504.diagnose.leaves import leaf_of, leak_leaf, session_leaf
+from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
 from why504.model import Hold, Leaf, Span, Stall, Victim, Wait
 
 _FRONTIER_SHARE = 0.5
@@ -56,8 +56,8 @@ class Walker:
             start_ns=gateway.start_ns,
             gave_up_ns=gave_up_ns,
             status=_status(gateway),
-            reached_app=app is not None,
-            blocked_in=_name(segment),
+            reached_app=app is not None or any(isinstance(s.source, Wait) for s, _ in segments),
+            blocked_in=_name(segment, owner),
             blocking_span_id=segment.source.span_id,
             held_by=self._holder_name(step.holder),
             holder_trace_id=step.holder.trace_id if step.holder else None,
@@ -79,7 +79,7 @@ class Walker:
                     todo.append((segment.callee, segment.start_ns, segment.end_ns))
                 else:
                     flat.append((segment, owner))
-        return sorted(flat, key=lambda pair: pair[0].start_ns)
+        return flat if len(flat) == 1 else sorted(flat, key=lambda pair: pair[0].start_ns)
 
     def _rest(self, segment: Segment, activity: Activity, time_ns: int) -> Step:
         """Follow the oldest holder, again and again, at one moment."""
@@ -90,26 +90,20 @@ class Walker:
                 return Step(leaf_of(segment, activity)[0], first or source)
             if not isinstance(source, Wait):
                 return Step(leaf_of(segment, activity)[0], first)
-            holders = self._blamer.holders_at(resource_key(source), time_ns)
-            hold = holders[0] if holders else None
+            hold = self._blamer.holder_at(resource_key(source), time_ns)
             if hold is None:
-                return Step(
-                    Leaf("unknown", f"{source.resource}: nobody is known to have held it"), first
-                )
+                return Step(unheld_leaf(source.resource), first)
             first = first or hold
-            owner = self._blamer.holder(hold)
-            inner = next(iter(self._flat(owner, time_ns, time_ns + 1)), None) if owner else None
-            if owner is None or inner is None:
-                return Step(self._after_life(hold, owner), first)
+            owner = self._blamer.owner_at(hold, time_ns)
+            inner = self._at(owner.activity, time_ns) if owner.activity else None
+            if inner is None:
+                return Step(after_leaf(hold, owner.taken, owner.activity, time_ns)[0], first)
             segment, activity = inner
         return Step(Leaf("cycle", "requests that wait for one another"), first)
 
-    def _after_life(self, hold: Hold, owner: Activity | None) -> Leaf:
-        if owner is not None:
-            return leak_leaf(hold)
-        if hold.resource.startswith("db.lock:"):
-            return session_leaf(hold)
-        return Leaf("unknown", f"{hold.resource} held by a request without spans", hold.site)
+    def _at(self, activity: Activity, time_ns: int) -> tuple[Segment, Activity] | None:
+        """Return what an activity did at a moment, or whoever it had called did."""
+        return next(iter(self._flat(activity, time_ns, time_ns + 1)), None)
 
     def _holder_name(self, holder: Hold | Stall | None) -> str:
         if holder is None:
@@ -129,14 +123,14 @@ def _blocking(segments: list[tuple[Segment, Activity]], window_ns: int) -> tuple
     return max(segments, key=lambda pair: pair[0].end_ns - pair[0].start_ns)
 
 
-def _name(segment: Segment) -> str:
+def _name(segment: Segment, owner: Activity) -> str:
     source = segment.source
     if isinstance(source, Wait):
         return f"waiting for {source.resource}"
     if isinstance(source, Stall):
         return "waiting for the event loop"
     if segment.kind == "gap":
-        return "not taken up by the application"
+        return "nothing told" if taken_up(segment, owner) else "not taken up by the application"
     return source.name
 
 

@@ -5,8 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from why504.diagnose.activities import gaps_between, last_finishing
-from why504.diagnose.steps import Piece, share_out
+from why504.diagnose.steps import Piece, gaps_between, last_finishing, share_out
 
 interval = st.tuples(st.integers(0, 1000), st.integers(1, 300)).map(lambda p: (p[0], p[0] + p[1]))
 
