@@ -7,89 +7,20 @@ Definitions: docs/how-blame-works.md.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
-from typing import NamedTuple
 
 from why504 import names
+from why504.diagnose.activity import Activity, Process, Segment, process_of
 from why504.diagnose.endings import end_of
 from why504.diagnose.steps import Timeline, gaps_between, last_finishing
-from why504.model import Evidence, Record, Span, Stall, Wait
+from why504.model import Evidence, Record, Span, Wait
 
 Node = Span | Wait
 Key = tuple[str, str]
 """Trace id and span id."""
-Process = tuple[str, str]
-"""Service and instance."""
-
-
-class Segment(NamedTuple):
-    """One stretch of an activity's timeline.
-
-    `kind` is run (own code), ext (a peer that we can't see into), wait (for a resource),
-    call (another activity), stall (the loop turned for nobody) or gap (sent, nothing told of it).
-    """
-
-    start_ns: int
-    end_ns: int
-    kind: str
-    source: Span | Wait | Stall
-    callee: Activity | None = None
-
-    def clip(self, start_ns: int, end_ns: int) -> Segment:
-        """Return the part inside `[start_ns, end_ns)`."""
-        if start_ns <= self.start_ns and self.end_ns <= end_ns:
-            return self
-        start_ns, end_ns = max(start_ns, self.start_ns), min(end_ns, self.end_ns)
-        return Segment(start_ns, end_ns, self.kind, self.source, self.callee)
-
-
-@dataclass(slots=True, eq=False)
-class Activity:
-    """Sequential work of one process for one request (or job)."""
-
-    root: Span
-    end_ns: int
-    segments: list[Segment] = field(default_factory=list)
-    """In order, disjoint; together exactly `[root.start_ns, end_ns)`, then what it still does for
-    itself once it has answered."""
-    callees: list[Activity] = field(default_factory=list)
-    """What other processes did for it, whenever they did it."""
-
-    def between(self, start_ns: int, end_ns: int) -> Iterator[Segment]:
-        """Yield the segments that overlap `[start_ns, end_ns)`, clipped, in order."""
-        segments = self.segments
-        index = max(0, bisect_right(segments, start_ns, key=itemgetter(0)) - 1)
-        while index < len(segments) and segments[index].start_ns < end_ns:
-            if segments[index].end_ns > start_ns:
-                yield segments[index].clip(start_ns, end_ns)
-            index += 1
-
-    @property
-    def idle_ns(self) -> int:
-        """Return when the last thing that is known of it was over."""
-        return max(self.end_ns, self.segments[-1].end_ns) if self.segments else self.end_ns
-
-    @property
-    def route(self) -> str:
-        """Return the route for people: `POST /v1/conversations/end`."""
-        return route_of(self.root)
-
-
-def route_of(span: Span) -> str:
-    """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
-    route = span.attributes.get(names.HTTP_ROUTE)
-    method = span.attributes.get(names.HTTP_METHOD)
-    return f"{method} {route}" if route and method else span.name
-
-
-def process_of(item: Span | Record) -> Process:
-    """Return the process that told of something."""
-    return item.service, item.instance
 
 
 class Activities:
@@ -105,9 +36,7 @@ class Activities:
         for span in evidence.spans:
             self._find_root(span)
         self._adopt_orphans()
-        tree = self._grow(evidence)
-        for activity in self:
-            activity.segments = tree.cut(activity)
+        self._grow(evidence)
 
     def __iter__(self) -> Iterator[Activity]:
         return iter(self._by_root.values())
@@ -168,13 +97,13 @@ class Activities:
             for key, root in self._roots.items():
                 self._roots[key] = adopted.get((root.trace_id, root.span_id), root)
 
-    def _grow(self, evidence: Evidence) -> _Tree:
+    def _grow(self, evidence: Evidence) -> None:
         tree = _Tree()
         for span in evidence.spans:
             root = self._roots[span.trace_id, span.span_id]
             end_ns = self._end_of(span)
             if root is span:
-                self._by_root[span.trace_id, span.span_id] = Activity(span, end_ns)
+                self._by_root[span.trace_id, span.span_id] = Activity(span, end_ns, tree.cut)
                 continue
             parent = self._parent(span) or root
             tree.children[parent.trace_id, parent.span_id].append((span, span.start_ns, end_ns))
@@ -186,7 +115,6 @@ class Activities:
                 tree.detached[root.trace_id, root.span_id].append(row)
         self._link_calls(tree)
         self._attach_waits(evidence, tree)
-        return tree
 
     def _attach_waits(self, evidence: Evidence, tree: _Tree) -> None:
         gateways = {s.trace_id: s for s in evidence.spans if s.service == names.GATEWAY_SERVICE}

@@ -14,7 +14,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from why504 import names
-from why504.diagnose.activities import Activities, Activity, Segment
+from why504.diagnose.activities import Activities
+from why504.diagnose.activity import Activity, Segment
 from why504.diagnose.endings import end_of
 from why504.diagnose.leaves import Resting, after_leaf, leaf_of, unheld_leaf
 from why504.diagnose.overlay import Backends

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from why504 import names
-from why504.diagnose.activities import Activity, Segment, route_of
+from why504.diagnose.activity import Activity, Segment, route_of
 from why504.model import Attributes, Hold, Leaf, Site, Span, Stall
 
 _LIBRARIES = (

@@ -7,20 +7,17 @@ event loop turns for nobody. The stronger witness wins.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from heapq import merge
+from collections.abc import Sequence
 from itertools import chain, pairwise
-from operator import attrgetter, itemgetter
-from typing import TypeVar
+from operator import attrgetter
 
 from why504 import names
-from why504.diagnose.activities import Activities, Activity, Process, Segment, process_of
+from why504.diagnose.activities import Activities
+from why504.diagnose.activity import Activity, Process, Segment, laid, process_of
 from why504.diagnose.endings import end_of
 from why504.diagnose.leaves import peer_of
 from why504.diagnose.steps import Timeline
 from why504.model import Evidence, Hold, Span, Stall, Wait
-
-Witness = TypeVar("Witness", Wait, Stall)
 
 
 class Backends:
@@ -57,16 +54,16 @@ class Backends:
 
 def lay_locks(evidence: Evidence, activities: Activities, backends: Backends) -> None:
     """Lay waits for database locks over the statements of requests whose connection waited."""
-    laid: dict[Activity, list[tuple[int, int, Wait]]] = defaultdict(list)
+    waits: dict[Activity, list[tuple[int, int, Wait]]] = defaultdict(list)
     for wait in evidence.waits:
         if not wait.resource.startswith("db.lock:"):
             continue
         start_ns, end_ns = wait.start_ns, end_of(wait, evidence.heard_ns)
         for row in backends.holds(wait.attributes.get(names.BACKEND_PID), start_ns, end_ns):
             if (activity := activities.behind(row[2])) is not None:
-                laid[activity].append((max(start_ns, row[0]), min(end_ns, row[1]), wait))
-    for activity, rows in laid.items():
-        activity.segments = _laid(activity.segments, [Timeline(rows)], _is_statement)
+                waits[activity].append((max(start_ns, row[0]), min(end_ns, row[1]), wait))
+    for activity, rows in waits.items():
+        activity.segments = laid(activity.segments, [Timeline(rows)], _is_statement)
 
 
 def lay_stalls(evidence: Evidence, activities: Activities) -> None:
@@ -74,11 +71,9 @@ def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     loops = _Loops(evidence, activities)
     for activity in activities:
         if activity.root.service == names.GATEWAY_SERVICE:
-            stalls = loops.behind(activity)
+            activity.stalls = loops.behind(activity)
         else:
-            stalls = loops.of([process_of(activity.root)])
-        if stalls:
-            activity.segments = _laid(activity.segments, stalls, _blocks)
+            activity.stalls = loops.of([process_of(activity.root)])
 
 
 class _Loops:
@@ -137,36 +132,3 @@ def _is_statement(_wait: Wait, segment: Segment) -> bool:
     if segment.kind == "ext":
         return peer_of(segment.source.attributes) == "db"
     return segment.kind == "run"
-
-
-def _blocks(stall: Stall, segment: Segment) -> bool:
-    """A worker thread goes on while the loop stands; a call is judged in its own timeline."""
-    if segment.kind == "call":
-        return False
-    thread = segment.source.attributes.get(names.THREAD_ID)
-    loop_thread = stall.attributes.get(names.THREAD_ID)
-    return thread is None or loop_thread is None or thread == loop_thread
-
-
-def _laid(
-    segments: Sequence[Segment],
-    timelines: Sequence[Timeline[Witness]],
-    covers: Callable[[Witness, Segment], bool],
-) -> list[Segment]:
-    """Return a timeline with witnesses laid over what they cover; of two the earlier counts."""
-    result: list[Segment] = []
-    for segment in segments:
-        at_ns, end_ns = segment.start_ns, segment.end_ns
-        found = (timeline.overlapping(at_ns, end_ns) for timeline in timelines)
-        for row in merge(*found, key=itemgetter(0)):
-            start_ns, stop_ns, witness = max(row[0], at_ns), min(row[1], end_ns), row[2]
-            if start_ns >= stop_ns or not covers(witness, segment):
-                continue
-            if at_ns < start_ns:
-                result.append(segment.clip(at_ns, start_ns))
-            kind = "stall" if isinstance(witness, Stall) else "wait"
-            result.append(Segment(start_ns, stop_ns, kind, witness))
-            at_ns = stop_ns
-        if at_ns < end_ns:
-            result.append(segment.clip(at_ns, end_ns))
-    return result

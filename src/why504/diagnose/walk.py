@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from why504 import names
-from why504.diagnose.activities import Activity, Segment, route_of
+from why504.diagnose.activity import Activity, Segment, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
 from why504.model import Hold, Leaf, Span, Stall, Victim, Wait

@@ -1,0 +1,134 @@
+"""An activity: what one request did inside one process, moment by moment.
+
+Definitions: docs/how-blame-works.md.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from heapq import merge
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
+
+from why504 import names
+from why504.diagnose.steps import Timeline
+from why504.model import Record, Span, Stall, Wait
+
+Process = tuple[str, str]
+"""Service and instance."""
+Witness = TypeVar("Witness", Wait, Stall)
+
+
+class Segment(NamedTuple):
+    """One stretch of an activity's timeline.
+
+    `kind` is run (own code), ext (a peer that we can't see into), wait (for a resource),
+    call (another activity), stall (the loop turned for nobody) or gap (sent, nothing told of it).
+    """
+
+    start_ns: int
+    end_ns: int
+    kind: str
+    source: Span | Wait | Stall
+    callee: Activity | None = None
+
+    def clip(self, start_ns: int, end_ns: int) -> Segment:
+        """Return the part inside `[start_ns, end_ns)`."""
+        if start_ns <= self.start_ns and self.end_ns <= end_ns:
+            return self
+        start_ns, end_ns = max(start_ns, self.start_ns), min(end_ns, self.end_ns)
+        return Segment(start_ns, end_ns, self.kind, self.source, self.callee)
+
+
+class Activity:
+    """Sequential work of one process for one request (or job)."""
+
+    def __init__(
+        self, root: Span, end_ns: int, cut: Callable[[Activity], list[Segment]] | None = None
+    ) -> None:
+        """Take how to cut it into segments; most activities are never asked for theirs."""
+        self.root = root
+        self.end_ns = end_ns
+        self.callees: list[Activity] = []
+        """What other processes did for it, whenever they did it."""
+        self.stalls: Sequence[Timeline[Stall]] = ()
+        """When the loop that it ran on, or was sent to, did not turn."""
+        self._cut = cut
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """What it told itself, in order and disjoint.
+
+        Together exactly `[root.start_ns, end_ns)`, then what it does for itself once it answered.
+        """
+        return self._cut(self) if self._cut else []
+
+    def between(self, start_ns: int, end_ns: int) -> Iterator[Segment]:
+        """Yield what overlaps `[start_ns, end_ns)`, clipped, in order, with stalls laid over it."""
+        segments = self.segments
+        index = max(0, bisect_right(segments, start_ns, key=itemgetter(0)) - 1)
+        while index < len(segments) and segments[index].start_ns < end_ns:
+            if segments[index].end_ns > start_ns:
+                clipped = segments[index].clip(start_ns, end_ns)
+                if self.stalls:
+                    yield from laid([clipped], self.stalls, _blocks)
+                else:
+                    yield clipped
+            index += 1
+
+    @property
+    def idle_ns(self) -> int:
+        """Return when the last thing that is known of it was over."""
+        return max(self.end_ns, self.segments[-1].end_ns) if self.segments else self.end_ns
+
+    @property
+    def route(self) -> str:
+        """Return the route for people: `POST /v1/conversations/end`."""
+        return route_of(self.root)
+
+
+def route_of(span: Span) -> str:
+    """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
+    route = span.attributes.get(names.HTTP_ROUTE)
+    method = span.attributes.get(names.HTTP_METHOD)
+    return f"{method} {route}" if route and method else span.name
+
+
+def process_of(item: Span | Record) -> Process:
+    """Return the process that told of something."""
+    return item.service, item.instance
+
+
+def _blocks(stall: Stall, segment: Segment) -> bool:
+    """A worker thread goes on while the loop stands; a call is judged in its own timeline."""
+    if segment.kind == "call":
+        return False
+    thread = segment.source.attributes.get(names.THREAD_ID)
+    loop_thread = stall.attributes.get(names.THREAD_ID)
+    return thread is None or loop_thread is None or thread == loop_thread
+
+
+def laid(
+    segments: Iterable[Segment],
+    timelines: Sequence[Timeline[Witness]],
+    covers: Callable[[Witness, Segment], bool],
+) -> list[Segment]:
+    """Return a timeline with witnesses laid over what they cover; of two the earlier counts."""
+    result: list[Segment] = []
+    for segment in segments:
+        at_ns, end_ns = segment.start_ns, segment.end_ns
+        found = (timeline.overlapping(at_ns, end_ns) for timeline in timelines)
+        for row in merge(*found, key=itemgetter(0)):
+            start_ns, stop_ns, witness = max(row[0], at_ns), min(row[1], end_ns), row[2]
+            if start_ns >= stop_ns or not covers(witness, segment):
+                continue
+            if at_ns < start_ns:
+                result.append(segment.clip(at_ns, start_ns))
+            kind = "stall" if isinstance(witness, Stall) else "wait"
+            result.append(Segment(start_ns, stop_ns, kind, witness))
+            at_ns = stop_ns
+        if at_ns < end_ns:
+            result.append(segment.clip(at_ns, end_ns))
+    return result
