@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.util._once import Once
 
 if TYPE_CHECKING:
     from lab.stack.postgres import Postgres
@@ -20,13 +22,33 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+@pytest.fixture(autouse=True)
+def _no_tracer_provider_left_behind() -> Iterator[None]:
+    """A process keeps its first global provider for good; a test must not inherit another's."""
+    yield
+    if trace._TRACER_PROVIDER is not None:
+        trace._TRACER_PROVIDER = None
+        trace._TRACER_PROVIDER_SET_ONCE = Once()
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres_binaries() -> Path:
+    """Where the lab would find initdb and postgres."""
+    from lab.stack import postgres as server
+
+    binaries = server.find_binaries()
+    if binaries is None:
+        missing(server.HOW_TO_GET_IT)
+    return binaries
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    postgres_binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Postgres]:
     """A PostgreSQL for the whole run: make a database of your own with `.new_database()`."""
     from lab.stack import postgres as server
 
-    if server.find_binaries() is None:
-        missing(server.HOW_TO_GET_IT)
     with server.Postgres.start(tmp_path_factory.mktemp("postgres")) as running:
         yield running
 

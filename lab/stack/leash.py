@@ -29,9 +29,10 @@ def main() -> int:
     """Start the command, tell its pid, and wait until it or the lab ends."""
     lab = socket.socket(fileno=int(sys.argv[1]))
     lab.set_inheritable(False)
+    leash = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(sys.argv[2], sys.argv[3:])
+        _become(leash, sys.argv[2], sys.argv[3:])
     lab.send(f"{pid}\n".encode())
     ended = threading.Event()
     threading.Thread(target=_end_with_the_lab, args=(lab, pid, ended), daemon=True).start()
@@ -42,7 +43,7 @@ def main() -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(account: str, command: list[str]) -> None:
+def _become(leash: int, account: str, command: list[str]) -> None:
     """Replace this process by the command; never returns."""
     try:
         os.setpgid(0, 0)
@@ -55,6 +56,8 @@ def _become(account: str, command: list[str]) -> None:
         if sys.platform == "linux":
             # After the change of account, which clears it: somebody may kill this leash itself.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != leash:
+                return  # it was killed before that took effect
         os.execvp(command[0], command)  # noqa: S606 - a list, never a shell
     except OSError as error:
         print(f"can't run {command[0]} ({account}): {error}", file=sys.stderr, flush=True)

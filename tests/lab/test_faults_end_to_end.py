@@ -23,16 +23,6 @@ AT_ONCE = 2
 """A run mostly waits for timeouts: two of them fit two cores."""
 
 
-@pytest.fixture(scope="session")
-def postgres_binaries():
-    from conftest import missing
-
-    from lab.stack import postgres
-
-    if postgres.find_binaries() is None:
-        missing(postgres.HOW_TO_GET_IT)
-
-
 def demonstrated(row, folder):
     """Run the demo of a fault as a machine would, and return its one document."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
