@@ -70,7 +70,7 @@ class Activities:
         while node is not None and root is None and node.span_id not in path:
             root = self._roots.get((node.trace_id, node.span_id))
             path[node.span_id] = node
-            node = self._parent(node)
+            node = self._parent(node) if root is None and node.parent_id else None
         root = root or next(reversed(path.values()))
         for member in path.values():
             self._roots[member.trace_id, member.span_id] = root
@@ -200,7 +200,10 @@ class _Tree:
             inner = self.children.get((node.trace_id, node.span_id), [])
             if node is root:
                 inner = inner + detached
-            taken = last_finishing(inner, start_ns, end_ns) if inner else []
+            if not inner:
+                segments += self._own_time(node, start_ns, end_ns)
+                continue
+            taken = last_finishing(inner, start_ns, end_ns)
             todo += taken
             for free_ns in gaps_between([(a, b) for _, a, b in taken], start_ns, end_ns):
                 segments += self._own_time(node, *free_ns)
@@ -209,6 +212,8 @@ class _Tree:
     def _own_time(self, span: Span, start_ns: int, end_ns: int) -> Iterator[Segment]:
         """Yield a span's own time: with a callee that we know it is a call, else a gap."""
         callees = self.calls.get((span.trace_id, span.span_id))
+        if start_ns >= end_ns:
+            return
         if not callees and span.service != names.GATEWAY_SERVICE:
             yield Segment(start_ns, end_ns, "ext" if span.kind == "client" else "run", span)
             return

@@ -19,6 +19,7 @@ from why504.model import Record, Span, Stall, Wait
 Process = tuple[str, str]
 """Service and instance."""
 Witness = TypeVar("Witness", Wait, Stall)
+_START = itemgetter(0)
 
 
 class Segment(NamedTuple):
@@ -68,15 +69,17 @@ class Activity:
     def between(self, start_ns: int, end_ns: int) -> Iterator[Segment]:
         """Yield what overlaps `[start_ns, end_ns)`, clipped, in order, with stalls laid over it."""
         segments = self.segments
-        index = max(0, bisect_right(segments, start_ns, key=itemgetter(0)) - 1)
-        while index < len(segments) and segments[index].start_ns < end_ns:
-            if segments[index].end_ns > start_ns:
-                clipped = segments[index].clip(start_ns, end_ns)
+        first = max(0, bisect_right(segments, start_ns, key=_START) - 1)
+        for index in range(first, len(segments)):
+            segment = segments[index]
+            if segment.start_ns >= end_ns:
+                return
+            if segment.end_ns > start_ns:
+                clipped = segment.clip(start_ns, end_ns)
                 if self.stalls:
                     yield from laid([clipped], self.stalls, _blocks)
                 else:
                     yield clipped
-            index += 1
 
     @property
     def idle_ns(self) -> int:

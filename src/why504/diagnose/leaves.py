@@ -163,6 +163,8 @@ def peer_on(stack: str, site: Site | None) -> str:
         stack: innermost frame first.
         site: the user's innermost frame; what is outside of it (the web framework) is ignored.
     """
+    if not stack:
+        return ""
     lines = stack.replace("\\", "/").splitlines()
     inner: list[str] = []
     for line in lines:

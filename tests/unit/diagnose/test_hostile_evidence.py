@@ -59,7 +59,7 @@ def test_a_wait_whose_end_got_lost_makes_no_deadlock():
         scene.wait(who, 0.1, None)
         last_told(scene, "waits", 1.1)
         scene.hold(who, 1.3, None, site=site(10))
-        scene.span(who, "llm", "app", 1.4, None, kind="client", name="chat", site=site(48), **LLM)
+        scene.span(who, "llm", "app", 1.4, 40, kind="client", name="chat", site=site(48), **LLM)
     queue(scene, start_s=20)
 
     assert only(scene).finding.cause == "B3"
@@ -301,19 +301,19 @@ def test_whoever_has_a_row_and_waits_for_somebody_else_passes_the_blame_on(peer,
 
 def test_the_lock_of_a_session_that_was_passed_on_is_split_among_those_who_had_it():
     scene = Scene(until_s=30)
-    for n, (start_s, end_s) in enumerate([(0, 5), (5, None)]):
+    for n, (start_s, end_s) in enumerate([(0, 20), (20, None)]):
         scene.app(f"user{n}", start_s, end_s)
         scene.hold(f"user{n}", start_s, end_s, site=site(10), **{names.BACKEND_PID: 100})
         scene.span(f"user{n}", "llm", "app", start_s, end_s, kind="client", name="chat", **LLM)
     scene.hold("pg", 0, None, "db.lock:t#100", instance="pg", **{names.BACKEND_PID: 100})
     for n in range(4):
         who = f"victim{n}"
-        scene.gateway(who, 6, 11)
-        scene.app(who, 6, None)
-        scene.hold(who, 6, None, site=site(10), **{names.BACKEND_PID: 101 + n})
-        scene.span(who, "update", "app", 6, None, kind="client", name="UPDATE t", **DB)
+        scene.gateway(who, 21, 26)
+        scene.app(who, 21, None)
+        scene.hold(who, 21, None, site=site(10), **{names.BACKEND_PID: 101 + n})
+        scene.span(who, "update", "app", 21, None, kind="client", name="UPDATE t", **DB)
         scene.wait(
-            f"pg{n}", 6, None, "db.lock:t#100", instance="pg", **{names.BACKEND_PID: 101 + n}
+            f"pg{n}", 21, None, "db.lock:t#100", instance="pg", **{names.BACKEND_PID: 101 + n}
         )
 
     incident = only(scene)
@@ -522,10 +522,11 @@ def test_parents_in_a_ring_end_in_an_answer(instances):
     scene.span("victim", "one", "two", 0, None, instance=instances[0])
     scene.span("victim", "two", "one", 0, None, instance=instances[1])
     scene.span("victim", "self", "self", 0, None, kind="server")
-    scene.wait("victim", 1, None, part="one")
-    scene.hold("victim", 0, None, part="two")
+    for n, part in enumerate(("one", "two", "self")):
+        scene.hold("victim", n * 1e-6, None, part=part)
+    queue(scene)
 
-    assert only(scene).finding.cause in {"UNKNOWN", "A1c"}
+    assert only(scene).finding.cause == "UNKNOWN"
 
 
 def test_a_gateway_called_by_what_it_calls_ends_in_an_answer():
