@@ -153,7 +153,7 @@ FAULTS: Final = (
         "every request that locks a row waits, and with it a connection.",
         trigger="A2b",
         mechanism="lock",
-        site=None,
+        site=_TAKES_A_CONNECTION,
         alert="ConnectionPoolExhausted",
         outside="rows locked by hand",
         during=_DAY,

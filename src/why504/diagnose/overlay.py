@@ -6,7 +6,7 @@ event loop turns for nobody. The stronger witness wins.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain, pairwise
 from operator import attrgetter
@@ -17,7 +17,7 @@ from why504.diagnose.activity import Activity, Process, Segment, laid, process_o
 from why504.diagnose.endings import end_of
 from why504.diagnose.leaves import peer_of
 from why504.diagnose.steps import Timeline
-from why504.model import Evidence, Hold, Span, Stall, Wait
+from why504.model import Evidence, Hold, Site, Span, Stall, Wait
 
 
 class Backends:
@@ -40,6 +40,8 @@ class Backends:
         pids = {wait.attributes.get(names.BACKEND_PID) for wait in lock_waits}
         self.doubtful = not pids <= self._by_pid.keys() and (self._anonymous or not self._by_pid)
         """Whether some request of ours may have waited for a lock, and nobody can tell which."""
+        self.waiting_lines: dict[str, Counter[Site]] = defaultdict(Counter)
+        """Resource of a lock -> lines of the statements that waited for it."""
 
     def holds(self, pid: object, start_ns: int, end_ns: int) -> list[tuple[int, int, Hold]]:
         """Return the pool's holds of a backend that overlap `[start_ns, end_ns)`, in order.
@@ -61,9 +63,18 @@ def lay_locks(evidence: Evidence, activities: Activities, backends: Backends) ->
         start_ns, end_ns = wait.start_ns, end_of(wait, evidence.heard_ns)
         for row in backends.holds(wait.attributes.get(names.BACKEND_PID), start_ns, end_ns):
             if (activity := activities.behind(row[2])) is not None:
-                waits[activity].append((max(start_ns, row[0]), min(end_ns, row[1]), wait))
+                inside = max(start_ns, row[0]), min(end_ns, row[1])
+                waits[activity].append((*inside, wait))
+                _note_lines(activity, *inside, backends.waiting_lines[wait.resource])
     for activity, rows in waits.items():
         activity.segments = laid(activity.segments, [Timeline(rows)], _is_statement)
+
+
+def _note_lines(activity: Activity, start_ns: int, end_ns: int, lines: Counter[Site]) -> None:
+    """Count the line that a statement was sent from, before the wait is laid over it."""
+    for segment in activity.between(start_ns, end_ns):
+        if isinstance(segment.source, Span) and segment.source.site is not None:
+            lines[segment.source.site] += 1
 
 
 def lay_stalls(evidence: Evidence, activities: Activities) -> None:

@@ -6,7 +6,7 @@ Words only; all figures come from the verdict (blame.py) and the evidence.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,7 +30,7 @@ _CARRIES_SHARE = 0.2
 """A resource that carried this share of a cause's blame is its mechanism."""
 _NAMED_SHARE = 0.3
 """A cause with less of the blame is not named: UNKNOWN is better than wrong."""
-_BRIEF_SHARE = 0.1
+_BRIEF_SHARE = 0.25
 """A hold shorter than this share of the victims' wait is brief ..."""
 _BRIEF_S = 1.0
 """... unless it is longer than this: gateways that wait for a minute make no call short."""
@@ -177,10 +177,10 @@ def _named(
 
 
 def _site(best: Suspect, resource: str, blamer: Blamer) -> Site | None:
-    """Return the line to look at: of the leaf, else where the blamed resource was taken."""
+    """Return the line to look at: of the leaf, else where its resource was wanted or taken."""
     if best.top.site is not None:
         return best.top.site
-    counts: dict[Site, int] = defaultdict(int)
+    counts = Counter(blamer.backends.waiting_lines.get(resource))
     for hold in blamer.holds_of(resource):
         if hold.site is not None:
             counts[hold.site] += 1

@@ -132,7 +132,7 @@ def test_a_lock_leads_to_the_session_outside_that_keeps_it():
         scene.hold(who, 0.01, None, site=site(10), **{names.BACKEND_PID: 100 + n})
         scene.span(
             who, "select", "app", 0.02, None, kind="client", name="SELECT friendship_status",
-            **{names.DB_SYSTEM: "postgresql"},
+            site=site(55), **{names.DB_SYSTEM: "postgresql"},
         )  # fmt: skip
         scene.wait(
             f"pg{n}", 0.03, None, "db.lock:friendship_status#77", instance="pg",
@@ -150,6 +150,7 @@ def test_a_lock_leads_to_the_session_outside_that_keeps_it():
     [incident] = explain(scene.evidence())
 
     assert (incident.finding.cause, incident.finding.mechanism) == ("A2b", "lock")
+    assert str(incident.finding.site) == "service/publisher.py:55", "the line that waits"
     assert "database session 77" in incident.finding.chain[-1].what
     assert [link.what.split(" (")[0] for link in incident.finding.chain[1:3]] == [
         "waiting for a connection of pool main",
