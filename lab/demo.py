@@ -164,5 +164,7 @@ def _explorer(folder: Path, port: int, url: str) -> Process:
 
 if __name__ == "__main__":
     # A plain end would leave no time to stop the parts one by one; a leash would end them anyway.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's background jobs inherit an ignored SIGINT, so ctrl-C is asked for by name.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

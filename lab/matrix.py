@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -161,4 +162,7 @@ def _sum(rows: Sequence[Row], key: str) -> int:
 
 
 if __name__ == "__main__":
+    # As in lab/demo.py: a plain end would leave no time to stop the parts one by one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -44,9 +44,9 @@ def outcomes(request, tmp_path_factory):
     """The outcome of every chosen fault, by id; later ones run while earlier ones are judged."""
     folder = tmp_path_factory.mktemp("faults")
     items = (item for item in request.session.items if item.path == request.path)
-    chosen = dict.fromkeys(item.callspec.params["row"] for item in items)
+    rows = [item.callspec.params["row"] for item in items]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = {row.id: pool.submit(demonstrated, row, folder) for row in chosen}
+        running = {row.id: pool.submit(demonstrated, row, folder) for row in rows}
         yield lambda row: running[row.id].result()
 
 
