@@ -6,16 +6,15 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -69,7 +68,7 @@ def demo(
 ) -> None:
     """Hang a real service the way production hung, and explain it."""
     flags = ["--list"] * list_faults + ["--json"] * as_json
-    raise typer.Exit(_run_beside("lab.demo", [fault, *flags]))
+    _run_beside("lab.demo", [fault, *flags])
 
 
 @app.command()
@@ -82,7 +81,7 @@ def matrix(
     """Inject every fault and score the causes named, with stock OpenTelemetry beside."""
     chosen = ["--faults", *faults] if faults else []
     arguments = ["--runs", str(runs), *chosen, *(["--resume"] * resume)]
-    raise typer.Exit(_run_beside("lab.matrix", arguments))
+    _run_beside("lab.matrix", arguments)
 
 
 @app.command()
@@ -143,16 +142,15 @@ def explain(
         evidence = evidence_store.evidence(window)
         incidents = diagnose(evidence)
     if trace:
-        incidents = [i for i in incidents if any(v.trace_id == trace for v in i.victims)]
+        mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
+        incidents = [replace(incident, victims=victims) for incident, victims in mine if victims]
     if as_json:
         typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
         return
     _print_incidents(incidents, evidence.spans)
     if picture and incidents:
-        picture.write_text(report.as_svg(incidents[-1]), encoding="utf-8")
-    if trace and incidents:
-        victims = [v for v in incidents[0].victims if v.trace_id == trace]
-        Console().print(report.render_victims(victims))
+        with _clear_errors():
+            _draw(incidents[-1], picture)
 
 
 @app.command()
@@ -172,8 +170,8 @@ def ps(
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise ConfigError(
-                f"no probe answers at {url} ({error}); it prints its port when it starts: "
-                "why504 ps --url http://127.0.0.1:PORT"
+                f"no probe answers at {url} ({type(error).__name__}); it takes the first free port "
+                "from 9464 on, or WHY504_METRICS_PORT: why504 ps --url http://127.0.0.1:PORT"
             ) from error
     if as_json:
         typer.echo(answer.text)
@@ -185,7 +183,9 @@ def ps(
 def explorer(
     *,
     store: Store = DEFAULT_STORE,
-    port: Annotated[int, typer.Option(help="Port of the page; busy: a free one.")] = 8501,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the page; busy: a free one.")
+    ] = 8501,
 ) -> None:
     """Open the incident explorer on what was received."""
     with _clear_errors():
@@ -194,7 +194,14 @@ def explorer(
     typer.echo(f"incident explorer: http://127.0.0.1:{free}   (ctrl-C ends it)")
     command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(free)]
     environment = {**os.environ, "WHY504_STORE": str(store.resolve())}
-    raise typer.Exit(_run(command, environment))
+    _become(command, environment)
+
+
+def _draw(incident: Incident, picture: Path) -> None:
+    try:
+        picture.write_text(report.as_svg(incident), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"can't write {picture}: {error.strerror}") from error
 
 
 def _free_port(wanted: int) -> int:
@@ -205,20 +212,17 @@ def _free_port(wanted: int) -> int:
     raise ConfigError("no port of 127.0.0.1 is free")
 
 
-def _run_beside(module: str, arguments: list[str]) -> int:
+def _run_beside(module: str, arguments: list[str]) -> NoReturn:
     """Run a program of the folders beside `src`."""
     with _clear_errors():
         folder = stack_folder()
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    return _run([sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path})
+    _become([sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path})
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run a command in our place; ctrl-C is its to handle."""
-    with subprocess.Popen(command, env=environment) as child:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-        return child.wait()
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Go on as another program: who stops or kills this process stops that one."""
+    os.execve(command[0], command, environment)  # noqa: S606 - a list, never a shell
 
 
 def _open(store: Path) -> EvidenceStore:

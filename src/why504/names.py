@@ -51,6 +51,9 @@ STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 LOCK_SESSION: Final = "why504.lock.session"
 """Who holds a lock, for people: application name, user, state and age of the transaction."""
 
+LOCKS_WATCHED: Final = "watch locks"
+"""Name of the span that says: from its start to its end, PostgreSQL was asked for lock waits."""
+
 GATEWAY_TIMEOUT_S: Final = "why504.gateway.timeout_seconds"
 GATEWAY_UPSTREAM_ADDRESS: Final = "why504.gateway.upstream_address"
 GATEWAY_UPSTREAM_CONNECT_S: Final = "why504.gateway.upstream_connect_seconds"

@@ -60,7 +60,12 @@ def render(incident: Incident) -> RenderableType:
 
 
 def render_nothing(requests: int) -> RenderableType:
-    """Return the report of a window in which nobody timed out."""
+    """Return the report of a window in which nobody timed out, or nobody was heard of."""
+    if requests == 0:
+        return Panel(
+            Text("No gateway request was received for this time: this is no all-clear."),
+            border_style="yellow",
+        )
     return Panel(
         Text(f"No request timed out ({requests} requests seen). Nothing is blamed."),
         border_style="green",
@@ -183,7 +188,8 @@ def _counts(incident: Incident) -> RenderableType:
     explained = sum(victim.explained for victim in victims)
     unseen = sum(not victim.reached_app for victim in victims)
     summary = (
-        f"{len(victims)} timed out, {explained} explained, {len(victims) - explained} unknown; "
+        f"{len(victims)} timed out, {explained} traced to where their time went, "
+        f"{len(victims) - explained} not; "
         f"{unseen} never seen by the application. "
         f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."
     )

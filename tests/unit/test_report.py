@@ -30,7 +30,7 @@ def test_the_report_says_cause_line_chain_and_what_to_do():
     assert "Blocking call on the event loop" in text
     assert "service/publisher.py:48" in text
     assert "1 of them the application never saw" in text
-    assert "2 timed out, 2 explained, 0 unknown" in text
+    assert "2 timed out, 2 traced to where their time went, 0 not" in text
     assert "Await an asynchronous client" in text
 
 

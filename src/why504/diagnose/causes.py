@@ -29,7 +29,7 @@ class Case:
     long: bool
     """Whether most of its time is in calls that took half of what the victims waited, or more."""
     locks_in_doubt: bool
-    """Whether PostgreSQL told of waits for locks, and nobody can tell whose they were."""
+    """Whether nobody asked PostgreSQL for waits for locks, or nobody can tell whose they were."""
     cpu_share: float
     """CPU seconds per second of stall, 0.0 where nobody told."""
 
@@ -161,10 +161,14 @@ CAUSES: Final = (
         "A2a",
         "Long-running query",
         lambda case: (
-            case.peer == "db" and case.kind == "ext" and case.long and not case.locks_in_doubt
+            case.peer == "db"
+            and case.kind == "ext"
+            and case.long
+            and not case.locks_in_doubt
+            and not case.resting.leaf.what.startswith("database connect")
         ),
         "{what} runs for up to {longest} (called at {site})",
-        "the statement was running, and no lock that it waited for was recorded",
+        "the statement was running, and PostgreSQL, asked all the time, told of no lock",
         ("Look at its plan (EXPLAIN ANALYZE); set statement_timeout below the gateway's limit.",),
     ),
     Cause(

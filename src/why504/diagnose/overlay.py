@@ -40,8 +40,18 @@ class Backends:
         pids = {wait.attributes.get(names.BACKEND_PID) for wait in lock_waits}
         self.doubtful = not pids <= self._by_pid.keys() and (self._anonymous or not self._by_pid)
         """Whether some request of ours may have waited for a lock, and nobody can tell which."""
+        self._watched = [
+            (s.start_ns, end_of(s, evidence.heard_ns))
+            for s in evidence.spans
+            if s.name == names.LOCKS_WATCHED
+        ]
         self.waiting_lines: dict[str, Counter[Site]] = defaultdict(Counter)
         """Resource of a lock -> lines of the statements that waited for it."""
+
+    def watched(self, start_ns: int, end_ns: int) -> bool:
+        """Return whether PostgreSQL was asked for lock waits during half of that time or more."""
+        overlaps = (min(b, end_ns) - max(a, start_ns) for a, b in self._watched)
+        return sum(o for o in overlaps if o > 0) * 2 >= end_ns - start_ns
 
     def holds(self, pid: object, start_ns: int, end_ns: int) -> list[tuple[int, int, Hold]]:
         """Return the pool's holds of a backend that overlap `[start_ns, end_ns)`, in order.

@@ -73,6 +73,8 @@ def _suspects(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> li
     by_cause: dict[str, Suspect] = {}
     wait_s = median([(v.gave_up_ns - v.start_ns) / 1e9 for v in victims])
     crowded = cache(lambda resource: _crowded(held_by(resource, victims, blamer), blamer, wait_s))
+    window = min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims)
+    watched = blamer.backends.watched(*window)
     for resting in verdict.resting.values():
         resource = _last_resource([resting])
         cause = judge(
@@ -81,7 +83,7 @@ def _suspects(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> li
                 last_resource=resource,
                 crowded=crowded(resource),
                 long=_mostly(_lengths_s([resting], blamer), wait_s * _LONG_SHARE),
-                locks_in_doubt=blamer.backends.doubtful,
+                locks_in_doubt=blamer.backends.doubtful or not watched,
                 cpu_share=_cpu_share([resting], blamer) or 0.0,
             )
         )

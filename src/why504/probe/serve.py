@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,9 +90,9 @@ class Server:
 
 class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
-    # SO_REUSEADDR would let two processes of one host share a port and answer in turn on some
-    # systems; without it a busy port is told apart reliably.
-    allow_reuse_address = False
+    # On Linux a restarted service gets its port back although old connections linger there. On
+    # other systems the option would let two processes share the port and answer in turn.
+    allow_reuse_address = sys.platform == "linux"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A scraper that hung up is none of the application's business."""

@@ -23,13 +23,14 @@ from psycopg.rows import class_row
 
 from why504 import names
 from why504.errors import ConfigError
-from why504.probe.records import Sender
+from why504.probe.records import RecordSpan, Sender, random_ids
 from why504.watch.locks import Lock, Sample, Session, lock_waits
 from why504.watch.told import Ledger
 
 APPLICATION: Final = "why504-watch"
 CONNECT_TIMEOUT_S: Final = 2
 SAMPLE_TIMEOUT_S: Final = 2.0
+WATCHED_EVERY_NS: Final = 2_000_000_000
 """Longest that one sample takes, whatever the server does."""
 LONGEST_BACKOFF_S: Final = 10.0
 
@@ -103,6 +104,9 @@ class PostgresWatch:
             names.SERVER_ADDRESS: host,
             names.SERVER_PORT: int(port),
         }
+        self._attributes = attributes
+        self._watched_ns = 0
+        """Until when it is told that the locks were watched; 0 = not since the last failure."""
         self._ledger = Ledger(f"{host}:{port}", attributes, interval_s=interval_s)
 
     def run(self, stop: threading.Event) -> None:
@@ -116,6 +120,7 @@ class PostgresWatch:
                         backoff_s = self._interval_s
                         stop.wait(self._interval_s)
             except psycopg.Error:
+                self._watched_ns = 0
                 stop.wait(backoff_s)
                 backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
@@ -146,6 +151,27 @@ class PostgresWatch:
         waits = lock_waits(sample, self._ledger.heads())
         for record in self._ledger.tell(waits, now_us=now_us, offset_ns=offset_ns):
             self._sender.send(record)
+        self._tell_watched(before_ns)
+
+    def _tell_watched(self, now_ns: int) -> None:
+        """Say that the locks were watched: without that, no lock seen would mean nothing."""
+        if self._watched_ns == 0:
+            self._watched_ns = now_ns
+        if now_ns - self._watched_ns < WATCHED_EVERY_NS:
+            return
+        ids = random_ids()
+        self._sender.send(
+            RecordSpan(
+                names.LOCKS_WATCHED,
+                ids.generate_trace_id(),
+                ids.generate_span_id(),
+                None,
+                self._watched_ns,
+                now_ns,
+                self._attributes,
+            )
+        )
+        self._watched_ns = now_ns
 
 
 def _read(connection: psycopg.Connection, now_us: int) -> Sample:

@@ -25,9 +25,11 @@ pytestmark = pytest.mark.postgres
 class Collected:
     def __init__(self) -> None:
         self.records: list[RecordSpan] = []
+        self.signs_of_life: list[RecordSpan] = []
 
     def send(self, record: RecordSpan) -> None:
-        self.records.append(record)
+        kept = self.signs_of_life if record.name == names.LOCKS_WATCHED else self.records
+        kept.append(record)
 
     def of(self, kind: str, *, final: bool) -> list[RecordSpan]:
         return [
@@ -289,6 +291,18 @@ def finals_on(collected: Collected, resource: str) -> list[RecordSpan]:
     """Finals on a resource, waits first."""
     finals = collected.of("wait", final=True) + collected.of("hold", final=True)
     return [record for record in finals if record.attributes[names.RESOURCE] == resource]
+
+
+def test_it_says_without_a_gap_that_it_watches_and_nothing_while_the_server_is_gone(dsn):
+    with watching(dsn, interval_s=0.1) as collected:
+        eventually(lambda: len(collected.signs_of_life) >= 2)
+    first, second = collected.signs_of_life[:2]
+
+    assert first.end_ns - first.start_ns >= 2_000_000_000
+    assert first.end_ns == second.start_ns
+    with watching("postgresql://postgres@127.0.0.1:9/none", interval_s=0.1) as nobody:
+        time.sleep(2.5)
+    assert nobody.signs_of_life == []
 
 
 def test_while_nobody_waits_nothing_is_sent_and_the_lock_manager_is_left_alone(dsn):

@@ -88,6 +88,15 @@ class Scene:
             self._record(Stall, who, "loop:42", start_s, end_s, outcome, site=site, **extra)
         )
 
+    def locks_watched(self, start_s: float, end_s: float) -> None:
+        """PostgreSQL was asked for lock waits meanwhile."""
+        self.spans.append(
+            Span(
+                hexid("watch", 32), hexid(f"watch/{start_s}", 16), None, names.LOCKS_WATCHED,
+                "internal", at(start_s), at(end_s), at(end_s), "postgresql", "pg",
+            )
+        )  # fmt: skip
+
     def evidence(self) -> Evidence:
         return Evidence(
             Window(at(0), at(self.until_s)),

@@ -1,5 +1,6 @@
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from evidence_by_hand import Scene, hexid, site
@@ -110,8 +111,38 @@ def test_a_stall_that_ended_before_is_not_blamed():
     assert explain(scene.evidence())[0].finding.cause == "UNKNOWN"
 
 
+def slow_query() -> Scene:
+    scene = Scene(until_s=10)
+    scene.gateway("victim", 0, 5)
+    scene.app("victim", 0, None)
+    scene.span(
+        "victim", "SELECT", "app", 0.1, None, kind="client", name="SELECT big", site=site(9),
+        **{names.DB_SYSTEM: "postgresql"},
+    )  # fmt: skip
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("watched_s", "cause"), [(10, "A2a"), (1, "UNKNOWN")], ids=["all the time", "not any more"]
+)
+def test_a_query_is_called_slow_only_while_somebody_watched_for_locks(watched_s, cause):
+    scene = slow_query()
+    scene.locks_watched(0, watched_s)
+
+    assert explain(scene.evidence())[0].finding.cause == cause
+
+
+def test_a_connection_that_is_not_made_is_no_slow_query():
+    scene = slow_query()
+    scene.locks_watched(0, 10)
+    scene.spans[2] = replace(scene.spans[2], name="connect shop")
+
+    assert explain(scene.evidence())[0].finding.cause == "UNKNOWN"
+
+
 def test_a_worker_thread_is_not_blocked_by_the_loop():
     scene = Scene(until_s=10)
+    scene.locks_watched(0, 10)
     scene.stall("other", 0, None, site(7), **{names.THREAD_ID: 1})
     scene.gateway("victim", 0, 5)
     scene.app("victim", 0, None)

@@ -407,6 +407,7 @@ def test_own_code_that_no_cause_explains_outweighs_a_smaller_cause():
 
 def test_of_a_leak_and_a_slow_query_the_greater_is_named_with_its_share():
     scene = Scene(until_s=30)
+    scene.locks_watched(0, 60)
     for n in range(2):
         scene.app(f"leaker{n}", 0, 0.2)
         scene.hold(f"leaker{n}", 0.1, None, site=site(33))
