@@ -146,7 +146,8 @@ def test_connecting_is_not_queueing(url):
         engine.dispose()
 
     assert kept.of_kind(names.WAIT) == []
-    assert [s.name.split()[:2] for s in kept.of_kind(names.SNAPSHOT)] == [["snapshot", "connect"]]
+    told = {tuple(s.name.split()[:2]) for s in kept.of_kind(names.SNAPSHOT)}
+    assert told == {("snapshot", "connect")}, "however often a busy machine lets it be told"
     (hold,) = finals(kept, names.HOLD)
     assert (hold.end_ns - hold.start_ns) / 1e9 > 0.25
 
