@@ -87,7 +87,7 @@ def _use_cases(
         check_health=CheckHealth(
             [PostgresCheck(settings)],
             limit_s=settings.limits.health_s,
-            cache_s=settings.health_cache_s,
+            cache_s=settings.health_every_s,
         ),
     )
 
