@@ -21,7 +21,6 @@ class ProbeSettings:
     """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
-    snapshot_growth: float = 1.5
     snapshot_longest_s: float = 300.0
     stall_after_s: float = 0.1
     """A loop that has not turned for longer is stalled."""

@@ -5,12 +5,17 @@ Labels are bounded: methods are those of HTTP, routes are templates, pools are n
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 
 from why504 import names
 from why504.probe.inflight import OpenSpan
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -21,9 +26,12 @@ class Metrics:
 
     def __init__(self) -> None:
         # Imported here: only a process that is instrumented needs the client.
-        from prometheus_client import CollectorRegistry, Histogram
+        from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+        from prometheus_client.gc_collector import GCCollector
 
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
         self._waits: dict[str, Histogram] = {}
         self._uses: dict[str, Histogram] = {}
         self.route_seen: set[tuple[str, str]] = set()
@@ -76,6 +84,24 @@ class Metrics:
     def pool_used(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one hold of a connection."""
         self._uses[pool].observe(seconds, exemplar_of(trace_id))
+
+
+class Together:
+    """The probe's metrics and the application's in one answer; where both have a name, ours."""
+
+    def __init__(self, ours: CollectorRegistry, theirs: CollectorRegistry | None) -> None:
+        from prometheus_client import REGISTRY
+
+        self._registries = (ours, REGISTRY if theirs is None else theirs)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family once: a second of the same name would spoil the whole answer."""
+        told: set[str] = set()
+        for registry in self._registries:
+            for family in registry.collect():
+                if family.name not in told:
+                    told.add(family.name)
+                    yield family
 
 
 def labels_of(entry: OpenSpan) -> tuple[str, str]:

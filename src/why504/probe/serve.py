@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from why504.probe.safety import Guard
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
 
 _LOG = logging.getLogger("why504.probe")
 _PORTS_TRIED: Final = 20
@@ -25,7 +25,7 @@ _PORTS_TRIED: Final = 20
 class Server:
     """Serves two paths until `stop`; `port` is the one it got."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, guard: Guard) -> None:
+    def __init__(self, host: str, port: int, registry: Collector, guard: Guard) -> None:
         self._guard = guard
         self._registry = registry
         self._http = _bind(host, port, self._handler())

@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import why504
@@ -18,7 +19,7 @@ from why504.probe.broker import Broker
 from why504.probe.clock import Clock
 from why504.probe.database import Database, StatementSpans
 from why504.probe.inflight import Registry, RegistryProcessor
-from why504.probe.metrics import Metrics
+from why504.probe.metrics import Metrics, Together
 from why504.probe.openrecord import RecordBook
 from why504.probe.pool import PoolWatch
 from why504.probe.publisher import POLL_S as PUBLISH_S
@@ -35,6 +36,7 @@ from why504.probe.tracing import OwnExport, OwnProvider, provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from prometheus_client import CollectorRegistry
     from sqlalchemy.engine import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -42,17 +44,21 @@ _PROBE: Final = "_why504_probe"
 
 
 def instrument(
-    app: FastAPI,
+    app: FastAPI | None,
     *,
     engine: Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine] | None = None,
+    metrics: CollectorRegistry | None = None,
     settings: ProbeSettings | None = None,
 ) -> Probe:
     """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
 
     Args:
-        app: the application; call this before it serves.
+        app: the application; call this before it serves. None in a program that serves no HTTP,
+            such as a worker: call this in a task of its loop, if it has one.
         engine: its SQLAlchemy engine, sync or async (its pool is told as `main`), or several by
             the names their pools are to have.
+        metrics: the application's own Prometheus metrics, served beside the probe's by a thread
+            that answers while the loop is blocked; prometheus_client's default when omitted.
         settings: read from the environment (`WHY504_*`) when omitted.
 
     Returns:
@@ -66,8 +72,11 @@ def instrument(
         return known
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
     sync = {name: _sync(one) for name, one in engines.items()}
-    probe = Probe(app, sync, settings or ProbeSettings.from_env())
-    setattr(app, _PROBE, probe)
+    probe = Probe(app, sync, settings or ProbeSettings.from_env(), theirs=metrics)
+    if app is None:
+        probe.watch_here()
+    else:
+        setattr(app, _PROBE, probe)
     return probe
 
 
@@ -80,9 +89,15 @@ class Probe:
     """Everything that watches one application; its threads start in the process that serves."""
 
     def __init__(
-        self, app: FastAPI, engines: Mapping[str, Engine], settings: ProbeSettings
+        self,
+        app: FastAPI | None,
+        engines: Mapping[str, Engine],
+        settings: ProbeSettings,
+        *,
+        theirs: CollectorRegistry | None,
     ) -> None:
         self._app = app
+        self._theirs = theirs
         self._settings = settings
         self._clock = clock = Clock()
         self._guard = guard = Guard()
@@ -103,7 +118,7 @@ class Probe:
         )
         self._attach_engines(engines)
         self._broker = Broker(self.registry, guard, self._tracer)
-        self._attach_app()
+        self._hooks = None if app is None else self._hooked(app)
         self._start_lock = threading.Lock()
         self._started_pid = 0
         self._stopping = threading.Event()
@@ -134,7 +149,6 @@ class Probe:
                 self.book,
                 rhythm=Rhythm(
                     self._settings.snapshot_after_s,
-                    self._settings.snapshot_growth,
                     self._settings.snapshot_longest_s,
                 ),
                 look=lambda: Activity(self.registry, self.watchdog.places()),
@@ -162,7 +176,8 @@ class Probe:
             pool.detach()
             statements.detach()
         self._broker.detach()
-        self._hooks.detach()
+        if self._hooks is not None:
+            self._hooks.detach()
         self._processor.active = False
         if self._own_export is not None:
             self._own_export.shutdown()
@@ -205,7 +220,7 @@ class Probe:
             statements.attach(self._guard, self._tracer)
             self._statements.append(statements)
 
-    def _attach_app(self) -> None:
+    def _hooked(self, app: FastAPI) -> AppHooks:
         watch = RequestWatch(
             self.registry,
             self.metrics,
@@ -214,14 +229,20 @@ class Probe:
             sender=self.sender,
             on_scope=self._on_scope,
         )
-        self._hooks = AppHooks(self._app, watch)
-        self._hooks.attach(self._provider)
+        hooks = AppHooks(app, watch)
+        hooks.attach(self._provider)
+        return hooks
 
     # --- running ----------------------------------------------------------------------------------
 
-    def _on_scope(self, scope: MutableMapping[str, Any]) -> None:
+    def watch_here(self) -> None:
+        """Start in this process, and watch the running loop if there is one."""
         self.start()
-        self.watchdog.watch(asyncio.get_running_loop())
+        with suppress(RuntimeError):
+            self.watchdog.watch(asyncio.get_running_loop())
+
+    def _on_scope(self, scope: MutableMapping[str, Any]) -> None:
+        self.watch_here()
         server = scope.get("server")
         if self.watchdog.server_port is None and server:
             self.watchdog.server_port = server[1]
@@ -268,7 +289,7 @@ class Probe:
             server = Server(
                 self._settings.metrics_host,
                 self._settings.metrics_port,
-                self.metrics.registry,
+                Together(self.metrics.registry, self._theirs),
                 self._guard,
             )
             server.debug = state.debug

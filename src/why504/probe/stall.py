@@ -21,6 +21,7 @@ from why504.probe.metrics import Metrics
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
+from why504.probe.threadpool import Threadpool
 
 BEAT_S: Final = 0.1
 POLL_S: Final = 0.1
@@ -57,6 +58,7 @@ class LoopWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, metrics: Metrics) -> None:
         self.loop = loop
         self.thread_id = threading.get_ident()
+        self.threadpool = Threadpool()
         self.stall: StallState | None = None
         self.stopping = False
         self._clock = clock
@@ -106,8 +108,9 @@ class Watchdog:
         """Watch the running loop from now on; called on the loop, again and again."""
         known = self.loops.get(id(loop))
         if known is None or known.loop is not loop:
-            watch = self.loops[id(loop)] = LoopWatch(loop, self._clock, self._metrics)
-            watch.beat()
+            known = self.loops[id(loop)] = LoopWatch(loop, self._clock, self._metrics)
+            known.beat()
+        known.threadpool.find()
 
     def stop(self, guard: Guard) -> None:
         """Let every heartbeat run out and end what is open."""

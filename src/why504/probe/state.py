@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
@@ -23,6 +23,13 @@ from why504.probe.stall import LoopWatch, Watchdog
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+
+
+_THREADS: Final = {
+    names.METRIC_THREADPOOL_USED: "Threads that run synchronous endpoints and dependencies now.",
+    names.METRIC_THREADPOOL_MAX: "Threads that may do so at once.",
+    names.METRIC_THREADPOOL_WAITING: "Tasks that wait for one of these threads.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,7 @@ class StateCollector:
         state = self._state
         yield from self._requests()
         yield from self._pools()
+        yield from self._threads()
         ages = [state.watchdog.age_s(watch) for watch in list(state.watchdog.loops.values())]
         yield GaugeMetricFamily(
             names.METRIC_LOOP_STALL_AGE_S,
@@ -210,6 +218,14 @@ class StateCollector:
             pending.add_metric([pool.name], pool.waiting())
             timeouts.add_metric([pool.name], pool.timeouts)
         yield from (count, most, pending, timeouts)
+
+    def _threads(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        loops = list(self._state.watchdog.loops.values())
+        sums = [sum(each) for each in zip(*(w.threadpool.tokens() for w in loops), strict=True)]
+        for (name, brief), value in zip(_THREADS.items(), sums or (0, 0, 0), strict=True):
+            yield GaugeMetricFamily(name, brief, value=value)
 
 
 def _site(lines: Sequence[site.CodeLine]) -> str | None:

@@ -6,14 +6,17 @@ A hang of ten hours writes some 130 rows, not millions (docs/how-evidence-travel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+GROWTH: Final = 1.5
+"""Each interval is so many times the one before; the engine counts on it (diagnose/endings.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """First told `first_s` after it opened, then each interval is `growth` times the last."""
+    """First told `first_s` after it opened, then at intervals that grow up to `longest_s`."""
 
     first_s: float
-    growth: float
     longest_s: float
 
 
@@ -31,6 +34,6 @@ class Telling:
     def tell(self, now_s: float) -> int:
         """Count one telling; return its sequence number: 1, 2, 3 ..."""
         self.sequence += 1
-        self._interval_s = min(self._interval_s * self._rhythm.growth, self._rhythm.longest_s)
+        self._interval_s = min(self._interval_s * GROWTH, self._rhythm.longest_s)
         self.due_s = now_s + self._interval_s
         return self.sequence

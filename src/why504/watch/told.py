@@ -19,10 +19,10 @@ from why504.watch.literals import without_literals
 from why504.watch.locks import LockWait, describe
 
 RHYTHMS: Final = {
-    names.WAIT: Rhythm(first_s=1.0, growth=1.5, longest_s=300.0),
+    names.WAIT: Rhythm(first_s=1.0, longest_s=300.0),
     # What is open counts until its instance was last heard of, and nothing but these records
     # comes from here: one row every 5 s for each queue keeps all of its waits up to date.
-    names.HOLD: Rhythm(first_s=1.0, growth=1.5, longest_s=5.0),
+    names.HOLD: Rhythm(first_s=1.0, longest_s=5.0),
 }
 
 Key = tuple[str, int, int | None, str]

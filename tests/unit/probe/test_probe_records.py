@@ -20,7 +20,7 @@ from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
-RHYTHM = Rhythm(first_s=1.0, growth=1.5, longest_s=300.0)
+RHYTHM = Rhythm(first_s=1.0, longest_s=300.0)
 
 
 @pytest.fixture
