@@ -23,8 +23,8 @@ from why504.errors import LabError
 USERS: Final = 200
 STORED: Final = 60
 """Conversations that were stored before any load: what is scored, and what is sent again."""
-MOST_SHOTS: Final = 5_000
-LONGEST_S: Final = 120.0
+MOST_SHOTS: Final = 60_000
+LONGEST_S: Final = 1_800.0
 MOST_PATIENT_ABORT_S: Final = 0.1
 
 Rates = Mapping[str, float]
@@ -59,10 +59,15 @@ class Reply:
 
     route: str
     sent_s: float
-    """Unix time."""
+    """Unix time at which it was to be sent: a generator that falls behind hides nothing."""
     latency_s: float
+    """From `sent_s` on."""
     status: int
     trace_id: str
+    number: int = -1
+    """Place of its shot in what was planned."""
+    problem: str = ""
+    """`type` of the problem detail, if it was one."""
 
 
 def conversation(number: int) -> dict[str, Any]:
@@ -116,11 +121,22 @@ def _score(rng: random.Random) -> _Request:
     return "POST", f"/v1/friendship_status/calculate-score/conv-{number:08d}", None
 
 
+def _status(rng: random.Random) -> _Request:
+    return "GET", f"/v1/friendship_status/user-{rng.randrange(USERS):05d}", None
+
+
+def _update(rng: random.Random) -> _Request:
+    body = {"conversation_id": f"conv-{rng.randrange(STORED):08d}"}
+    return "POST", "/v1/friendship_status/calculate-score-and-update", body
+
+
 ROUTES: Final[Mapping[str, Callable[[random.Random], _Request]]] = {
     "end": _end,
     "end again": _end_again,
     "suggest": _suggest,
+    "status": _status,
     "score": _score,
+    "score and update": _update,
     "livez": lambda _: ("GET", "/v1/livez", None),
     "health": lambda _: ("GET", "/v1/health", None),
 }
@@ -131,7 +147,7 @@ def shots(plan: Plan, seed: int) -> list[Shot]:
     """Return the requests of a plan in the order in which they are sent.
 
     Raises:
-        LabError: more than 5,000 requests or 120 s.
+        LabError: more than 60,000 requests or half an hour.
     """
     expected = sum(plan.rates.values()) * plan.duration_s
     if expected > MOST_SHOTS or plan.duration_s > LONGEST_S:
@@ -166,6 +182,7 @@ class Load:
         self._planned = planned
         self._timeout_s = timeout_s
         self._stop = threading.Event()
+        self._no_more = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._thread.start()
 
@@ -184,8 +201,13 @@ class Load:
         """Wait for the end of the load, at most so long."""
         self._thread.join(seconds)
 
+    def finish(self) -> None:
+        """Send no more; what is open may end."""
+        self._no_more.set()
+
     def stop(self) -> None:
         """Cut what is open and send no more."""
+        self._no_more.set()
         self._stop.set()
         self._thread.join(5)
 
@@ -199,12 +221,13 @@ class Load:
         ) as client:
             began_s = time.monotonic()
             open_requests: set[asyncio.Task[None]] = set()
-            for shot in self._planned:
-                while not self._stop.is_set() and time.monotonic() < began_s + shot.at_s:
-                    await asyncio.sleep(min(0.05, max(0, began_s + shot.at_s - time.monotonic())))
-                if self._stop.is_set():
+            for number, shot in enumerate(self._planned):
+                due_s = began_s + shot.at_s
+                while not self._no_more.is_set() and time.monotonic() < due_s:
+                    await asyncio.sleep(min(0.05, max(0, due_s - time.monotonic())))
+                if self._no_more.is_set():
                     break
-                task = asyncio.create_task(self._fire(client, shot))
+                task = asyncio.create_task(self._fire(client, shot, number, due_s))
                 open_requests.add(task)
                 task.add_done_callback(open_requests.discard)
             while open_requests and not self._stop.is_set():
@@ -212,17 +235,25 @@ class Load:
             for task in open_requests:
                 task.cancel()
 
-    async def _fire(self, client: httpx.AsyncClient, shot: Shot) -> None:
-        sent_s, began_s = time.time(), time.monotonic()
-        status, trace_id = 0, ""
+    async def _fire(self, client: httpx.AsyncClient, shot: Shot, number: int, due_s: float) -> None:
+        sent_s = time.time() - (time.monotonic() - due_s)
+        status, trace_id, problem = 0, "", ""
         try:
             async with asyncio.timeout(shot.abort_after_s):
                 answer = await client.request(shot.method, shot.path, json=shot.body)
             status, trace_id = answer.status_code, answer.headers.get("x-trace-id", "")
+            problem = _problem(answer)
         except (httpx.HTTPError, TimeoutError):
             pass  # told as status 0
-        latency_s = time.monotonic() - began_s
-        self.replies.append(Reply(shot.route, sent_s, latency_s, status, trace_id))
+        latency_s = time.monotonic() - due_s
+        self.replies.append(Reply(shot.route, sent_s, latency_s, status, trace_id, number, problem))
+
+
+def _problem(answer: httpx.Response) -> str:
+    """Return the kind of a problem detail (RFC 9457), or nothing."""
+    if answer.headers.get("content-type") != "application/problem+json":
+        return ""
+    return str(answer.json().get("type", "about:blank"))
 
 
 @dataclass(frozen=True, slots=True)

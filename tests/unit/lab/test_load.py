@@ -1,11 +1,13 @@
 import threading
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from pydantic import TypeAdapter
 
 from lab.load import ROUTES, STORED, Load, Plan, Reply, conversation, shots, summary
-from service.infrastructure.api.schemas import ConversationIn, SuggestIn
+from service.infrastructure.api.schemas import ConversationIn, StoredId, SuggestIn
 from why504.errors import LabError
 
 EVERY_ROUTE = dict.fromkeys(ROUTES, 20.0)
@@ -41,6 +43,8 @@ def test_the_service_takes_every_body_that_is_sent():
             assert ConversationIn.model_validate(shot.body).entity().log
         elif shot.path.endswith("/suggest"):
             assert SuggestIn.model_validate(shot.body)
+        elif shot.path.endswith("/calculate-score-and-update"):
+            assert TypeAdapter(StoredId).validate_python(shot.body["conversation_id"])
         else:
             assert shot.body is None
 
@@ -63,7 +67,7 @@ def test_about_the_planned_share_of_clients_hangs_up_early():
     assert 0.2 < share < 0.3
 
 
-@pytest.mark.parametrize("plan", [Plan({"end": 1000.0}, 20), Plan({"end": 1.0}, 500)])
+@pytest.mark.parametrize("plan", [Plan({"end": 1000.0}, 100), Plan({"end": 1.0}, 3600)])
 def test_a_load_that_would_swamp_the_machine_is_refused(plan):
     with pytest.raises(LabError, match="too large"):
         shots(plan, 1)
@@ -124,6 +128,27 @@ def test_stopping_a_load_cuts_what_is_open(slow_server):
     load.stop()
 
     assert not load.running
+
+
+def test_a_load_that_finishes_waits_for_what_is_open_and_sends_no_more(slow_server):
+    load = Load(slow_server, shots(Plan({"livez": 10.0}, 60), 12), timeout_s=5)
+    load.wait(0.6)
+    load.finish()
+    load.wait(5)
+
+    assert not load.running
+    assert 1 <= len(load.replies) < 30
+    assert {reply.status for reply in load.replies} == {200}
+    assert [reply.number for reply in load.replies] == list(range(len(load.replies)))
+
+
+def test_a_generator_that_falls_behind_counts_its_delay_as_latency(slow_server):
+    all_at_once = [replace(shot, at_s=-0.5) for shot in shots(Plan({"health": 20.0}, 0.3), 13)]
+
+    with Load(slow_server, all_at_once, timeout_s=5) as load:
+        load.wait(5)
+
+    assert min(reply.latency_s for reply in load.replies) >= 0.5
 
 
 def test_a_load_against_nobody_is_told_as_broken_connections(free_port):
