@@ -49,6 +49,7 @@ NO_LIMITS: Final[Mapping[str, str]] = {
     "SERVICE_TIMEOUTS": json.dumps(
         {
             "application_s": None,
+            "analysis_s": None,
             "llm_s": None,
             "statement_s": None,
             "idle_in_transaction_s": None,
