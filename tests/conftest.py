@@ -13,6 +13,8 @@ from opentelemetry.util._once import Once
 
 if TYPE_CHECKING:
     from lab.stack.postgres import Postgres
+    from lab.stack.rabbitmq import RabbitMQ
+    from lab.stack.valkey import Valkey
 
 
 def missing(what: str) -> NoReturn:
@@ -62,6 +64,28 @@ def nginx_binary() -> Path:
     if binary is None:
         missing(server.HOW_TO_GET_IT)
     return binary
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ for the whole run: use queues of your own, and leave it thawed and alive."""
+    from lab.stack import rabbitmq as server
+
+    if server.find_binaries() is None:
+        missing(server.HOW_TO_GET_IT)
+    with server.RabbitMQ.start(tmp_path_factory.mktemp("rabbitmq")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A Valkey for the whole run: use keys of your own, and leave it thawed and alive."""
+    from lab.stack import valkey as server
+
+    if server.find_binary() is None:
+        missing(server.HOW_TO_GET_IT)
+    with server.Valkey.start(tmp_path_factory.mktemp("valkey")) as running:
+        yield running
 
 
 @pytest.fixture
