@@ -29,11 +29,12 @@ STOCK: Final = "stock"
 START_TIMEOUT_S: Final = 60.0
 USUAL_LLM_S: Final = 0.2
 
-_PYTHON: Final = {
+PYTHON: Final = {
     "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
     # Compiled once: without it each run would spend ten seconds of CPU on compiling libraries.
     "PYTHONDONTWRITEBYTECODE": "",
 }
+"""Environment in which `python -m` finds the modules of this checkout, wherever it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
     history = stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
     watched = ["--gateway-log", str(gateway_log), "--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
-    ours, ours_url = _receiver(folder, OURS, [*watched, "--postgres", url])
-    stock, stock_url = _receiver(folder, STOCK, [])
+    ours, ours_url = receiver(folder, OURS, [*watched, "--postgres", url])
+    stock, stock_url = receiver(folder, STOCK, [])
     stack.enter_context(ours)
     stack.enter_context(stock)
     groq = stack.enter_context(Groq.start(folder / "groq", delay_s=USUAL_LLM_S))
@@ -91,22 +92,22 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:
-    return start(Program([sys.executable, "-m", module, *arguments], module, folder, _PYTHON))
+    return start(Program([sys.executable, "-m", module, *arguments], module, folder, PYTHON))
 
 
-def _receiver(folder: Path, name: str, more: Sequence[str]) -> tuple[Process, str]:
-    """Return a receiver of our own that begins to start, and its URL."""
+def receiver(folder: Path, name: str, more: Sequence[str]) -> tuple[Process, str]:
+    """Return a receiver of our own that begins to start, and its URL; it stores below `folder`."""
     port = free_port()
     argv = [sys.executable, "-m", "why504.cli", "receive"]
     argv += ["--store", str(folder / name), "--port", str(port), *more]
-    program = Program(argv, f"receive-{name}", folder, _PYTHON)
+    program = Program(argv, f"receive-{name}", folder, PYTHON)
     return start(program), f"http://127.0.0.1:{port}"
 
 
 def _service(folder: Path, port: int, environment: Mapping[str, str]) -> Process:
     argv = [sys.executable, "-m", "uvicorn", "--factory", "lab.app:create_app"]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    return start(Program(argv, "service", folder, {**_PYTHON, **environment}))
+    return start(Program(argv, "service", folder, {**PYTHON, **environment}))
 
 
 def _at_a_distance(delay_s: float, database: Postgres, url: str, stack: ExitStack) -> str:
