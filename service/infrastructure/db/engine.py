@@ -1,16 +1,24 @@
-"""The connection pool `main`: fixed in size, and bounded in every wait that it can cause."""
+"""The connection pool `main`: fixed in size, and bounded in every wait that it can cause.
+
+A restarted server costs no request: what an idle connection has to say is looked at, without a
+round trip, when it is taken from the pool.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
-from sqlalchemy.engine import make_url
+from sqlalchemy import event, exc
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.application.settings import Settings, Timeouts
+from service.infrastructure.db.bounded_connection import BoundedConnection
 
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
 
@@ -18,7 +26,7 @@ Connect = Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
 def make_engine(settings: Settings) -> AsyncEngine:
     """Return the engine of the service; nothing is connected before its first statement."""
     limits = settings.limits
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(settings.database_url).set(drivername="postgresql+psycopg"),
         async_creator=connector(
             settings.database_url,
@@ -33,7 +41,29 @@ def make_engine(settings: Settings) -> AsyncEngine:
         # statement itself would.
         pool_pre_ping=False,
         pool_logging_name="main",
+        # A conversation is the parameter of a statement: it must not get into a traceback.
+        hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_if_dropped)
+    event.listen(engine.sync_engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _refuse_if_dropped(connection: DBAPIConnection, *_: object) -> None:
+    """Let SQLAlchemy connect anew, here and everywhere, if the server hung up meanwhile."""
+    driver: psycopg.AsyncConnection[Any] = connection.driver_connection
+    idle = select.poll()
+    if not driver.closed:
+        idle.register(driver.fileno(), select.POLLIN)
+    # A server says nothing to an idle connection but farewell.
+    if driver.closed or idle.poll(0):
+        raise exc.InvalidatePoolError("the server hung up")
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """Treat a server that only reads as gone: after a failover the pool must find the new one."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def connector(
@@ -46,16 +76,20 @@ def connector(
     """
     conninfo = libpq_url(database_url)
     options = server_limits(limits)
+    kind = psycopg.AsyncConnection if limits.statement_s is None else BoundedConnection
 
     async def connect() -> psycopg.AsyncConnection[Any]:
         # libpq's own connect_timeout counts whole seconds and no fewer than two.
         try:
             async with asyncio.timeout(connect_s):
-                return await psycopg.AsyncConnection.connect(
+                connection = await kind.connect(
                     conninfo, options=options, application_name=application_name
                 )
         except TimeoutError as error:
             raise psycopg.errors.ConnectionTimeout("the server did not answer in time") from error
+        if isinstance(connection, BoundedConnection) and limits.statement_s is not None:
+            connection.bound(limits.statement_s)
+        return connection
 
     return connect
 
