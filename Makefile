@@ -40,7 +40,7 @@ explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer
 
 docs: install  ## write docs/cli.md anew from the command line's own help
-	@$(BIN)/typer src/why504/cli.py utils docs --name why504 --output docs/cli.md
+	@$(BIN)/typer why504.cli utils docs --name why504 --output docs/cli.md
 
 clean:  ## remove what runs and tests left behind (.venv stays)
 	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

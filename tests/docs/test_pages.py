@@ -134,7 +134,7 @@ def test_the_reference_of_the_command_line_is_what_it_says_of_itself(root):
     typer = shutil.which("typer", path=str(Path(sys.executable).parent))
     assert typer
     generated = subprocess.run(
-        [typer, "src/why504/cli.py", "utils", "docs", "--name", "why504"],
+        [typer, "why504.cli", "utils", "docs", "--name", "why504"],
         cwd=root,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""`/metrics` and `/debug/requests` from a thread and a port of their own.
+"""`/metrics`, `/debug/requests` and `/debug/limits` from a thread and a port of their own.
 
 They answer while the event loop is blocked, which is when they are needed.
 """
@@ -23,7 +23,7 @@ _PORTS_TRIED: Final = 20
 
 
 class Server:
-    """Serves two paths until `stop`; `port` is the one it got."""
+    """Serves three paths until `stop`; `port` is the one it got."""
 
     def __init__(self, host: str, port: int, registry: Collector, guard: Guard) -> None:
         self._guard = guard
@@ -37,6 +37,7 @@ class Server:
             daemon=True,
         )
         self.debug: Callable[[], dict[str, Any]] = dict
+        self.limits: Callable[[], list[dict[str, Any]]] = list
 
     def start(self) -> None:
         """Answer from now on."""
@@ -62,7 +63,9 @@ class Server:
             return 200, content_type, encode(self._registry)
         if path == "/debug/requests":
             return 200, "application/json", json.dumps(self.debug()).encode()
-        return 404, "text/plain; charset=utf-8", b"try /metrics or /debug/requests\n"
+        if path == "/debug/limits":
+            return 200, "application/json", json.dumps(self.limits()).encode()
+        return 404, "text/plain; charset=utf-8", b"try /metrics, /debug/requests, /debug/limits\n"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

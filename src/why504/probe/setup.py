@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import why504
 from why504 import names
@@ -19,6 +19,7 @@ from why504.probe.broker import Broker
 from why504.probe.clock import Clock
 from why504.probe.database import Database, StatementSpans
 from why504.probe.inflight import Registry, RegistryProcessor
+from why504.probe.limits import Limits, sync_engine
 from why504.probe.metrics import Metrics, Together
 from why504.probe.openrecord import RecordBook
 from why504.probe.pool import PoolWatch
@@ -48,6 +49,7 @@ def instrument(
     *,
     engine: Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine] | None = None,
     metrics: CollectorRegistry | None = None,
+    limits: Mapping[str, object] | None = None,
     settings: ProbeSettings | None = None,
 ) -> Probe:
     """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
@@ -59,30 +61,28 @@ def instrument(
             the names their pools are to have.
         metrics: the application's own Prometheus metrics, served beside the probe's by a thread
             that answers while the loop is blocked; prometheus_client's default when omitted.
+        limits: the application's own timeouts, for `why504 doctor`: seconds, None for no limit at
+            all, or a client that has them, by the names of docs/doctor.md or names of your own.
         settings: read from the environment (`WHY504_*`) when omitted.
 
     Returns:
         The application's probe, the same one however often this is called.
 
     Raises:
-        ConfigError: a `WHY504_*` setting makes no sense.
+        ConfigError: a `WHY504_*` setting or a limit makes no sense.
     """
     known: Probe | None = getattr(app, _PROBE, None)
     if known is not None:
         return known
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
-    sync = {name: _sync(one) for name, one in engines.items()}
-    probe = Probe(app, sync, settings or ProbeSettings.from_env(), theirs=metrics)
+    sync = {name: sync_engine(one) for name, one in engines.items()}
+    settings = settings or ProbeSettings.from_env()
+    probe = Probe(app, sync, settings, theirs=metrics, limits=limits or {})
     if app is None:
         probe.watch_here()
     else:
         setattr(app, _PROBE, probe)
     return probe
-
-
-def _sync(engine: Engine | AsyncEngine) -> Engine:
-    behind: Engine | None = getattr(engine, "sync_engine", None)
-    return cast("Engine", engine) if behind is None else behind
 
 
 class Probe:
@@ -95,12 +95,14 @@ class Probe:
         settings: ProbeSettings,
         *,
         theirs: CollectorRegistry | None,
+        limits: Mapping[str, object],
     ) -> None:
         self._app = app
         self._theirs = theirs
         self._settings = settings
         self._clock = clock = Clock()
         self._guard = guard = Guard()
+        self._limits = Limits(engines, limits, guard)
         self.registry = Registry(clock, settings.inflight_limit)
         self.metrics = Metrics()
         self._provider = provider()
@@ -117,6 +119,7 @@ class Probe:
             stall_after_s=settings.stall_after_s,
         )
         self._attach_engines(engines)
+        self._limits.attach()
         self._broker = Broker(self.registry, guard, self._tracer)
         self._hooks = None if app is None else self._hooked(app)
         self._start_lock = threading.Lock()
@@ -175,6 +178,7 @@ class Probe:
         for pool, statements in zip(self.pools, self._statements, strict=True):
             pool.detach()
             statements.detach()
+        self._limits.detach()
         self._broker.detach()
         if self._hooks is not None:
             self._hooks.detach()
@@ -293,6 +297,7 @@ class Probe:
                 self._guard,
             )
             server.debug = state.debug
+            server.limits = self._limits.told
             server.start()
             self._server = server
 

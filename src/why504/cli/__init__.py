@@ -1,0 +1,29 @@
+"""The command line, and the only place where the parts of why504 meet."""
+
+from __future__ import annotations
+
+import typer
+
+from why504 import __version__
+from why504.cli.explaining import explain
+from why504.cli.looking import doctor, ps
+from why504.cli.programs import demo, explorer, matrix
+from why504.cli.receiving import receive
+
+app = typer.Typer(
+    name="why504",
+    help="Tells why a Python service answered 504.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+for command in (demo, matrix, receive, explain, ps, doctor, explorer):
+    app.command()(command)

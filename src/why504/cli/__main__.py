@@ -1,0 +1,5 @@
+"""`python -m why504.cli`."""
+
+from why504.cli import app
+
+app()

@@ -1,0 +1,111 @@
+"""`why504 explain`: from a stretch of time to its incidents."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from why504 import report
+from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
+from why504.diagnose import explain as diagnose
+from why504.errors import ConfigError
+from why504.model import Incident, Span, Window
+from why504.stores.base import EvidenceStore
+
+
+def explain(
+    *,
+    store: Store = DEFAULT_STORE,
+    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
+    start: Annotated[str | None, typer.Option("--from", help="ISO time, UTC by default.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO time, UTC by default.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Only what happened to this trace.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the report into this SVG file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say why requests timed out."""
+    with clear_errors():
+        evidence_store = _open(store)
+        window = _around(evidence_store, trace) if trace else _window(last, start, end)
+        evidence = evidence_store.evidence(window)
+        incidents = diagnose(evidence)
+    if trace:
+        mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
+        incidents = [replace(incident, victims=victims) for incident, victims in mine if victims]
+    if as_json:
+        typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
+        return
+    _print_incidents(incidents, evidence.spans)
+    if picture and incidents:
+        with clear_errors():
+            _draw(incidents[-1], picture)
+
+
+def _draw(incident: Incident, picture: Path) -> None:
+    try:
+        picture.write_text(report.as_svg(incident), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"can't write {picture}: {error.strerror}") from error
+
+
+def _open(store: Path) -> EvidenceStore:
+    from why504.stores.parquet import ParquetStore
+
+    if not store.is_dir():
+        raise ConfigError(
+            f"{store} is no folder; start `why504 receive --store {store}`, "
+            "or try `why504 demo` first"
+        )
+    return ParquetStore(store)
+
+
+def _window(last: str, start: str | None, end: str | None) -> Window:
+    end_ns = _instant(end) if end else time.time_ns()
+    return Window(_instant(start) if start else end_ns - _length_ns(last), end_ns)
+
+
+def _around(store: EvidenceStore, trace: str) -> Window:
+    """Return the life of a trace, and a minute on each side for those who held it up."""
+    if not re.fullmatch("[0-9a-f]{32}", trace):
+        raise ConfigError(f"{trace!r} is no trace id: 32 hexadecimal digits are")
+    evidence = store.trace(trace)
+    if not evidence.spans:
+        raise ConfigError(f"trace {trace} is not in the store")
+    minute_ns = 60 * 10**9
+    return Window(evidence.window.start_ns - minute_ns, evidence.window.end_ns + minute_ns)
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no ISO time, such as 2026-11-23T23:04:10") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
+
+
+def _length_ns(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if match is None:
+        raise ConfigError(f"{text!r} is no length of time, such as 90s, 15m, 2h or 1d")
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    return int(float(match[1]) * seconds * 1e9)
+
+
+def _print_incidents(incidents: Sequence[Incident], spans: Sequence[Span]) -> None:
+    console = Console()
+    if not incidents:
+        requests = sum(span.kind == "server" and span.parent_id is None for span in spans)
+        console.print(report.render_nothing(requests))
+    for incident in incidents:
+        console.print(report.render(incident))

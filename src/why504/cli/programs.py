@@ -1,0 +1,76 @@
+"""Commands that go on as another program: the lab's demo and matrix, the explorer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
+from why504.errors import ConfigError
+from why504.stack import folder as stack_folder
+
+
+def demo(
+    fault: Annotated[str, typer.Argument(help="Which fault to inject; see --list.")] = "F1",
+    *,
+    list_faults: Annotated[bool, typer.Option("--list", help="List the faults and end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Hang a real service the way production hung, and explain it."""
+    flags = ["--list"] * list_faults + ["--json"] * as_json
+    _run_beside("lab.demo", [fault, *flags])
+
+
+def matrix(
+    faults: Annotated[list[str] | None, typer.Argument(help="Only these faults.")] = None,
+    *,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each fault.")] = 3,
+    resume: Annotated[bool, typer.Option(help="Keep the runs that are already recorded.")] = False,
+) -> None:
+    """Inject every fault and score the causes named, with stock OpenTelemetry beside."""
+    chosen = ["--faults", *faults] if faults else []
+    arguments = ["--runs", str(runs), *chosen, *(["--resume"] * resume)]
+    _run_beside("lab.matrix", arguments)
+
+
+def explorer(
+    *,
+    store: Store = DEFAULT_STORE,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the page; busy: a free one.")
+    ] = 8501,
+) -> None:
+    """Open the incident explorer on what was received."""
+    with clear_errors():
+        page = stack_folder() / "dashboards" / "explorer.py"
+    free = _free_port(port)
+    typer.echo(f"incident explorer: http://127.0.0.1:{free}   (ctrl-C ends it)")
+    command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(free)]
+    environment = {**os.environ, "WHY504_STORE": str(store.resolve())}
+    _become(command, environment)
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
+            bound: int = listener.getsockname()[1]
+            return bound
+    raise ConfigError("no port of 127.0.0.1 is free")
+
+
+def _run_beside(module: str, arguments: list[str]) -> NoReturn:
+    """Run a program of the folders beside `src`."""
+    with clear_errors():
+        folder = stack_folder()
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    _become([sys.executable, "-m", module, *arguments], {**os.environ, "PYTHONPATH": path})
+
+
+def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Go on as another program: who stops or kills this process stops that one."""
+    os.execve(command[0], command, environment)  # noqa: S606 - a list, never a shell

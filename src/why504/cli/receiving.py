@@ -1,0 +1,76 @@
+"""`why504 receive`: the receiver, and beside it what we go and look at."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from why504.cli.options import DEFAULT_STORE, Store, clear_errors
+
+
+def receive(
+    *,
+    store: Store = DEFAULT_STORE,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4318,
+    keep_h: Annotated[float, typer.Option(min=0.1, help="Hours for which spans are kept.")] = 168,
+    gateway_log: Annotated[
+        Path | None, typer.Option(help="nginx's JSON access log, followed into gateway spans.")
+    ] = None,
+    gateway_timeout_s: Annotated[
+        float, typer.Option(min=0.001, help="The gateway's proxy_read_timeout, in seconds.")
+    ] = 60,
+    postgres: Annotated[
+        str | None,
+        typer.Option(envvar="WHY504_POSTGRES", help="PostgreSQL URL whose locks are watched."),
+    ] = None,
+) -> None:
+    """Receive OTLP into a folder, beside the gateway's log and PostgreSQL's locks."""
+    from why504.receive.server import serve
+
+    stop = threading.Event()
+
+    def ready(bound_port: int) -> None:
+        endpoint = f"http://{host}:{bound_port}"
+        typer.echo(f"receiving OTLP on {endpoint}/v1/traces into {store.resolve()}")
+        if gateway_log is not None:
+            _follow_gateway(gateway_log, endpoint, store, gateway_timeout_s, stop)
+        if postgres is not None:
+            _watch_postgres(postgres, endpoint, stop)
+
+    with clear_errors():
+        try:
+            serve(store, host=host, port=port, max_age_s=keep_h * 3600, ready=ready)
+        finally:
+            stop.set()
+
+
+def _follow_gateway(
+    log: Path, endpoint: str, store: Path, timeout_s: float, stop: threading.Event
+) -> None:
+    from why504.watch.gateway import GatewayWatch
+
+    watch = GatewayWatch(log, endpoint, store / "gateway.position", timeout_s)
+    threading.Thread(target=watch.run, args=(stop,), name="gateway-log", daemon=True).start()
+
+
+def _watch_postgres(url: str, endpoint: str, stop: threading.Event) -> None:
+    from opentelemetry.sdk.resources import Resource
+
+    from why504.probe.records import RecordSender
+    from why504.watch.postgres import PostgresWatch
+
+    # An instance of its own: what is open is open until its instance was last heard of.
+    place = urlsplit(url)
+    resource = Resource.create(
+        {
+            "service.name": "postgresql",
+            "service.instance.id": f"postgresql@{place.hostname}:{place.port or 5432}",
+        }
+    )
+    watch = PostgresWatch(url, RecordSender(endpoint, resource))
+    threading.Thread(target=watch.run, args=(stop,), name="postgres", daemon=True).start()
