@@ -32,6 +32,7 @@ from service.infrastructure.api.routes import UseCases, build_router
 from service.infrastructure.db.engine import make_engine
 from service.infrastructure.db.health_check import PostgresCheck
 from service.infrastructure.db.unit_of_work import units_of_work
+from service.infrastructure.ladder import limits_in_force
 from service.infrastructure.llm.emotion_reader import GroqEmotionReader
 from service.infrastructure.messaging.event_publisher import OutboxPublisher
 
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
     handle_problems(app)
     app.include_router(build_router(_use_cases(settings, adapters, engine=engine, reader=reader)))
     if settings.instrument:
-        why504.instrument(app, engine=engine)
+        why504.instrument(app, engine=engine, limits=limits_in_force(settings))
     return app
 
 
