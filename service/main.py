@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,14 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware import Middleware
 
 import why504
+from service.application.analyse_session import AnalyseSession
 from service.application.check_health import CheckHealth
 from service.application.end_conversation import EndConversation
 from service.application.ports.emotion_reader import EmotionReader
 from service.application.ports.event_publisher import EventPublisher
+from service.application.ports.memory import Memory
 from service.application.ports.unit_of_work import BeginWork
 from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
 from service.application.settings import Settings
 from service.application.suggest_activities import SuggestActivities
+from service.domain.conversation import Message
 from service.infrastructure.api.body_limit import BodyLimit
 from service.infrastructure.api.deadline import Deadline
 from service.infrastructure.api.problems import handle_problems
@@ -41,6 +44,14 @@ def _outbox(_: Settings) -> EventPublisher:
     return OutboxPublisher()
 
 
+class _NoMemory(Memory):
+    async def recall(self, user_id: str) -> Sequence[str]:
+        return ()
+
+    async def remember(self, user_id: str, transcript: Sequence[Message]) -> None:
+        return
+
+
 @dataclass(frozen=True, slots=True)
 class Adapters:
     """How each replaceable part is made; the defaults are the service as it should be."""
@@ -48,7 +59,7 @@ class Adapters:
     units_of_work: Callable[[AsyncEngine], BeginWork] = units_of_work
     event_publisher: Callable[[Settings], EventPublisher] = _outbox
     emotion_reader: Callable[[Settings], EmotionReader] = GroqEmotionReader
-    score_conversation: Callable[[BeginWork, EmotionReader], ScoreConversation] = (
+    score_conversation: Callable[[BeginWork, AnalyseSession], ScoreConversation] = (
         ScoreWithoutHolding
     )
 
@@ -79,12 +90,13 @@ def _use_cases(
     settings: Settings, adapters: Adapters, *, engine: AsyncEngine, reader: EmotionReader
 ) -> UseCases:
     begin_work = adapters.units_of_work(engine)
+    analyse = AnalyseSession(reader, _NoMemory(), settings.limits.analysis_s)
     return UseCases(
         end_conversation=EndConversation(
             begin_work, adapters.event_publisher(settings), now=lambda: datetime.now(UTC)
         ),
         suggest_activities=SuggestActivities(begin_work),
-        score_conversation=adapters.score_conversation(begin_work, reader),
+        score_conversation=adapters.score_conversation(begin_work, analyse),
         check_health=CheckHealth(
             [PostgresCheck(settings)],
             limit_s=settings.limits.health_s,

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── ConversationUnknown   no conversation has this id; final
+├── UserUnknown           no user of this id has a status; final
 └── Unavailable           the same call may succeed later
     ├── StoreBusy         every connection of the pool is in use, or a lock is held too long
     └── StoreUnavailable  the database can't be reached, or gave up a statement
@@ -16,6 +17,10 @@ class ServiceError(Exception):
 
 class ConversationUnknown(ServiceError):
     """No conversation has this id."""
+
+
+class UserUnknown(ServiceError):
+    """No user of this id has a status."""
 
 
 class Unavailable(ServiceError):

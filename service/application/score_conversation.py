@@ -5,26 +5,48 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from service.application.analyse_session import AnalyseSession
 from service.application.errors import ConversationUnknown
-from service.application.ports.emotion_reader import EmotionReader
 from service.application.ports.unit_of_work import BeginWork, UnitOfWork
 from service.domain.conversation import Message, Speaker, transcript_of, turns_of
-from service.domain.friendship import FriendshipStatus, Score, SessionReading, score_after
+from service.domain.friendship import (
+    FriendshipStatus,
+    LedgerEntry,
+    Score,
+    SessionReading,
+    score_after,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A conversation as it is scored: what was said, and where its user stands."""
+    """A conversation as it is analysed."""
 
     conversation_id: str
-    status: FriendshipStatus
+    user_id: str
     transcript: tuple[Message, ...]
 
+    @property
+    def turns(self) -> int:
+        """How often the user had the word."""
+        return turns_of(self.transcript, Speaker.USER)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A session, where its user stands, and what the session brought already, if anything."""
+
+    session: Session
+    status: FriendshipStatus
+    entry: LedgerEntry | None
+
     def scored(self, reading: SessionReading) -> ScoredConversation:
-        """Return the score that this reading of the session gives."""
-        turns = turns_of(self.transcript, Speaker.USER)
-        score = score_after(self.status.score, turns=turns, reading=reading)
-        return ScoredConversation(self.conversation_id, self.status.user_id, reading, score)
+        """Return the score that this reading gives, in place of what the session brought."""
+        brought = 0.0 if self.entry is None or reading.fallback else self.entry.points
+        score = score_after(self.status.score - brought, turns=self.session.turns, reading=reading)
+        return ScoredConversation(
+            self.session.conversation_id, self.session.user_id, reading, score
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +68,7 @@ class ScoreWithoutHolding:
     """`POST /v1/friendship_status/calculate-score/{conversation_id}`."""
 
     begin_work: BeginWork
-    reader: EmotionReader
+    analyse: AnalyseSession
 
     async def __call__(self, conversation_id: str) -> ScoredConversation:
         """Return the score; the LLM is asked after the connection went back to the pool.
@@ -56,12 +78,13 @@ class ScoreWithoutHolding:
             Unavailable: the store is, see its port.
         """
         async with self.begin_work() as work:
-            session = await read_session(work, conversation_id)
-        return session.scored(await self.reader.read(session.transcript))
+            standing = await read_standing(work, conversation_id)
+        session = standing.session
+        return standing.scored(await self.analyse(session.user_id, session.transcript))
 
 
 async def read_session(work: UnitOfWork, conversation_id: str) -> Session:
-    """Return what is scored.
+    """Return what is analysed.
 
     Raises:
         ConversationUnknown: nothing is stored under this id.
@@ -70,5 +93,15 @@ async def read_session(work: UnitOfWork, conversation_id: str) -> Session:
     if stored is None:
         raise ConversationUnknown
     user_id, log = stored
-    status = await work.friendships.read(user_id) or FriendshipStatus(user_id)
-    return Session(conversation_id, status, transcript_of(log))
+    return Session(conversation_id, user_id, transcript_of(log))
+
+
+async def read_standing(work: UnitOfWork, conversation_id: str) -> Standing:
+    """Return what is analysed, and what it adds to.
+
+    Raises:
+        ConversationUnknown: nothing is stored under this id.
+    """
+    session = await read_session(work, conversation_id)
+    status = await work.friendships.read(session.user_id) or FriendshipStatus(session.user_id)
+    return Standing(session, status, await work.ledger.find(conversation_id))

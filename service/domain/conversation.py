@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Final, Self, TypeVar
+
+Field = TypeVar("Field")
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""JSON can write what PostgreSQL, and UTF-8, can't."""
 
 
 class Speaker(StrEnum):
@@ -84,6 +90,51 @@ class ConversationEnded:
             "ended_at": self.ended_at.isoformat(),
             "transcript": [message.plain() for message in self.transcript],
         }
+
+    @classmethod
+    def parse(cls, payload: Mapping[str, Any]) -> Self:
+        """Return the event that a message tells; the inverse of `payload`.
+
+        Raises:
+            ValueError: it is no such message; says which field, never what it holds.
+        """
+        return cls(
+            event_id=_field(payload, "event_id", int),
+            conversation_id=_field(payload, "conversation_id", str),
+            user_id=_field(payload, "user_id", str),
+            ended_at=_time(payload, "ended_at"),
+            transcript=tuple(_message(each) for each in _field(payload, "transcript", list)),
+        )
+
+
+def _field(payload: Mapping[str, Any], name: str, kind: type[Field]) -> Field:
+    if not isinstance(payload, Mapping):
+        raise ValueError(f"an object with {name!r} was expected, not {type(payload).__name__}")
+    value = payload.get(name)
+    # To isinstance a bool is an int.
+    if type(value) is not kind:
+        raise ValueError(f"{name!r} is not of type {kind.__name__}")
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        raise ValueError(f"{name!r} holds what is no text")
+    return value
+
+
+def _time(payload: Mapping[str, Any], name: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(_field(payload, name, str))
+    except ValueError:
+        raise ValueError(f"{name!r} is no time in ISO 8601") from None
+    if at.tzinfo is None:
+        raise ValueError(f"{name!r} has no time zone")
+    return at
+
+
+def _message(payload: Mapping[str, Any]) -> Message:
+    try:
+        speaker = Speaker(_field(payload, "speaker", str))
+    except ValueError:
+        raise ValueError("a message has no known 'speaker'") from None
+    return Message(speaker, _field(payload, "text", str))
 
 
 def suffixed_id(conversation_id: str, now: datetime) -> str:

@@ -37,13 +37,19 @@ FALLBACK_QUESTIONS: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class FriendshipStatus:
-    """Where a user stands; `topic_metrics` counts conversations by topic."""
+    """Where a user stands; `topic_metrics` counts conversations by topic.
+
+    Score and metrics are what the user began with, plus the user's ledger (domain/ledger.py).
+    """
 
     user_id: str
     score: float = 0.0
     topic_metrics: Mapping[str, int] = field(default_factory=dict)
     suggestions: int = 0
     """How often activities were suggested: turns the choice of agents."""
+    initial_score: float = 0.0
+    """What the user had before there was a ledger."""
+    initial_topic_metrics: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def level(self) -> int:
@@ -69,6 +75,21 @@ class Score:
     points: float
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What one conversation brought; `points` is what it changed, with the score kept above 0."""
+
+    conversation_id: str
+    user_id: str
+    points: float
+    topic: str
+    """One of domain/topics.py."""
+    emotion: str
+    questions: int
+    fallback: bool
+    """Whether the LLM's answer is still missing: such an entry brings 0 points."""
+
+
 def level_of(score: float) -> int:
     """Return the level of a score; below the first threshold it is the first level."""
     thresholds = [threshold for threshold, _ in LEVELS]
@@ -81,7 +102,8 @@ def score_after(current: float, *, turns: int, reading: SessionReading) -> Score
     A fallback keeps the score as it was: a silent LLM must not make friends or lose them.
     """
     if reading.fallback:
-        return Score(current, level_of(current), 0.0)
+        kept = max(0.0, current)
+        return Score(kept, level_of(kept), 0.0)
     points = (
         EMOTION_POINTS.get(reading.emotion, EMOTION_POINTS[FALLBACK_EMOTION])
         + POINTS_A_TURN * min(max(turns, 0), MOST_TURNS)

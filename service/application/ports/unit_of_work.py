@@ -8,8 +8,11 @@ from typing import Protocol
 
 from service.application.ports.conversation_store import ConversationStore
 from service.application.ports.friendship_store import FriendshipStore
+from service.application.ports.inbox import Inbox
+from service.application.ports.nightly_log import NightlyLog
 from service.application.ports.outbox_store import OutboxStore
 from service.application.ports.prompt_store import PromptStore
+from service.application.ports.score_ledger import ScoreLedger
 
 
 class UnitOfWork(Protocol):
@@ -37,6 +40,18 @@ class UnitOfWork(Protocol):
     @property
     def outbox(self) -> OutboxStore:
         """Messages that the relay will send."""
+
+    @property
+    def ledger(self) -> ScoreLedger:
+        """What every conversation brought."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """Messages that took effect."""
+
+    @property
+    def nights(self) -> NightlyLog:
+        """How far the nightly job came."""
 
     async def commit(self) -> None:
         """Store everything written so far."""

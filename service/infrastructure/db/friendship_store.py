@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, select, update
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import CompoundSelect, Select, Table, func, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.domain.friendship import FriendshipStatus
+from service.infrastructure.db.tables import conversation_event as events
 from service.infrastructure.db.tables import friendship_status as statuses
+
+_STATUS: Final[Select[Any]] = select(
+    statuses.c.user_id,
+    statuses.c.score,
+    statuses.c.topic_metrics,
+    statuses.c.suggestions,
+    statuses.c.initial_score,
+    statuses.c.initial_topic_metrics,
+)
 
 
 class SqlFriendshipStore:
@@ -49,14 +62,48 @@ class SqlFriendshipStore:
             .values(suggestions=statuses.c.suggestions + 1, updated_at=func.now())
         )
 
-    async def _first(
-        self, query: Select[tuple[str, float, dict[str, int], int]]
-    ) -> FriendshipStatus | None:
+    async def save(self, status: FriendshipStatus) -> None:
+        """Write score, level and topic metrics of a status that this transaction has locked."""
+        await self._session.execute(
+            update(statuses)
+            .where(statuses.c.user_id == status.user_id)
+            .values(
+                score=status.score,
+                level=status.level,
+                topic_metrics=dict(status.topic_metrics),
+                updated_at=func.now(),
+            )
+        )
+
+    async def users(self, *, after: str, limit: int) -> Sequence[str]:
+        """Return the first `limit` users behind `after` in order of id, known by either table."""
+        known = _users(after, limit).subquery()
+        users = select(known.c.user_id).order_by(known.c.user_id).limit(limit)
+        return (await self._session.scalars(users)).all()
+
+    async def count_users(self, *, most: int) -> int:
+        """Return how many users there are, `most` if there are more."""
+        known = _users("", most).limit(most).subquery()
+        return await self._session.scalar(select(func.count()).select_from(known)) or 0
+
+    async def _first(self, query: Select[Any]) -> FriendshipStatus | None:
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else FriendshipStatus(*row)
 
 
-def _status_of(user_id: str) -> Select[tuple[str, float, dict[str, int], int]]:
-    return select(
-        statuses.c.user_id, statuses.c.score, statuses.c.topic_metrics, statuses.c.suggestions
-    ).where(statuses.c.user_id == user_id)
+def _status_of(user_id: str) -> Select[Any]:
+    return _STATUS.where(statuses.c.user_id == user_id)
+
+
+def _users(after: str, limit: int) -> CompoundSelect[Any]:
+    """Return a query of users behind `after`, the first `limit` of them among them.
+
+    Both tables are read in order of an index and no further than needed.
+    """
+
+    def of(table: Table) -> Select[Any]:
+        behind = select(table.c.user_id).where(table.c.user_id > after)
+        found = behind.distinct().order_by(table.c.user_id).limit(limit).subquery()
+        return select(found.c.user_id)
+
+    return union(of(statuses), of(events))

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Integer, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 metadata: Final = MetaData()
 
@@ -31,6 +42,21 @@ friendship_status: Final = Table(
     Column("topic_metrics", JSONB, nullable=False),
     Column("suggestions", Integer, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("initial_score", Float, nullable=False),
+    Column("initial_topic_metrics", JSONB, nullable=False),
+)
+
+conversation_score: Final = Table(
+    "conversation_score",
+    metadata,
+    Column("conversation_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("points", Float, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("emotion", Text, nullable=False),
+    Column("questions", Integer, nullable=False),
+    Column("fallback", Boolean, nullable=False),
+    Column("scored_at", DateTime(timezone=True), nullable=False),
 )
 
 prompt_template: Final = Table(
@@ -55,4 +81,28 @@ outbox: Final = Table(
     Column("payload", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
+    Column("message_id", UUID, nullable=False, unique=True),
+    Column("traceparent", Text),
+    Column("claimed_until", DateTime(timezone=True)),
+    Column("deliveries", Integer, nullable=False),
+    Column("set_aside", Text),
+)
+
+processed_message: Final = Table(
+    "processed_message",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("processed_at", DateTime(timezone=True), nullable=False),
+)
+
+nightly_run: Final = Table(
+    "nightly_run",
+    metadata,
+    Column("night", Date, primary_key=True),
+    Column("done_up_to", Text, nullable=False),
+    Column("users_done", Integer, nullable=False),
+    Column("users_failed", Integer, nullable=False),
+    Column("users_total", Integer, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
 )

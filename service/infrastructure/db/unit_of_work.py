@@ -13,8 +13,11 @@ from service.application.errors import StoreBusy, StoreUnavailable
 from service.application.ports.unit_of_work import BeginWork, UnitOfWork
 from service.infrastructure.db.conversation_store import SqlConversationStore
 from service.infrastructure.db.friendship_store import SqlFriendshipStore
+from service.infrastructure.db.inbox import SqlInbox
+from service.infrastructure.db.nightly_log import SqlNightlyLog
 from service.infrastructure.db.outbox_store import SqlOutboxStore
 from service.infrastructure.db.prompt_store import SqlPromptStore
+from service.infrastructure.db.score_ledger import SqlScoreLedger
 
 
 class SqlUnitOfWork:
@@ -26,6 +29,9 @@ class SqlUnitOfWork:
         self.friendships = SqlFriendshipStore(session)
         self.prompts = SqlPromptStore(session)
         self.outbox = SqlOutboxStore(session)
+        self.ledger = SqlScoreLedger(session)
+        self.inbox = SqlInbox(session)
+        self.nights = SqlNightlyLog(session)
 
     async def commit(self) -> None:
         """Store everything written so far."""

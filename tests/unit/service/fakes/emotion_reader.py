@@ -15,7 +15,9 @@ class FakeEmotionReader:
     on_read: Callable[[], None] = lambda: None
     closed: bool = False
 
-    async def read(self, transcript: Sequence[Message]) -> SessionReading:
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
         self.on_read()
         return self.reading
 
