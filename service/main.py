@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.middleware import Middleware
 
@@ -26,7 +27,6 @@ from service.application.ports.unit_of_work import BeginWork
 from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
 from service.application.settings import Settings
 from service.application.suggest_activities import SuggestActivities
-from service.domain.conversation import Message
 from service.infrastructure.api.body_limit import BodyLimit
 from service.infrastructure.api.deadline import Deadline
 from service.infrastructure.api.problems import handle_problems
@@ -37,19 +37,12 @@ from service.infrastructure.db.health_check import PostgresCheck
 from service.infrastructure.db.unit_of_work import units_of_work
 from service.infrastructure.ladder import limits_in_force
 from service.infrastructure.llm.emotion_reader import GroqEmotionReader
+from service.infrastructure.memory.mem0_memory import make_memory
 from service.infrastructure.messaging.event_publisher import OutboxPublisher
 
 
 def _outbox(_: Settings) -> EventPublisher:
     return OutboxPublisher()
-
-
-class _NoMemory(Memory):
-    async def recall(self, user_id: str) -> Sequence[str]:
-        return ()
-
-    async def remember(self, user_id: str, transcript: Sequence[Message]) -> None:
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ class Adapters:
 
     units_of_work: Callable[[AsyncEngine], BeginWork] = units_of_work
     event_publisher: Callable[[Settings], EventPublisher] = _outbox
-    emotion_reader: Callable[[Settings], EmotionReader] = GroqEmotionReader
+    emotion_reader: Callable[[Settings, CollectorRegistry], EmotionReader] = GroqEmotionReader
     score_conversation: Callable[[BeginWork, AnalyseSession], ScoreConversation] = (
         ScoreWithoutHolding
     )
@@ -69,7 +62,10 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
     settings = settings or Settings()
     adapters = adapters or Adapters()
     engine = make_engine(settings)
-    reader = adapters.emotion_reader(settings)
+    registry = CollectorRegistry()
+    reader = adapters.emotion_reader(settings, registry)
+    memory = make_memory(settings, registry)
+    analyse = AnalyseSession(reader, memory, settings.limits.analysis_s)
     app = FastAPI(
         title="Context handling",
         middleware=[
@@ -77,20 +73,19 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
             Middleware(Deadline, limit_s=settings.limits.application_s),
             Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
         ],
-        lifespan=_lifespan(engine, reader),
+        lifespan=_lifespan(engine, reader, memory),
     )
     handle_problems(app)
-    app.include_router(build_router(_use_cases(settings, adapters, engine=engine, reader=reader)))
+    app.include_router(build_router(_use_cases(settings, adapters, engine=engine, analyse=analyse)))
     if settings.instrument:
         why504.instrument(app, engine=engine, limits=limits_in_force(settings))
     return app
 
 
 def _use_cases(
-    settings: Settings, adapters: Adapters, *, engine: AsyncEngine, reader: EmotionReader
+    settings: Settings, adapters: Adapters, *, engine: AsyncEngine, analyse: AnalyseSession
 ) -> UseCases:
     begin_work = adapters.units_of_work(engine)
-    analyse = AnalyseSession(reader, _NoMemory(), settings.limits.analysis_s)
     return UseCases(
         end_conversation=EndConversation(
             begin_work, adapters.event_publisher(settings), now=lambda: datetime.now(UTC)
@@ -106,13 +101,14 @@ def _use_cases(
 
 
 def _lifespan(
-    engine: AsyncEngine, reader: EmotionReader
+    engine: AsyncEngine, reader: EmotionReader, memory: Memory
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.enter_context(written_to(sys.stdout))
             stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(memory.aclose)
             stack.push_async_callback(reader.aclose)
             yield
 

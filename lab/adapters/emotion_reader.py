@@ -10,17 +10,18 @@ from collections.abc import Sequence
 
 import groq
 from groq.types.chat import ChatCompletion
+from prometheus_client import CollectorRegistry
 
 from service.application.settings import Settings
 from service.domain.conversation import Message
 from service.domain.friendship import SessionReading
-from service.infrastructure.llm.emotion_reader import EMOTION, LONGEST_PROMPT, QUESTIONS
+from service.infrastructure.llm.questions import EMOTION, QUESTIONS, spoken_of
 
 
 class SyncEmotionReader:
     """Asks both questions one after the other, each blocking every other request."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, _: CollectorRegistry) -> None:
         self._model = settings.groq_model
         self._client = groq.Groq(
             api_key=settings.groq_api_key.get_secret_value(),
@@ -29,9 +30,11 @@ class SyncEmotionReader:
             max_retries=0,
         )
 
-    async def read(self, transcript: Sequence[Message]) -> SessionReading:
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
         """Return the reading; where the LLM does not answer, its fallback, never an error."""
-        spoken = "\n".join(f"{message.speaker}: {message.text}" for message in transcript)
+        spoken = spoken_of(transcript, memories)
         try:
             emotion = EMOTION.answer.search(self._ask(EMOTION.instruction, spoken))
             questions = QUESTIONS.answer.search(self._ask(QUESTIONS.instruction, spoken))
@@ -52,7 +55,7 @@ class SyncEmotionReader:
             max_completion_tokens=16,
             messages=[
                 {"role": "system", "content": instruction},
-                {"role": "user", "content": spoken[-LONGEST_PROMPT:]},
+                {"role": "user", "content": spoken},
             ],
         )
         return (completion.choices[0].message.content or "").lower()

@@ -1,42 +1,77 @@
 """A stand-in for Groq: `python -m lab.standins.groq --port 8081 --delay-s 0.3`.
 
 Speaks what the real `groq` client needs of console.groq.com/docs (api-reference, rate-limits):
-chat completions without streaming, typed answers with usage, errors 400, 401 and 429 with their
-headers. `PUT /_control` changes its behaviour while it runs; see `Behaviour`.
+chat completions without streaming, typed answers with usage, errors 400, 401, 429 and 5xx with
+their headers. `PUT /_control` changes its behaviour while it runs, see `Behaviour`; `GET /_seen`
+tells how often it was asked. What it answers follows from the prompt alone, see `answer_to`.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
+import re
 import time
 import uuid
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
-import uvicorn
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.standins import control
+
 ORGANIZATION = "org_01stand0in0000000000000000"
 REQUESTS_PER_DAY, TOKENS_PER_MINUTE = 14_400, 18_000
 
 
-class Behaviour(BaseModel):
+FEELINGS: Final = (
+    ("love", "love adore miss kiss heart darling yêu thương"),
+    ("joy", "happy glad great fun laugh wonderful thanks thank yay vui"),
+    ("sadness", "sad cry lonely lost ill died grief tired buồn"),
+    ("fear", "afraid scared worry worried anxious panic nervous sợ"),
+    ("anger", "angry hate stupid annoying furious shut giận"),
+    ("surprise", "wow really unexpected suddenly amazing surprised"),
+)
+"""(emotion, words that tell of it); a tie is for the upper row."""
+
+
+class Behaviour(control.Behaviour):
     """What it does with each request; a PUT changes the fields that it names."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    delay_s: float = Field(default=0.0, ge=0, le=3600)
-    """Before any answer, errors included."""
     limited: bool = False
     """Every request gets 429."""
-    retry_after_s: float = Field(default=2.0, ge=0)
-    """Of a 429, in its Retry-After."""
-    content: str = "neutral"
-    """What the model says."""
+    retry_after_s: float | None = Field(default=2.0, ge=0)
+    """Of a 429, in its Retry-After; None = it has none."""
+    retry_after: str | None = None
+    """Retry-After of every error, word for word: a date, or garbage."""
+    fail_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests that `limited` or `status` meets, spread evenly."""
+    echo: bool = False
+    """Errors quote the prompt, as those of a filter or a proxy may."""
+    content: str | None = None
+    """What the model says; None = what follows from the prompt."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What it was asked so far."""
+
+    calls: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
+    unlucky: float = 0.0
+    """Failures that are due, in requests."""
+
+    def fails(self, share: float) -> bool:
+        """Return whether this request is one of those that fail."""
+        self.unlucky += share
+        failed = self.unlucky >= 1
+        self.unlucky -= failed
+        return failed
 
 
 class ChatRequest(BaseModel):
@@ -46,25 +81,38 @@ class ChatRequest(BaseModel):
     messages: list[dict[str, object]] = Field(min_length=1)
     stream: bool = False
 
+    def prompt(self) -> str:
+        """Return all that is said in it, one message after the other."""
+        return "\n".join(str(message.get("content", "")) for message in self.messages)
 
-def build_app(behaviour: Behaviour) -> Starlette:
+
+def build_app() -> Starlette:
     """Return the stand-in as an ASGI application."""
     app = Starlette(
         routes=[
             Route("/openai/v1/chat/completions", complete, methods=["POST"]),
-            Route("/_control", control, methods=["GET", "PUT"]),
+            Route("/_control", control.control, methods=["GET", "PUT"]),
+            Route("/_seen", seen, methods=["GET"]),
         ]
     )
-    app.state.behaviour = behaviour
+    app.state.behaviour = Behaviour()
+    app.state.seen = Seen()
     return app
 
 
 async def complete(request: Request) -> Response:
     """`POST /openai/v1/chat/completions`."""
     behaviour: Behaviour = request.app.state.behaviour
+    seen: Seen = request.app.state.seen
     body = await request.body()
     started_s = time.perf_counter()
-    await asyncio.sleep(behaviour.delay_s)
+    seen.calls += 1
+    seen.at_once += 1
+    seen.most_at_once = max(seen.most_at_once, seen.at_once)
+    try:
+        await control.waited(behaviour)
+    finally:
+        seen.at_once -= 1
     if len(request.headers.get("authorization", "").removeprefix("Bearer ").strip()) == 0:
         return _error(401, "Invalid API Key", "invalid_request_error", "invalid_api_key")
     try:
@@ -73,22 +121,43 @@ async def complete(request: Request) -> Response:
         return _error(400, str(error), "invalid_request_error", "invalid_request")
     if chat.stream:
         return _error(400, "the stand-in does not stream", "invalid_request_error", "stream")
-    if behaviour.limited:
-        return _rate_limited(chat.model, behaviour.retry_after_s)
-    answer = _completion(chat, behaviour.content, time.perf_counter() - started_s)
+    if (behaviour.limited or behaviour.status) and seen.fails(behaviour.fail_share):
+        return _failure(chat, behaviour)
+    content = answer_to(chat.prompt()) if behaviour.content is None else behaviour.content
+    answer = _completion(chat, content, time.perf_counter() - started_s)
     return JSONResponse(answer, headers=_rate_headers(TOKENS_PER_MINUTE - 3))
 
 
-async def control(request: Request) -> Response:
-    """`GET` shows how it behaves, `PUT` changes it: `{"delay_s": 5}`."""
-    if request.method == "PUT":
-        now = request.app.state.behaviour.model_dump()
-        try:
-            changed = Behaviour.model_validate(now | await request.json())
-        except (ValueError, TypeError) as error:
-            return _error(400, str(error), "invalid_request_error", "control")
-        request.app.state.behaviour = changed
-    return JSONResponse(request.app.state.behaviour.model_dump())
+async def seen(request: Request) -> Response:
+    """`GET /_seen`: how many calls there were, and how many at once at most."""
+    seen: Seen = request.app.state.seen
+    return JSONResponse({"calls": seen.calls, "most_at_once": seen.most_at_once})
+
+
+def answer_to(prompt: str) -> str:
+    """Return the same words for the same prompt: a count of questions, or an emotion.
+
+    Questions are the marks `?` in the user's lines. The emotion is that of most words in them;
+    where no word tells, a hash of the lines picks one.
+    """
+    instruction, _, spoken = prompt.partition("\n")
+    told = "\n".join(line for line in spoken.splitlines() if line.startswith("user:"))
+    if "question" in instruction.lower():
+        return str(told.count("?"))
+    words = re.findall(r"\w+", told.lower())
+    counts = [(sum(word in known.split() for word in words), name) for name, known in FEELINGS]
+    most, name = max(counts, key=lambda pair: pair[0])
+    names = ("neutral", *(name for name, _ in FEELINGS))
+    return name if most else names[zlib.crc32(told.encode()) % len(names)]
+
+
+def _failure(chat: ChatRequest, behaviour: Behaviour) -> Response:
+    quote = f" Prompt: {chat.prompt()}" if behaviour.echo else ""
+    if behaviour.limited:
+        return _rate_limited(chat.model, behaviour, quote)
+    said = {} if behaviour.retry_after is None else {"retry-after": behaviour.retry_after}
+    status = behaviour.status or 500
+    return _error(status, f"Told to fail.{quote}", "internal_server_error", "failed", headers=said)
 
 
 def _completion(chat: ChatRequest, content: str, took_s: float) -> dict[str, object]:
@@ -122,13 +191,18 @@ def _completion(chat: ChatRequest, content: str, took_s: float) -> dict[str, obj
     }
 
 
-def _rate_limited(model: str, retry_after_s: float) -> JSONResponse:
+def _rate_limited(model: str, behaviour: Behaviour, quote: str) -> JSONResponse:
+    again_s = behaviour.retry_after_s or 0.0
     message = (
         f"Rate limit reached for model `{model}` in organization `{ORGANIZATION}` service tier "
         f"`on_demand` on tokens per minute (TPM): Limit {TOKENS_PER_MINUTE}, "
-        f"Used {TOKENS_PER_MINUTE}, Requested 1. Please try again in {retry_after_s:g}s."
+        f"Used {TOKENS_PER_MINUTE}, Requested 1. Please try again in {again_s:g}s.{quote}"
     )
-    headers = {"retry-after": f"{retry_after_s:g}", **_rate_headers(0, retry_after_s)}
+    headers = _rate_headers(0, again_s)
+    if behaviour.retry_after is not None:
+        headers["retry-after"] = behaviour.retry_after
+    elif behaviour.retry_after_s is not None:
+        headers["retry-after"] = f"{behaviour.retry_after_s:g}"
     return _error(429, message, "tokens", "rate_limit_exceeded", headers=headers)
 
 
@@ -150,15 +224,5 @@ def _error(
     return JSONResponse(body, status_code=status, headers=headers)
 
 
-def main() -> None:
-    """Serve on 127.0.0.1 until a signal comes."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--port", type=int, required=True)
-    arguments.add_argument("--delay-s", type=float, default=0.0)
-    given = arguments.parse_args()
-    app = build_app(Behaviour(delay_s=given.delay_s))
-    uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning")
-
-
 if __name__ == "__main__":
-    main()
+    control.serve(build_app(), __doc__)

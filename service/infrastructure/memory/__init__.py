@@ -1,0 +1,1 @@
+"""What the companion remembers, through Mem0's SDK."""
