@@ -4,10 +4,11 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix picture explorer docs clean
+.PHONY: help install demo test check bench matrix picture explorer docs clean \
+  prove-broker prove-llm prove-database prove-nightly
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
 	@:
@@ -30,6 +31,18 @@ bench: install  ## list the benchmarks that exist
 
 matrix: install  ## run every fault and print injected against named cause
 	@exec $(BIN)/why504 matrix
+
+prove-broker: install  ## RabbitMQ fails, then 100 x kill -9: nothing lost or done twice (20 min)
+	@exec $(BIN)/python -m lab.prove broker $(ARGS)
+
+prove-llm: install  ## Groq down, refusing and slow: every request keeps its budget (10 min)
+	@exec $(BIN)/python -m lab.prove llm $(ARGS)
+
+prove-database: install  ## PostgreSQL frozen and killed: clear 503s, back within 5 s (4 min)
+	@exec $(BIN)/python -m lab.prove database $(ARGS)
+
+prove-nightly: install  ## 10,000 users by night beside the traffic of the day (8 min)
+	@exec $(BIN)/python -m lab.prove nightly $(ARGS)
 
 picture: install  ## draw docs/answer.svg from a run of the demo
 	@store=$$($(BIN)/why504 demo F1 --json | \

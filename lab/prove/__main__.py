@@ -1,0 +1,64 @@
+"""Proves one promise of issue 3: `python -m lab.prove broker|llm|database|nightly [--brief]`.
+
+Exit code 0 = proven, 1 = a target was missed, 2 = a part did not start, 130 = stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from rich.console import Console
+
+from lab.faults import ROOT
+from lab.prove import broker, database, llm, nightly
+from lab.prove.run import Run
+from lab.prove.verdict import Journal, Verdict, publish
+from why504.errors import Why504Error
+
+PROOFS: Final[Mapping[str, Callable[[Run], Verdict]]] = {
+    "broker": broker.prove,
+    "llm": llm.prove,
+    "database": database.prove,
+    "nightly": nightly.prove,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a proof in a folder of its own, which stays only if something was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m lab.prove", description=__doc__)
+    parser.add_argument("proof", choices=PROOFS)
+    parser.add_argument(
+        "--brief", action="store_true", help="a rehearsal of seconds: proves nothing, keeps nothing"
+    )
+    given = parser.parse_args(arguments)
+    errors = Console(stderr=True)
+    folder = ROOT / ".run" / f"prove-{given.proof}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    say = Journal(errors)
+    try:
+        with ExitStack() as stack:
+            verdict = PROOFS[given.proof](Run(folder, say, given.brief, stack))
+    except Why504Error as error:
+        errors.print(f"why504: {error}", style="red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        return 130
+    code = publish(verdict, duration_s=say.elapsed_s, rehearsal=given.brief)
+    if code == 0:
+        shutil.rmtree(folder)
+    return code
+
+
+if __name__ == "__main__":
+    # As in lab/demo.py: a plain end would leave no time to stop the parts one by one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    sys.exit(main())

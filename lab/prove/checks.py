@@ -1,0 +1,48 @@
+"""Checks that several proofs make of their traffic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from lab.load import Reply, summary
+from lab.prove.traffic import Course, failed
+from lab.prove.verdict import Check, Verdict
+
+MOST_TIMES_SLOWER: Final = 2.0
+"""Issue 3: p99 within twice that of the healthy run."""
+
+
+def p99_ms(replies: Sequence[Reply]) -> float:
+    """Return the 99th percentile of latency, NaN without replies."""
+    return round(summary(replies).p99_s * 1000, 2) if replies else float("nan")
+
+
+def as_fast(name: str, replies: Sequence[Reply], healthy: Sequence[Reply]) -> Check:
+    """Check that the 99th percentile is at most twice the healthy one of the same run."""
+    baseline_ms = p99_ms(healthy)
+    return Check(
+        f"p99, {name}", p99_ms(replies), MOST_TIMES_SLOWER * baseline_ms, "ms", baseline_ms
+    )
+
+
+def none_failed(name: str, replies: Sequence[Reply], healthy: Sequence[Reply]) -> Check:
+    """Check that every request was answered with success."""
+    misses = len(failed(replies)) if replies else float("nan")
+    return Check(f"failed requests, {name}", misses, 0, baseline=len(failed(healthy)))
+
+
+def told(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> None:
+    """Add to the facts what clients saw in each phase."""
+    verdict.facts["phases"] = {
+        name: {
+            "seconds": round(sum(p.end_s - p.start_s for p in course.phases if p.name == name), 1),
+            "requests": len(found := course.replies(name, replies)),
+            "statuses": {str(status): n for status, n in summary(found).statuses.items()},
+            "problems": dict(Counter(reply.problem for reply in found if reply.problem)),
+            "p50_ms": round(summary(found).p50_s * 1000, 2),
+            "p99_ms": p99_ms(found),
+        }
+        for name in course.names
+    }

@@ -1,0 +1,26 @@
+"""One run of a proof: where its files are, how long its phases last, whom it tells."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.prove.verdict import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A rehearsal goes through the same steps in seconds, and proves nothing."""
+
+    folder: Path
+    say: Journal
+    rehearsal: bool
+    stack: ExitStack
+    """Ends whatever the run started."""
+
+    def during(self, sentence: str, seconds: float) -> None:
+        """Tell what the world is like now, and let it be so for a while."""
+        self.say(f"{sentence}, {seconds:g} s")
+        time.sleep(seconds)
