@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -138,11 +139,11 @@ def _keep(verdict: Verdict, duration_s: float, folder: Path) -> Path:
 def _plain(check: Check) -> Mapping[str, Any]:
     plain: dict[str, Any] = {
         "name": check.name,
-        "measured": check.measured,
-        "target": check.target,
+        "measured": _number(check.measured),
+        "target": _number(check.target),
         "rule": "at least" if check.at_least else "at most",
         "unit": check.unit,
-        "baseline": check.baseline,
+        "baseline": _number(check.baseline),
         "passed": check.passed,
     }
     if check.unit == "ms" and check.baseline:
@@ -150,9 +151,16 @@ def _plain(check: Check) -> Mapping[str, Any]:
     return plain
 
 
+def _number(value: float | None) -> float | None:
+    """Return what JSON can hold."""
+    return None if value is None or math.isnan(value) else value
+
+
 def _shown(value: float, unit: str) -> str:
-    number = f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
-    return f"{number} {unit}".strip()
+    if math.isnan(value):
+        return "not measured"
+    digits = 0 if value == round(value) or abs(value) >= 100 else 2
+    return f"{value:,.{digits}f} {unit}".strip()
 
 
 def _target(check: Check) -> str:
