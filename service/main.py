@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,6 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.middleware import Middleware
 
 import why504
 from service.application.analyse_session import AnalyseSession
@@ -22,15 +22,16 @@ from service.application.check_health import CheckHealth
 from service.application.end_conversation import EndConversation
 from service.application.ports.emotion_reader import EmotionReader
 from service.application.ports.event_publisher import EventPublisher
-from service.application.ports.memory import Memory
+from service.application.ports.health_check import HealthCheck
 from service.application.ports.unit_of_work import BeginWork
+from service.application.read_status import ReadStatus
 from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
 from service.application.settings import Settings
 from service.application.suggest_activities import SuggestActivities
-from service.infrastructure.api.body_limit import BodyLimit
-from service.infrastructure.api.deadline import Deadline
+from service.application.update_score import UpdateScore
+from service.infrastructure.api.edge import Edge
 from service.infrastructure.api.problems import handle_problems
-from service.infrastructure.api.request_log import RequestLog, written_to
+from service.infrastructure.api.request_log import written_to
 from service.infrastructure.api.routes import UseCases, build_router
 from service.infrastructure.db.engine import make_engine
 from service.infrastructure.db.health_check import PostgresCheck
@@ -39,6 +40,8 @@ from service.infrastructure.ladder import limits_in_force
 from service.infrastructure.llm.emotion_reader import GroqEmotionReader
 from service.infrastructure.memory.mem0_memory import make_memory
 from service.infrastructure.messaging.event_publisher import OutboxPublisher
+from service.infrastructure.messaging.health_check import RabbitMQCheck
+from service.infrastructure.redis.health_check import RedisCheck
 
 
 def _outbox(_: Settings) -> EventPublisher:
@@ -63,53 +66,63 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
     adapters = adapters or Adapters()
     engine = make_engine(settings)
     registry = CollectorRegistry()
+    edge = Edge(settings, registry)
     reader = adapters.emotion_reader(settings, registry)
     memory = make_memory(settings, registry)
-    analyse = AnalyseSession(reader, memory, settings.limits.analysis_s)
+    health = _check_health(settings)
     app = FastAPI(
         title="Context handling",
-        middleware=[
-            Middleware(RequestLog),
-            Middleware(Deadline, limit_s=settings.limits.application_s),
-            Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
-        ],
-        lifespan=_lifespan(engine, reader, memory),
+        description="What an AI companion remembers about its relation with a user.",
+        middleware=edge.middleware,
+        lifespan=_lifespan(health, engine.dispose, edge.aclose, memory.aclose, reader.aclose),
     )
     handle_problems(app)
-    app.include_router(build_router(_use_cases(settings, adapters, engine=engine, analyse=analyse)))
-    if settings.instrument:
-        why504.instrument(app, engine=engine, limits=limits_in_force(settings))
-    return app
-
-
-def _use_cases(
-    settings: Settings, adapters: Adapters, *, engine: AsyncEngine, analyse: AnalyseSession
-) -> UseCases:
     begin_work = adapters.units_of_work(engine)
-    return UseCases(
+    analyse = AnalyseSession(reader, memory, settings.limits.analysis_s)
+    use_cases = UseCases(
         end_conversation=EndConversation(
             begin_work, adapters.event_publisher(settings), now=lambda: datetime.now(UTC)
         ),
         suggest_activities=SuggestActivities(begin_work),
         score_conversation=adapters.score_conversation(begin_work, analyse),
-        check_health=CheckHealth(
-            [PostgresCheck(settings)],
-            limit_s=settings.limits.health_s,
-            cache_s=settings.health_every_s,
-        ),
+        update_score=UpdateScore(begin_work, analyse, memory),
+        read_status=ReadStatus(begin_work),
+        check_health=health,
+    )
+    app.include_router(build_router(use_cases))
+    if settings.instrument:
+        limits = limits_in_force(settings)
+        why504.instrument(app, engine=engine, metrics=registry, limits=limits)
+    return app
+
+
+def _check_health(settings: Settings) -> CheckHealth:
+    # Without these two requests are served all the same: limits are counted alone, and messages
+    # wait in the outbox.
+    optional: list[HealthCheck] = []
+    if settings.redis_url is not None:
+        optional.append(RedisCheck(settings.redis_url, limit_s=settings.limits.health_s))
+    if settings.broker_url is not None:
+        optional.append(RabbitMQCheck(settings))
+    return CheckHealth(
+        [PostgresCheck(settings)],
+        optional,
+        limit_s=settings.limits.health_s,
+        every_s=settings.health_every_s,
     )
 
 
 def _lifespan(
-    engine: AsyncEngine, reader: EmotionReader, memory: Memory
+    health: CheckHealth, *closing: Callable[[], Awaitable[None]]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.enter_context(written_to(sys.stdout))
-            stack.push_async_callback(engine.dispose)
-            stack.push_async_callback(memory.aclose)
-            stack.push_async_callback(reader.aclose)
+            for close in closing:
+                stack.push_async_callback(close)
+            looking = asyncio.create_task(health.keep_looking())
+            stack.callback(looking.cancel)
             yield
 
     return lifespan

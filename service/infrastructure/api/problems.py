@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,8 +10,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from opentelemetry import trace
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
@@ -22,7 +19,9 @@ from service.application.errors import (
     ServiceError,
     StoreBusy,
     StoreUnavailable,
+    UserUnknown,
 )
+from service.infrastructure.api.trace_id import trace_id
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -39,10 +38,12 @@ class Kind:
 
 KINDS: Final[Mapping[type[ServiceError], Kind]] = {
     ConversationUnknown: Kind(404, "conversation-unknown", "No such conversation"),
+    UserUnknown: Kind(404, "user-unknown", "No such user"),
     StoreBusy: Kind(503, "store-busy", "The database is too busy", 1),
     StoreUnavailable: Kind(503, "store-unavailable", "The database does not answer", 1),
 }
 TIMED_OUT: Final = Kind(503, "timed-out", "The service gave up this request", 1)
+TOO_MANY: Final = Kind(429, "too-many-requests", "Too many requests of one client")
 INVALID: Final = Kind(422, "invalid-request", "The request makes no sense")
 UNEXPECTED: Final = Kind(500, "unexpected", "The service made a mistake")
 
@@ -68,16 +69,6 @@ def problem(
     # ASCII only: half a surrogate pair, which a client may send, can't be written in UTF-8.
     body = json.dumps({name: value for name, value in members.items() if value})
     return Response(body, kind.status, media_type=MEDIA_TYPE, headers={**(headers or {}), **retry})
-
-
-def trace_id(scope: Scope) -> str:
-    """Return the trace id of this request in 32 hex digits, or nothing if it has none."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        return trace.format_trace_id(context.trace_id)
-    header = Headers(scope=scope).get("traceparent", "")
-    sent = re.fullmatch(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", header)
-    return sent[1] if sent else ""
 
 
 def handle_problems(app: FastAPI) -> None:

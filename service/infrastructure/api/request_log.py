@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.infrastructure.api.problems import trace_id
+from service.infrastructure.api.trace_id import trace_id
 
 LOGGER: Final = "service.requests"
 LONGEST_QUEUE: Final = 10_000
@@ -58,7 +58,7 @@ class RequestLog:
 
 def _line(scope: Scope, status: int | None, duration_ms: float) -> dict[str, object]:
     return {
-        "trace_id": trace_id(scope) or None,
+        "trace_id": trace_id(scope),
         "method": scope["method"],
         # The template, not the path: ids of conversations are no business of a log.
         "route": getattr(scope.get("route"), "path", None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
 
@@ -11,6 +11,7 @@ from service.application.end_conversation import EndedConversation
 from service.application.score_conversation import ScoredConversation
 from service.domain.activities import PromptTemplate, Suggestion
 from service.domain.conversation import Conversation, Message, Speaker
+from service.domain.friendship import FriendshipStatus
 
 
 def _storable(text: str) -> str:
@@ -19,9 +20,16 @@ def _storable(text: str) -> str:
     return text
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\w.:@~+-]+$")]
-StoredId = Annotated[str, StringConstraints(min_length=1, max_length=240, pattern=r"^[\w.:@~+-]+$")]
-Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_storable)]
+LONGEST_LOG: Final = 10_000
+"""Messages; how long they may be together is the limit of the body."""
+LONGEST_TEXT: Final = 100_000
+"""Characters of one message."""
+
+_Id = StringConstraints(min_length=1, max_length=200, pattern=r"^[\w.:@~+-]+$")
+_StoredId = StringConstraints(min_length=1, max_length=240, pattern=r"^[\w.:@~+-]+$")
+Id = Annotated[str, _Id, Field(examples=["u-4711"])]
+StoredId = Annotated[str, _StoredId, Field(examples=["c-2026-04-01-4711"])]
+Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_storable)]
 # Outside these years PostgreSQL's timestamps and Python's don't agree.
 EndedAt = Annotated[
     AwareDatetime,
@@ -41,7 +49,7 @@ class ConversationIn(BaseModel):
 
     conversation_id: Id
     user_id: Id
-    log: list[MessageIn] = Field(max_length=10_000)
+    log: list[MessageIn] = Field(max_length=LONGEST_LOG)
     ended_at: EndedAt | None = None
 
     def entity(self) -> Conversation:
@@ -156,4 +164,23 @@ class ScoreOut(BaseModel):
             emotion=scored.reading.emotion,
             questions=scored.reading.questions,
             fallback=scored.reading.fallback,
+        )
+
+
+class StatusOut(BaseModel):
+    """Where a user stands; `topic_metrics` counts conversations by topic."""
+
+    user_id: str
+    score: float
+    level: int
+    topic_metrics: dict[str, int] = Field(examples=[{"cooking": 3, "weather": 1}])
+
+    @classmethod
+    def of(cls, status: FriendshipStatus) -> Self:
+        """Return what a client is told of a status."""
+        return cls(
+            user_id=status.user_id,
+            score=status.score,
+            level=status.level,
+            topic_metrics=dict(status.topic_metrics),
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -15,11 +17,15 @@ from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import BaseModel
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from service.application.errors import ServiceError, StoreBusy, StoreUnavailable
 from service.infrastructure.api.body_limit import BodyLimit
+from service.infrastructure.api.deadline import Deadline
+from service.infrastructure.api.mistakes import Mistakes
 from service.infrastructure.api.problems import KINDS, handle_problems
 from service.infrastructure.api.request_log import LOGGER, LONGEST_QUEUE, RequestLog, written_to
+from service.infrastructure.api.trace_id import TraceId
 
 
 class Body(BaseModel):
@@ -27,8 +33,16 @@ class Body(BaseModel):
 
 
 def an_app() -> FastAPI:
+    cors = {"allow_origins": ("https://app.example.org",), "expose_headers": ("X-Trace-Id",)}
     app = FastAPI(
-        middleware=[Middleware(RequestLog), Middleware(BodyLimit, limit_bytes=1000)],
+        middleware=[
+            Middleware(TraceId),
+            Middleware(RequestLog),
+            Middleware(CORSMiddleware, **cors),
+            Middleware(Deadline, limit_s=0.2),
+            Middleware(Mistakes),
+            Middleware(BodyLimit, limit_bytes=1000),
+        ],
     )
     handle_problems(app)
 
@@ -38,6 +52,8 @@ def an_app() -> FastAPI:
             raise StoreBusy("no database connection became free in time")
         if name == "bug":
             raise RuntimeError("password=hunter2")
+        if name == "slow":
+            await asyncio.sleep(5)
         return {"name": name}
 
     return app
@@ -76,6 +92,7 @@ async def test_a_busy_store_is_a_503_that_says_when_to_come_back(client):
         "title": "The database is too busy",
         "status": 503,
         "detail": "no database connection became free in time",
+        "trace_id": answer.headers["x-trace-id"],
     }
 
 
@@ -104,11 +121,35 @@ async def test_a_problem_carries_the_id_of_the_trace_it_happened_in(client):
 
 
 @pytest.mark.parametrize("header", ["", "nonsense", "00-xyz-1-01", "00-" + "é" * 32 + "-b-01"])
-async def test_a_broken_traceparent_is_no_trace(client, header):
-    answer = await client.post("/nowhere", headers={"traceparent": header.encode("latin-1")})
+async def test_a_request_without_a_trace_is_given_an_id_of_its_own(client, header):
+    headers = {"traceparent": header.encode("latin-1")}
+    answer = await client.post("/nowhere", headers=headers)
+    other = await client.post("/nowhere", headers=headers)
 
     assert answer.status_code == 404
-    assert "trace_id" not in answer.json()
+    assert re.fullmatch("[0-9a-f]{32}", answer.json()["trace_id"])
+    assert answer.json()["trace_id"] == answer.headers["x-trace-id"] != other.headers["x-trace-id"]
+
+
+PAGE = {"origin": "https://app.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("x", 200), ("busy", 503), ("bug", 500), ("slow", 503)]
+)
+async def test_a_web_page_may_read_every_answer_and_its_trace_id(client, name, status):
+    answer = await client.post(f"/things/{name}", json={"text": "x"}, headers=PAGE)
+
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == PAGE["origin"]
+    assert answer.headers["access-control-expose-headers"] == "X-Trace-Id"
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-trace-id"])
+
+
+async def test_a_page_of_somebody_else_may_read_nothing(client):
+    answer = await client.post("/things/x", json={}, headers={"origin": "https://evil.example"})
+
+    assert "access-control-allow-origin" not in answer.headers
 
 
 async def in_pieces(count: int) -> AsyncIterator[bytes]:
@@ -146,9 +187,9 @@ async def test_a_request_is_one_line_without_ids_and_bodies(client):
         await client.post("/things/bug", json={"text": "a secret"})
 
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [{**line, "duration_ms": 0} for line in lines] == [
+    assert [{**line, "duration_ms": 0, "trace_id": ""} for line in lines] == [
         {
-            "trace_id": None,
+            "trace_id": "",
             "method": "POST",
             "route": "/things/{name}",
             "status": status,
@@ -156,6 +197,23 @@ async def test_a_request_is_one_line_without_ids_and_bodies(client):
         }
         for status in (200, 500)
     ]
+
+
+async def test_refused_and_cancelled_requests_are_logged_with_their_trace_id(client):
+    stream = io.StringIO()
+    with written_to(stream):
+        large = await client.post("/things/x", content=b"x" * 1001)
+        late = await client.post("/things/slow", json={"text": "x"})
+        gone = asyncio.create_task(client.post("/things/slow", json={"text": "x"}))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        await asyncio.wait({gone})
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["status"] for line in lines] == [413, 503, None]
+    told = [large.headers["x-trace-id"], late.headers["x-trace-id"]]
+    assert [line["trace_id"] for line in lines][:2] == told
+    assert lines[2]["trace_id"]
 
 
 class Stuck(io.StringIO):

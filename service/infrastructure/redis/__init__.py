@@ -1,0 +1,1 @@
+"""Redis: what instances of the service share, and never need."""
