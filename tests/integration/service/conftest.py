@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Running = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 Rows = Callable[..., list[dict[str, Any]]]
 
+FILLED = (
+    "conversation_event",
+    "conversation_score",
+    "friendship_status",
+    "nightly_run",
+    "outbox",
+    "processed_message",
+)
+"""Tables that tests write to; prompts are the seed."""
+
 
 @pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> str:
@@ -36,7 +46,7 @@ def database_url(migrated: str) -> Iterator[str]:
     """The URL of a database that holds nothing but the seed."""
     yield migrated
     with psycopg.connect(migrated, options="-c lock_timeout=5000") as connection:
-        for table in ("conversation_event", "friendship_status", "outbox"):
+        for table in FILLED:
             connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
 

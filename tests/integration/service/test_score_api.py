@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from service.application.score_conversation import read_session
+from service.application.score_conversation import read_standing
 from service.domain.friendship import SessionReading
 from service.main import Adapters
 from tests.unit.service.fakes.emotion_reader import FakeEmotionReader
@@ -202,11 +202,12 @@ async def test_a_variant_may_ask_the_llm_while_the_transaction_is_open(running, 
         "AND application_name = 'context-handling' AND state = 'idle in transaction'"
     )
 
-    def holding(begin_work, reader):
+    def holding(begin_work, analyse):
         async def score(conversation_id: str):
             async with begin_work() as work:
-                session = await read_session(work, conversation_id)
-                return session.scored(await reader.read(session.transcript))
+                standing = await read_standing(work, conversation_id)
+                session = standing.session
+                return standing.scored(await analyse(session.user_id, session.transcript))
 
         return score
 
