@@ -28,6 +28,7 @@ FIRST_PAUSE_S: Final = 2.0
 JITTER_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 """Of our own; a Retry-After may ask for more."""
+LONGEST_ASKED_S: Final = 86_400.0
 
 
 def retryable(error: BaseException) -> bool:
@@ -46,9 +47,9 @@ def failure_of_provider(error: Exception) -> bool:
 
 
 def retry_after_s(error: BaseException | None, now: Callable[[], float] = time.time) -> float:
-    """Return the seconds that a provider asked to stay away, 0 if it did not say or not readably.
+    """Return for how long a provider asked to stay away, 0 to 86,400 s; 0 if it did not say.
 
-    Seconds, fractions of them, and HTTP dates are read.
+    Seconds, fractions of them, and HTTP dates are read, and anything else is as good as nothing.
     """
     if not isinstance(error, groq.APIStatusError):
         return 0.0
@@ -60,7 +61,7 @@ def retry_after_s(error: BaseException | None, now: Callable[[], float] = time.t
             seconds = parsedate_to_datetime(asked).timestamp() - now()
         except (ValueError, OverflowError):
             return 0.0
-    return 0.0 if math.isnan(seconds) else max(0.0, seconds)
+    return 0.0 if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_ASKED_S)
 
 
 def attempts(
