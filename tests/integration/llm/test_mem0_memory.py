@@ -1,4 +1,4 @@
-"""The real Mem0 SDK and the stand-in. Each test has a server of its own: the memory is its state."""
+"""The real Mem0 SDK and the stand-in, one a test: what it remembers is its state."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ ON_A_FRESH_PROCESS = """
 import asyncio, os, socket, sys, time
 from prometheus_client import CollectorRegistry
 from service.application.settings import Settings
+from service.domain.conversation import Message, Speaker
 from service.infrastructure.memory.mem0_memory import make_memory
 
 calls = []
@@ -134,15 +135,18 @@ async def main():
             lag_s = max(lag_s, time.monotonic() - began_s - 0.01)
     ticking = asyncio.create_task(tick())
     began_s = time.monotonic()
-    memory = make_memory(Settings(mem0_base_url=sys.argv[1], mem0_api_key="m0-x"), CollectorRegistry())
+    settings = Settings(mem0_base_url=sys.argv[1], mem0_api_key="m0-x")
+    memory = make_memory(settings, CollectorRegistry())
     assert time.monotonic() - began_s < 0.1 and "mem0" not in sys.modules
     for _ in range(10):
-        await memory.recall("u1")
+        await memory.remember("u1", [Message(Speaker.USER, "I like tea.")])
+        recalled = await memory.recall("u1")
     await memory.aclose()
     ticking.cancel()
     import mem0.memory.telemetry as telemetry
     assert telemetry.client_telemetry.posthog is None
     print(round(lag_s, 3))
+    print(recalled[:1])
     print({address[1] for address in calls if address[0] != "127.0.0.1"} or "nobody else")
 
 asyncio.run(main())
@@ -162,7 +166,8 @@ def test_the_sdk_is_imported_late_in_a_thread_and_tells_nobody(mem0_standin, tmp
     )
 
     assert ran.returncode == 0, ran.stderr
-    lag_s, others = ran.stdout.split("\n")[:2]
+    lag_s, recalled, others = ran.stdout.split("\n")[:3]
+    assert recalled == "('I like tea.',)"
     assert others == "nobody else"
     assert float(lag_s) < 2
     assert not (tmp_path / ".mem0").exists()
