@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Select, Table, func, select, union, update
+from sqlalchemy import CompoundSelect, Executable, Select, Table, func, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,8 +39,7 @@ class SqlFriendshipStore:
         if locked is not None:
             return locked
         new = FriendshipStatus(user_id)
-        # The row may come into being meanwhile; then this waits for it and does nothing.
-        await self._session.execute(
+        made = await self._first(
             insert(statuses)
             .values(
                 user_id=user_id,
@@ -51,8 +50,10 @@ class SqlFriendshipStore:
                 updated_at=func.now(),
             )
             .on_conflict_do_nothing()
+            .returning(*_STATUS.selected_columns)
         )
-        return await self._first(_status_of(user_id).with_for_update()) or new
+        # The row may come into being meanwhile; then the INSERT waits for it and gives none.
+        return made or await self._first(_status_of(user_id).with_for_update()) or new
 
     async def count_suggestion(self, user_id: str) -> None:
         """Add one to the user's suggestions."""
@@ -86,7 +87,7 @@ class SqlFriendshipStore:
         known = _users("", most).limit(most).subquery()
         return await self._session.scalar(select(func.count()).select_from(known)) or 0
 
-    async def _first(self, query: Select[Any]) -> FriendshipStatus | None:
+    async def _first(self, query: Executable) -> FriendshipStatus | None:
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else FriendshipStatus(*row)
 

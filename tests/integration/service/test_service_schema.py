@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import INVALID_SPAN, use_span
 from sqlalchemy import NullPool, create_engine, inspect
 
+from service.application.ports.nightly_log import NightlyRun
 from service.application.settings import Settings
 from service.domain.activities import RULES, PromptKind, PromptTemplate
 from service.domain.conversation import Conversation, Message, Speaker
+from service.domain.friendship import FriendshipStatus, LedgerEntry
+from service.domain.ledger import LedgerTotals
 from service.infrastructure.db.engine import make_engine
 from service.infrastructure.db.migrations import migrate
 from service.infrastructure.db.tables import metadata
@@ -148,6 +154,90 @@ async def test_real_and_fake_friendships_behave_alike(begin_work):
         assert (read.score, dict(read.topic_metrics)) == (0.0, {})
         assert await work.friendships.lock("u1") == read
         assert await work.friendships.read("nobody") is None
+
+
+async def test_real_and_fake_ledgers_behave_alike(begin_work):
+    log = (Message(Speaker.USER, "hi"),)
+    music = LedgerEntry("c1", "u1", 13.5, "music", "joy", 2, fallback=False)
+    other = LedgerEntry("c2", "u1", -3.5, "other", "anger", 0, fallback=False)
+    unknown = LedgerEntry("c3", "u1", 0.0, "music", "neutral", 0, fallback=True)
+    async with begin_work() as work:
+        for number in (4, 3, 2, 1):
+            conversation = Conversation(f"c{number}", "u1", log, None)
+            await work.conversations.add(
+                conversation, stored_id=f"c{number}", ended_at=NOW + timedelta(number)
+            )
+        for entry in (replace(music, points=1.0, topic="work"), music, other, unknown):
+            await work.ledger.put(entry)
+        await work.friendships.lock("u1")
+        saved = FriendshipStatus("u1", 110.0, {"music": 1})
+        await work.friendships.save(saved)
+        await work.commit()
+
+    async with begin_work() as work:
+        assert await work.ledger.find("c1") == music
+        assert await work.ledger.find("c4") is None
+        assert await work.ledger.totals("u1") == LedgerTotals(10.0, {"music": 2, "other": 1})
+        others = LedgerTotals(-3.5, {"music": 1, "other": 1})
+        assert await work.ledger.totals("u1", without="c1") == others
+        assert await work.ledger.totals("u2") == LedgerTotals()
+        assert await work.ledger.unread("u1") == ["c3", "c4"]
+        assert await work.ledger.unread("u2") == []
+        assert await work.friendships.read("u1") == saved
+
+
+async def test_real_and_fake_inboxes_behave_alike(begin_work):
+    async with begin_work() as work:
+        assert not await work.inbox.knows("m1")
+        assert await work.inbox.add("m1")
+        assert not await work.inbox.add("m1")
+        assert await work.inbox.knows("m1")
+        await work.commit()
+
+    async with begin_work() as work:
+        assert not await work.inbox.add("m1")
+
+
+async def test_real_and_fake_nights_and_their_users_behave_alike(begin_work):
+    log = (Message(Speaker.USER, "hi"),)
+    night = NOW.date()
+    async with begin_work() as work:
+        for user_id in ("u3", "u1"):
+            await work.friendships.lock(user_id)
+        for number, user_id in enumerate(("u2", "u2", "u3")):
+            conversation = Conversation(f"c{number}", user_id, log, None)
+            await work.conversations.add(conversation, stored_id=f"c{number}", ended_at=NOW)
+        assert await work.friendships.users(after="", limit=9) == ["u1", "u2", "u3"]
+        assert await work.friendships.users(after="u1", limit=1) == ["u2"]
+        assert await work.friendships.users(after="u3", limit=9) == []
+        assert [await work.friendships.count_users(most=most) for most in (2, 9)] == [2, 3]
+        begun = await work.nights.begin(night, users_total=3)
+        assert begun == NightlyRun(night, 3)
+        left = replace(begun, done_up_to="u2", users_done=2, users_failed=1, finished=True)
+        await work.nights.save(left)
+        await work.commit()
+
+    async with begin_work() as work:
+        assert await work.nights.begin(night, users_total=99) == left
+
+
+@pytest.mark.parametrize("traced", [True, False])
+async def test_a_message_carries_the_trace_of_the_request_that_left_it(database_url, rows, traced):
+    engine = make_engine(Settings(database_url=database_url))
+    span = TracerProvider().get_tracer("test").start_span("request") if traced else INVALID_SPAN
+    with use_span(span):
+        async with units_of_work(engine)() as work:
+            await work.outbox.add("topic", {"a": 1})
+            await work.commit()
+    await engine.dispose()
+
+    [row] = rows("SELECT traceparent, message_id FROM outbox")
+    trace_id = f"{span.get_span_context().trace_id:032x}"
+    assert row["message_id"] is not None
+    if traced:
+        assert row["traceparent"].split("-")[1] == trace_id
+    else:
+        assert row["traceparent"] is None
 
 
 async def test_real_and_fake_prompts_behave_alike(begin_work):

@@ -88,6 +88,16 @@ async def test_a_suggestion_costs_eight_selects_and_one_update_whatever_the_leve
     assert "FOR UPDATE" in seen[0]
 
 
+async def test_a_suggestion_for_a_new_user_costs_one_insert_more(client):
+    await client.post(SUGGEST, json={"user_id": "warm-up"})
+
+    with statements() as seen:
+        await client.post(SUGGEST, json={"user_id": "u1"})
+
+    kinds = [statement.split()[0] for statement in seen]
+    assert kinds == ["SELECT", "INSERT", *["SELECT"] * 7, "UPDATE"]
+
+
 async def test_calls_at_once_for_a_new_user_make_one_status_and_take_turns(client, rows):
     answers = await asyncio.gather(
         *(client.post(SUGGEST, json={"user_id": "u1"}) for _ in range(20))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.conversation import (
     Conversation,
+    ConversationEnded,
     Message,
     Speaker,
     suffixed_id,
@@ -76,3 +79,57 @@ def test_ids_suffixed_a_microsecond_apart_differ():
 
     assert suffixed_id("c1", now) == "c1~20261123T230410.999999Z"
     assert suffixed_id("c1", now) != suffixed_id("c1", now + timedelta(microseconds=1))
+
+
+plain_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+ended = st.builds(
+    ConversationEnded,
+    st.integers(),
+    plain_text,
+    plain_text,
+    st.datetimes(timezones=st.just(UTC)),
+    st.lists(st.builds(Message, st.sampled_from(Speaker), plain_text), max_size=5).map(tuple),
+)
+EVENT = ConversationEnded(
+    1, "c1", "u1", datetime(2026, 1, 1, tzinfo=UTC), (Message(Speaker.USER, "my secret"),)
+)
+
+
+@given(ended)
+def test_an_event_comes_back_from_its_message_as_it_was(event):
+    assert ConversationEnded.parse(json.loads(json.dumps(event.payload()))) == event
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({"event_id": "1"}, "'event_id' is not of type int"),
+        ({"event_id": True}, "'event_id' is not of type int"),
+        ({"user_id": None}, "'user_id' is not of type str"),
+        ({"user_id": "my secret\0"}, "'user_id' holds what is no text"),
+        ({"conversation_id": "\ud800"}, "'conversation_id' holds what is no text"),
+        ({"ended_at": "my secret"}, "'ended_at' is no time"),
+        ({"ended_at": "2026-01-01T00:00:00"}, "'ended_at' has no time zone"),
+        ({"transcript": "my secret"}, "'transcript' is not of type list"),
+        ({"transcript": ["my secret"]}, "a message has no known 'speaker'"),
+        ({"transcript": [{"speaker": "my secret", "text": ""}]}, "a message has no known"),
+        ({"transcript": [{"speaker": "user", "text": 5}]}, "'text' is not of type str"),
+    ],
+)
+def test_a_message_that_is_no_event_is_refused_with_a_reason_that_tells_no_secret(broken, reason):
+    with pytest.raises(ValueError, match=reason) as refused:
+        ConversationEnded.parse({**EVENT.payload(), **broken})
+
+    assert "secret" not in str(refused.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda each: st.lists(each) | st.dictionaries(st.text(), each),
+        max_leaves=5,
+    )
+)
+def test_garbage_is_refused(garbage):
+    with pytest.raises(ValueError):
+        ConversationEnded.parse(garbage)
