@@ -16,7 +16,7 @@ from why504.ladder.kinds import BY_ID
 from why504.ladder.rung import Rung
 from why504.report import plain
 
-_BAR_CELLS: Final = 30
+_BAR_CELLS: Final = 16
 _STYLES: Final = {"inversion": "bold red", "missing": "bold red", "hint": "yellow"}
 _MARKS: Final = {"inversion": "✗", "missing": "✗", "hint": "•"}
 

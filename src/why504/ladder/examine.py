@@ -43,7 +43,7 @@ class Finding:
     kinds: tuple[str, ...]
     """The kinds it is about, outermost first."""
     rungs: tuple[Rung, ...] = ()
-    """The very rungs it is about."""
+    """The rungs to change first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ def _in_order(rungs: Sequence[Rung]) -> list[Rung]:
         key = (rung.kind, rung.name, rung.seconds, rung.attempts, rung.pause_s)
         known = merged.get(key)
         merged[key] = rung if known is None else _both(known, rung)
-    return sorted(
-        merged.values(), key=lambda rung: (DEPTH.get(rung.kind, len(DEPTH)), -rung.worst_s)
-    )
+    # What the application declares for all is seen at each connection again.
+    named = {(rung.kind, rung.seconds) for rung in merged.values() if rung.name}
+    once = [r for r in merged.values() if r.name or (r.kind, r.seconds) not in named]
+    return sorted(once, key=lambda rung: (DEPTH.get(rung.kind, len(DEPTH)), -rung.worst_s))
 
 
 def _both(one: Rung, other: Rung) -> Rung:
@@ -158,7 +159,7 @@ def _inversion(rule: Rule, outer: Rung, parts: Sequence[Rung]) -> Finding:
         f"{outer_kind.ends}{_called(outer)} after {limit}, but {lasts}: {rule.otherwise}.",
         f"Lower {settings} {together} less than {limit}, or raise {outer_kind.setting}.",
         (rule.outer, *(kind.id for kind in kinds)),
-        (outer, *parts),
+        tuple(parts),
     )
 
 
@@ -168,7 +169,8 @@ def _missing(rungs: Sequence[Rung]) -> Iterator[Finding]:
         if rung.seconds is None and kind is not None and kind.endless:
             yield Finding(
                 "hint" if kind.only_hint else "missing",
-                f"There is no limit at all for: {kind.label}{_called(rung)}: {kind.endless}.",
+                f"{kind.label[:1].upper()}{kind.label[1:]}{_called(rung)} has no limit at all: "
+                f"{kind.endless}.",
                 f"Set {_setting(kind, rung)}{_suggested(kind, rungs)}.",
                 (kind.id,),
                 (rung,),

@@ -24,7 +24,7 @@ _UNITS_S: Final = {
     "s": 1.0,
     "ms": 0.001,
 }
-_PART: Final = re.compile(r"(\d{1,18})(ms|[yMwdhms]?) *")
+_PART: Final = re.compile(r"([0-9]{1,18})(ms|[yMwdhms]?) *")
 _MODULES: Final = ("proxy", "grpc", "uwsgi", "fastcgi", "scgi")
 """Modules that pass requests on; each has the same directives under its own name."""
 _DEFAULTS: Final = {
@@ -174,7 +174,7 @@ def _tries(module: str, values: Values, servers: int, read_s: float) -> int:
     if "timeout" not in values[f"{module}_next_upstream"]:
         return 1
     text = (values[f"{module}_next_upstream_tries"] or ["0"])[0]
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise ConfigError(f"{text[:80]!r} is no number of tries")
     tries = min(int(text) or servers, servers)
     longest_s = seconds((values[f"{module}_next_upstream_timeout"] or ["0"])[0])
