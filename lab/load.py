@@ -126,8 +126,9 @@ def _status(rng: random.Random) -> _Request:
 
 
 def _update(rng: random.Random) -> _Request:
-    body = {"conversation_id": f"conv-{rng.randrange(STORED):08d}"}
-    return "POST", "/v1/friendship_status/calculate-score-and-update", body
+    number = rng.randrange(STORED)
+    path = f"/v1/friendship_status/calculate-score-and-update/conv-{number:08d}"
+    return "POST", path, None
 
 
 ROUTES: Final[Mapping[str, Callable[[random.Random], _Request]]] = {

@@ -4,10 +4,9 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from pydantic import TypeAdapter
 
 from lab.load import ROUTES, STORED, Load, Plan, Reply, conversation, shots, summary
-from service.infrastructure.api.schemas import ConversationIn, StoredId, SuggestIn
+from service.infrastructure.api.schemas import ConversationIn, SuggestIn
 from why504.errors import LabError
 
 EVERY_ROUTE = dict.fromkeys(ROUTES, 20.0)
@@ -43,8 +42,6 @@ def test_the_service_takes_every_body_that_is_sent():
             assert ConversationIn.model_validate(shot.body).entity().log
         elif shot.path.endswith("/suggest"):
             assert SuggestIn.model_validate(shot.body)
-        elif shot.path.endswith("/calculate-score-and-update"):
-            assert TypeAdapter(StoredId).validate_python(shot.body["conversation_id"])
         else:
             assert shot.body is None
 
