@@ -71,7 +71,7 @@ def running(database_url: str) -> Running:
         adapters: Adapters | None = None, **settings: Any
     ) -> AsyncIterator[httpx.AsyncClient]:
         # Nobody listens on port 9, so that an LLM call fails at once unless a test has one.
-        unset = {"groq_base_url": "http://127.0.0.1:9", "instrument": False}
+        unset = {"groq_base_url": "http://127.0.0.1:9", "llm_attempts": 1, "instrument": False}
         app = create_app(
             Settings(database_url=database_url, **{**unset, **settings}), adapters=adapters
         )

@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 
 from service.infrastructure.db.migrations import migrate
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[3]
 NIGHT = date(2026, 11, 23)

@@ -85,7 +85,7 @@ def both(prompt: str) -> bytes:
 
 
 async def test_two_answers_make_a_score_and_two_spans_without_a_word_of_it(running, spans):
-    async with llm(both) as url, running(groq_base_url=url) as client:
+    async with llm(both) as url, running(groq_base_url=url, llm_attempts=1) as client:
         await client.post("/v1/conversations/end", json=BODY)
         answer = await client.post(SCORE)
 
@@ -134,7 +134,10 @@ async def test_an_llm_that_fails_is_a_fallback_that_is_marked_and_keeps_the_scor
     running, rows, spans, say, error_type
 ):
     rows("INSERT INTO friendship_status (user_id, score) VALUES ('u1', 42)")
-    async with llm(say) as url, running(groq_base_url=url, timeouts={"llm_s": 0.5}) as client:
+    async with (
+        llm(say) as url,
+        running(groq_base_url=url, llm_attempts=1, timeouts={"llm_s": 0.5}) as client,
+    ):
         await client.post("/v1/conversations/end", json=BODY)
         started_s = time.monotonic()
         answer = await client.post(SCORE)
@@ -155,7 +158,7 @@ async def test_one_answer_of_two_is_not_enough_to_move_a_score(running):
     def half(prompt: str) -> bytes:
         return completion("joy") if "emotion" in prompt else response("500 Oops", "{}")
 
-    async with llm(half) as url, running(groq_base_url=url) as client:
+    async with llm(half) as url, running(groq_base_url=url, llm_attempts=1) as client:
         await client.post("/v1/conversations/end", json=BODY)
         told = (await client.post(SCORE)).json()
 
@@ -167,7 +170,7 @@ async def test_the_two_calls_run_at_once(running):
 
     async with (
         llm(asked.append) as url,
-        running(groq_base_url=url, timeouts={"llm_s": 0.5}) as client,
+        running(groq_base_url=url, llm_attempts=1, timeouts={"llm_s": 0.5}) as client,
     ):
         await client.post("/v1/conversations/end", json=BODY)
         started_s = time.monotonic()
@@ -186,7 +189,7 @@ async def test_no_connection_is_held_while_the_llm_thinks(running, rows):
     reader = FakeEmotionReader(
         SessionReading("joy", 1), on_read=lambda: in_use.append(rows(busy)[0]["n"])
     )
-    async with running(Adapters(emotion_reader=lambda _: reader)) as client:
+    async with running(Adapters(emotion_reader=lambda *_: reader)) as client:
         await client.post("/v1/conversations/end", json=BODY)
         await client.post(SCORE)
 
@@ -214,7 +217,7 @@ async def test_a_variant_may_ask_the_llm_while_the_transaction_is_open(running, 
     reader = FakeEmotionReader(
         SessionReading("joy", 1), on_read=lambda: in_use.append(rows(busy)[0]["n"])
     )
-    adapters = Adapters(emotion_reader=lambda _: reader, score_conversation=holding)
+    adapters = Adapters(emotion_reader=lambda *_: reader, score_conversation=holding)
     async with running(adapters) as client:
         await client.post("/v1/conversations/end", json=BODY)
         answer = await client.post(SCORE)
