@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 
 import httpx
@@ -14,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from service.application.settings import Settings
 from service.infrastructure.api.rate_limit import EXEMPT, RateLimit
 from service.infrastructure.redis.metrics import RateMetrics
-from service.infrastructure.redis.rate_counter import RateCounter
+from service.infrastructure.redis.rate_counter import OwnCounts, RateCounter
 
 Client = Callable[..., httpx.AsyncClient]
 
@@ -90,3 +92,24 @@ async def test_metrics_tell_how_many_were_counted_and_refused(client_at, registr
     assert value("requests", store="redis") == 0
     assert value("refused") == 2
     assert value("redis_failures") == 0
+
+
+async def test_a_window_that_ended_is_forgotten():
+    counts = OwnCounts(0.05)
+    before = [counts.hit("u").used for _ in range(2)]
+
+    await asyncio.sleep(0.06)
+
+    assert (before, counts.hit("u").used) == ([1, 2], 1)
+
+
+def test_countless_clients_cost_a_request_nothing():
+    counts = OwnCounts(60)
+    for number in range(100_000):
+        counts.hit(str(number))
+    began_s = time.perf_counter()
+
+    for _ in range(1000):
+        counts.hit("u")
+
+    assert time.perf_counter() - began_s < 0.1
