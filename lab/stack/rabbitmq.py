@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker
 
 from lab.stack.ports import free_port
 from lab.stack.process import Process, Program, start
+from lab.stack.ready import listens
 from why504.errors import LabError
 
 HOW_TO_GET_IT = "no RabbitMQ: apt-get install rabbitmq-server, or set WHY504_RABBITMQ_BIN"
@@ -85,15 +85,7 @@ class RabbitMQ:
             raise
 
     def _begin(self) -> None:
-        self.process = start(self._program, ready=self._answers, timeout_s=START_S)
-
-    def _answers(self) -> bool:
-        parameters = pika.URLParameters(self.url)
-        parameters.socket_timeout = parameters.stack_timeout = 2
-        with suppress(AMQPError, OSError):
-            pika.BlockingConnection(parameters).close()
-            return True
-        return False
+        self.process = start(self._program, ready=listens(self.port), timeout_s=START_S)
 
     def freeze(self) -> None:
         """Stop the broker where it is: the kernel takes what clients send, and nobody answers."""
