@@ -135,7 +135,8 @@ async def test_requests_end_by_their_limits_while_postgresql_is_frozen_and_recov
     assert max(took_s for _, took_s, _ in calls.told) < 0.5 + 0.5 + 1.1 + 0.5
     late = [told for told in calls.told if told[0] > thawed_s + 0.5]
     assert set(kinds(late)) == {"ok"}
-    assert open_after <= open_before + 5
+    # The pool, and a health check that may be under way.
+    assert open_after <= open_before + 5 + 1
 
 
 async def test_a_client_that_goes_away_frees_the_connection_of_a_frozen_server(running, own):
@@ -204,7 +205,7 @@ async def test_a_restart_between_requests_fails_none(running, own):
 async def test_a_killed_server_fails_requests_clearly_and_those_after_its_return_succeed(
     running, own
 ):
-    async with warm(running, pool_size=5, time_scale=0.2) as calls:
+    async with warm(running, pool_size=5) as calls:
         load = asyncio.create_task(calls.keep_coming(60, per_s=20))
         await asyncio.sleep(0.3)
         own.process.kill()
