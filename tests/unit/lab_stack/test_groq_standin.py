@@ -24,7 +24,8 @@ def server(tmp_path_factory) -> Iterator[Groq]:
 
 @pytest.fixture(autouse=True)
 def well_behaved(server) -> None:
-    server.behave(delay_s=0, limited=False, retry_after_s=2, content="neutral")
+    server.behave(delay_s=0, limited=False, retry_after_s=2, content="neutral", status=None)
+    server.behave(retry_after=None, fail_share=1, echo=False)
 
 
 def client_of(server: Groq, **settings: object) -> groq.Groq:
@@ -85,6 +86,77 @@ def test_a_call_without_key_is_refused(server):
         pytest.raises(groq.AuthenticationError),
     ):
         client.chat.completions.create(model=MODEL, messages=MESSAGES)
+
+
+INSTRUCTIONS = ("Name the user's emotion.", "Count the questions that the user asks.")
+SESSIONS = {
+    "user: I am so happy! You? Me?\ncompanion: Why? How?": ("joy", "2"),
+    "user: she died, I cry": ("sadness", "0"),
+    "companion: I love you?": (None, "0"),
+    "user: xyzzy?": (None, "1"),
+}
+
+
+@pytest.mark.parametrize(("session", "answers"), SESSIONS.items())
+def test_its_answers_follow_from_the_prompt_and_never_change(server, session, answers):
+    server.behave(content=None)
+    with client_of(server) as client:
+        for instruction, answer in zip(INSTRUCTIONS, answers, strict=True):
+            prompt = [
+                {"role": "system", "content": instruction},
+                {"role": "user", "content": session},
+            ]
+            said = {
+                client.chat.completions.create(model=MODEL, messages=prompt)
+                .choices[0]
+                .message.content
+                for _ in range(3)
+            }
+            assert len(said) == 1
+            assert answer is None or said == {answer}
+
+
+@pytest.mark.parametrize("status", [400, 500, 503])
+def test_it_fails_as_it_is_told_and_may_quote_the_prompt(server, status):
+    server.behave(status=status, echo=True, retry_after="Mon, 23 Nov 2026 12:00:00 GMT")
+    with client_of(server) as client, pytest.raises(groq.APIStatusError) as raised:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES)
+
+    assert raised.value.status_code == status
+    assert raised.value.response.headers["retry-after"] == "Mon, 23 Nov 2026 12:00:00 GMT"
+    assert MESSAGES[0]["content"] in str(raised.value)
+
+
+def test_a_share_of_failures_is_spread_evenly(server):
+    server.behave(status=500, fail_share=0.25)
+    failed = []
+    with client_of(server) as client:
+        for _ in range(12):
+            try:
+                client.chat.completions.create(model=MODEL, messages=MESSAGES)
+                failed.append(0)
+            except groq.InternalServerError:
+                failed.append(1)
+
+    assert sum(failed) == 3
+    assert sum(failed[:4]) == sum(failed[4:8]) == 1
+
+
+def test_a_429_may_say_nothing_about_when_to_come_back(server):
+    server.behave(limited=True, retry_after_s=None)
+    with client_of(server) as client, pytest.raises(groq.RateLimitError) as raised:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES)
+
+    assert "retry-after" not in raised.value.response.headers
+
+
+def test_it_may_take_a_call_and_never_answer(server):
+    server.behave(hang=True)
+    try:
+        with client_of(server, timeout=0.2) as client, pytest.raises(groq.APITimeoutError):
+            client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    finally:
+        server.behave(hang=False)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"model": "", "messages": []}', b"\xff"])
