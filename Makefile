@@ -4,8 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix picture explorer docs clean \
-  prove-broker prove-llm prove-database prove-nightly
+.PHONY: help install demo test check bench matrix prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
