@@ -124,7 +124,7 @@ def _program(
     own = {
         "OTEL_SERVICE_NAME": f"context-handling-{kind}",
         "SERVICE_METRICS_PORT": str(metrics_port),
-        "WHY504_METRICS_PORT": str(metrics_port),
+        "WHY504_METRICS_PORT": str(free_port()),
     }
     program = Program([sys.executable, "-m", module], name, folder, {**environment, **own})
     # They serve no HTTP but their metrics, which they tell once all is set up.

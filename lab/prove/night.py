@@ -48,6 +48,7 @@ class Night:
             "SERVICE_NIGHTLY_CONCURRENCY": str(CONCURRENCY),
             "SERVICE_NIGHTLY_USERS_PER_S": str(self.users_per_s),
             "SERVICE_METRICS_PORT": str(free_port()),
+            "WHY504_METRICS_PORT": str(free_port()),
         }
         program = Program(
             [sys.executable, "-m", "service.nightly"],
