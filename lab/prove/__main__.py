@@ -9,8 +9,10 @@ import argparse
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -38,9 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     errors = Console(stderr=True)
-    folder = ROOT / ".run" / f"prove-{given.proof}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (ROOT / ".run").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"prove-{given.proof}-", dir=ROOT / ".run"))
     say = Journal(errors)
     try:
         with ExitStack() as stack:
@@ -51,9 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         errors.print("stopped")
         return 130
+    # A cluster has 40 MB, and nothing that was not compared.
+    shutil.rmtree(folder / "postgres" / "data", ignore_errors=True)
     code = publish(verdict, duration_s=say.elapsed_s, rehearsal=given.brief)
     if code == 0:
         shutil.rmtree(folder)
+    else:
+        errors.print(f"the logs are in {folder}", markup=False)
     return code
 
 

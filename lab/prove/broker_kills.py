@@ -67,7 +67,7 @@ def play(run: Run, service: Service, verdict: Verdict) -> list[Mapping[str, Any]
     run.say(f"no more kills ({killer.of_the_service}); everything that waits is done now")
     drained = wait_until(lambda: books.drained, timeout_s=pace.drain_s)
     run.say("drained" if drained else f"{books.count('unscored')} conversations still wait")
-    sent = _sent(folder)
+    sent = read_sent(folder)
     kills, attempts = dict(killer.kills), sum(sum(each.answers.values()) for each in sent)
     verdict.checks += [
         Check("conversations taken", len(sent), pace.conversations, at_least=True),
@@ -95,7 +95,8 @@ def _start(folder: Path, order: Order) -> Process:
     return start(Program(argv, "persistent", folder, PYTHON))
 
 
-def _sent(folder: Path) -> list[Sent]:
+def read_sent(folder: Path) -> list[Sent]:
+    """Return what the clients of this folder handed over."""
     with (folder / SENT).open(encoding="utf-8") as lines:
         return [Sent(**json.loads(line)) for line in lines]
 

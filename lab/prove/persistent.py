@@ -86,7 +86,7 @@ async def _send(client: httpx.AsyncClient, number: int, users: int, told: TextIO
             status = 0
         answers[str(status)] += 1
         if 200 <= status < 300:
-            told.write(json.dumps(asdict(Sent(number, sent_s, answers))) + "\n")
+            told.write(json.dumps(asdict(Sent(number, sent_s, dict(answers)))) + "\n")
             told.flush()
             return
         await asyncio.sleep(random.uniform(0.1, LONGEST_PAUSE_S))
