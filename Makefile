@@ -31,7 +31,7 @@ bench: install  ## list the benchmarks that exist
 matrix: install  ## run every fault and print injected against named cause
 	@exec $(BIN)/why504 matrix
 
-prove-broker: install  ## RabbitMQ fails, then 100 x kill -9: nothing lost or done twice (20 min)
+prove-broker: install  ## RabbitMQ fails, then 100 x kill -9: nothing lost or done twice (25 min)
 	@exec $(BIN)/python -m lab.prove broker $(ARGS)
 
 prove-llm: install  ## Groq down, refusing and slow: every request keeps its budget (10 min)

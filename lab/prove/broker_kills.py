@@ -40,8 +40,9 @@ class Pace:
     drain_s: float
 
 
-FULL: Final = Pace(10_000, 25.0, Kills(at_least=100, pause_s=3.2, broker_every=30, seed=3), 300.0)
-REHEARSAL: Final = Pace(80, 20.0, Kills(at_least=2, pause_s=1.5, broker_every=99, seed=3), 60.0)
+# A restart is two to three seconds of a core: clients and kills leave room for it on two cores.
+FULL: Final = Pace(10_000, 15.0, Kills(at_least=100, pause_s=5.0, broker_every=30, seed=3), 300.0)
+REHEARSAL: Final = Pace(40, 10.0, Kills(at_least=2, pause_s=4.0, broker_every=99, seed=3), 60.0)
 
 
 def play(run: Run, service: Service, verdict: Verdict) -> list[Mapping[str, Any]]:

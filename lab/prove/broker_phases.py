@@ -15,7 +15,7 @@ from lab.prove.traffic import Course, Traffic
 from lab.prove.verdict import Verdict
 from lab.stack.rabbitmq import RabbitMQ
 
-RATES: Final = {"end": 25.0, "end again": 2.0, "suggest": 13.0, "status": 10.0}
+RATES: Final = {"end": 20.0, "end again": 2.0, "suggest": 10.0, "status": 18.0}
 """50 requests/s: mostly conversations that end, some of them sent a second time."""
 HEALTHY: Final = "healthy"
 DRAINING: Final = "draining"
@@ -91,6 +91,7 @@ def _check(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> None:
     for name in (HEALTHY, *FAULTS, DRAINING):
         found = course.replies(name, replies)
         verdict.checks.append(checks.none_failed(name, found, healthy))
+    verdict.checks.append(checks.healthy(healthy))
     for name in FAULTS:
         found = course.replies(name, replies)
         verdict.checks.append(checks.as_fast(name, found, healthy))

@@ -157,6 +157,7 @@ def _check_requests(
     assert limits.analysis_s is not None  # noqa: S101 - the service's default
     assert limits.application_s is not None  # noqa: S101 - the same
     healthy = course.replies(HEALTHY, replies)
+    verdict.checks.append(checks.healthy(_others(healthy)))
     for name in FAULTS:
         found = course.replies(name, replies)
         verdict.checks += [

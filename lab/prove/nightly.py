@@ -89,6 +89,7 @@ def _job(run: Run, night: Night, pace: Pace, verdict: Verdict) -> None:
 def _check_day(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> None:
     alone, beside = course.replies(ALONE, replies), course.replies(BESIDE, replies)
     verdict.checks += [
+        checks.healthy(alone),
         checks.as_fast(BESIDE, beside, alone),
         checks.none_failed(BESIDE, beside, alone),
     ]
