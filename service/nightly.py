@@ -79,7 +79,7 @@ async def run_night(settings: Settings, night: date, on_progress: OnProgress) ->
 async def _wired(settings: Settings, on_progress: OnProgress) -> AsyncIterator[RecomputeNight]:
     budget_s = settings.limits.worker_analysis_s
     registry = CollectorRegistry()
-    engine = make_engine(settings.model_copy(update={"pool_size": settings.nightly_pool_size}))
+    engine = make_engine(settings, name=NAME, pool_size=settings.nightly_pool_size)
     reader = GroqEmotionReader(settings, registry, budget_s=budget_s)
     memory = make_memory(settings, registry)
     begin_work = units_of_work(engine)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,6 +31,10 @@ from service.infrastructure.messaging.metrics_server import serve_metrics
 from service.infrastructure.messaging.outbox_source import OutboxSource
 from service.infrastructure.messaging.rabbit_source import RabbitSource
 from service.infrastructure.messaging.worker_loop import Process, WorkerLoop
+
+NAME: Final = "context-handling-worker"
+"""What the database calls a worker."""
+NICENESS: Final = 5
 
 Processing = Callable[
     [Settings, AsyncEngine, CollectorRegistry, AsyncExitStack],
@@ -61,9 +67,7 @@ async def run_worker(settings: Settings, *, processing: Processing = analysing) 
     registry = CollectorRegistry()
     metrics = ConsumerMetrics(registry)
     async with AsyncExitStack() as stack:
-        engine = make_engine(
-            settings.model_copy(update={"pool_size": settings.worker_pool_size}),
-        )
+        engine = make_engine(settings, name=NAME, pool_size=settings.worker_pool_size)
         stack.push_async_callback(engine.dispose)
         stack.enter_context(serve_metrics(registry, settings.metrics_port))
         if settings.instrument:
@@ -83,4 +87,8 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     # pika tells each attempt several times over; what matters is told by broker_thread.py.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+    # A line for each call of the LLM, which spans and metrics tell better.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Where they share a machine, requests go first: a conversation can wait in the queue.
+    os.nice(NICENESS)
     asyncio.run(run_worker(Settings()))

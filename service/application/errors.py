@@ -3,6 +3,7 @@
 ServiceError
 ├── ConversationUnknown   no conversation has this id; final
 ├── UserUnknown           no user of this id has a status; final
+├── StoreRefused          the database refuses what it was told: a mistake of the service
 └── Unavailable           the same call may succeed later
     ├── StoreBusy         every connection of the pool is in use, or a lock is held too long
     └── StoreUnavailable  the database can't be reached, or gave up a statement
@@ -21,6 +22,10 @@ class ConversationUnknown(ServiceError):
 
 class UserUnknown(ServiceError):
     """No user of this id has a status."""
+
+
+class StoreRefused(ServiceError):
+    """The database refused a statement; the message names kind and place, never a value."""
 
 
 class Unavailable(ServiceError):

@@ -23,18 +23,26 @@ from service.infrastructure.db.bounded_connection import BoundedConnection
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection[Any]]]
 
 
-def make_engine(settings: Settings) -> AsyncEngine:
-    """Return the engine of the service; nothing is connected before its first statement."""
+def make_engine(
+    settings: Settings, *, name: str = "context-handling", pool_size: int | None = None
+) -> AsyncEngine:
+    """Return the engine of a process; nothing is connected before its first statement.
+
+    Args:
+        settings: address and limits.
+        name: what the database calls the process.
+        pool_size: connections at most; `settings.pool_size` when omitted.
+    """
     limits = settings.limits
     engine = create_async_engine(
         make_url(settings.database_url).set(drivername="postgresql+psycopg"),
         async_creator=connector(
             settings.database_url,
-            application_name="context-handling",
+            application_name=name,
             limits=limits,
             connect_s=limits.checkout_s,
         ),
-        pool_size=settings.pool_size,
+        pool_size=settings.pool_size if pool_size is None else pool_size,
         max_overflow=0,
         pool_timeout=limits.checkout_s,
         # A ping before each checkout costs a round trip and hangs on a frozen server like the

@@ -9,7 +9,7 @@ import psycopg.errors
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from service.application.errors import StoreBusy, StoreUnavailable
+from service.application.errors import StoreBusy, StoreRefused, StoreUnavailable
 from service.application.ports.unit_of_work import BeginWork, UnitOfWork
 from service.infrastructure.db.conversation_store import SqlConversationStore
 from service.infrastructure.db.friendship_store import SqlFriendshipStore
@@ -57,6 +57,7 @@ def store_errors() -> Iterator[None]:
     Raises:
         StoreBusy: no connection became free, or a lock was not given, in time.
         StoreUnavailable: the database can't be reached or gave up a statement.
+        StoreRefused: it would never take this statement.
     """
     try:
         yield
@@ -69,4 +70,11 @@ def store_errors() -> Iterator[None]:
             raise StoreUnavailable("the database did not answer in time") from error
         if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
             raise StoreUnavailable("the database can't be reached") from error
-        raise
+        # What PostgreSQL says of it quotes the whole row, and a row is somebody's conversation.
+        raise StoreRefused(_without_values(error)) from None
+
+
+def _without_values(error: exc.DBAPIError) -> str:
+    driver = error.orig
+    where = getattr(getattr(driver, "diag", None), "constraint_name", None)
+    return f"{type(driver).__name__} {where or ''}".rstrip()

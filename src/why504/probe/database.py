@@ -122,8 +122,13 @@ class StatementSpans:
 
 
 def fail_span(span: Span, error: BaseException) -> None:
-    """End a span with the error that ended its work."""
-    span.record_exception(error)
+    """End a span with the kind of the error that ended its work.
+
+    Not with its message: PostgreSQL quotes the whole row in it, and brokers what they were sent.
+    """
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if code:
+        span.set_attribute(names.DB_STATUS, str(code))
     span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
     span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
     span.end()
