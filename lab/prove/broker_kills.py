@@ -22,7 +22,7 @@ from lab.prove.verdict import Check, Verdict
 from lab.stack.process import Process, Program, start
 
 USERS: Final = 60
-FIRST: Final = 50_000_000
+FIRST: Final = 20_000_000
 """Numbers of these conversations start here; those of the load are below."""
 LONGEST_S: Final = 1_500.0
 REDELIVERED: Final = "messaging_client_redelivered_messages_total"

@@ -19,7 +19,7 @@ from lab.stack.groq import Groq
 from lab.stack.ports import free_port
 from lab.stack.process import Process, Program, start
 
-FIRST: Final = 60_000_000
+FIRST: Final = 30_000_000
 """Numbers of the night's conversations start here; those of other loads are below."""
 CONCURRENCY: Final = 8
 LLM_S: Final = 0.1

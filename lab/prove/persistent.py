@@ -26,6 +26,7 @@ ORDER: Final = "persistent.json"
 SENT: Final = "sent.jsonl"
 ATTEMPT_S: Final = 70.0
 LONGEST_PAUSE_S: Final = 1.0
+TOO_MANY: Final = 429
 MOST_AT_ONCE: Final = 100
 GIVE_UP_S: Final = 600.0
 """Bounds the run where the service never comes back: the rest then counts as lost."""
@@ -89,6 +90,8 @@ async def _send(client: httpx.AsyncClient, number: int, users: int, told: TextIO
             told.write(json.dumps(asdict(Sent(number, sent_s, dict(answers)))) + "\n")
             told.flush()
             return
+        if 400 <= status < 500 and status != TOO_MANY:
+            return  # it will never be taken
         await asyncio.sleep(random.uniform(0.1, LONGEST_PAUSE_S))
 
 

@@ -11,6 +11,7 @@ from lab.prove.kills import Killer, Kills
 from lab.prove.persistent import Order
 from lab.prove.supervisor import Kept, Supervisor
 from lab.stack.process import Program
+from service.infrastructure.api.schemas import ConversationIn
 
 
 class _Flaky(BaseHTTPRequestHandler):
@@ -73,6 +74,12 @@ def test_a_few_users_have_all_the_conversations():
 
     assert set(Counter(each["user_id"] for each in bodies).values()) == {10}
     assert len({each["conversation_id"] for each in bodies}) == 30
+
+
+def test_the_service_takes_every_conversation_of_the_kills():
+    for number in range(broker_kills.FIRST, broker_kills.FIRST + broker_kills.FULL.conversations):
+        if number % 500 == 0:
+            assert ConversationIn.model_validate(persistent.body(number, broker_kills.USERS))
 
 
 def test_only_what_is_up_is_killed_and_counted(tmp_path):
