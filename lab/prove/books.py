@@ -65,6 +65,11 @@ class Books:
         return int(self.rows(_COUNTS[what])[0][0])
 
     @property
+    def stored(self) -> set[str]:
+        """Ids of every conversation that is stored."""
+        return {row[0] for row in self.rows("SELECT conversation_id FROM conversation_event")}
+
+    @property
     def drained(self) -> bool:
         """Whether every message was sent and every conversation that has one is scored."""
         return self.count("unsent") == 0 and self.count("unscored") <= STORED
@@ -84,7 +89,7 @@ class Books:
 
     def differences(self, expected: Mapping[str, Outcome]) -> Differences:
         """Compare every table with what these conversations should have brought."""
-        stored = {row[0] for row in self.rows("SELECT conversation_id FROM conversation_event")}
+        stored = self.stored
         ledger = {
             row[0]: Outcome(*row[1:])
             for row in self.rows(

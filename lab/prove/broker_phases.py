@@ -11,7 +11,7 @@ from lab.prove import checks
 from lab.prove.books import Books, wait_until
 from lab.prove.deployment import Service
 from lab.prove.run import Run
-from lab.prove.traffic import Course, Traffic
+from lab.prove.traffic import Course, Traffic, failed
 from lab.prove.verdict import Verdict
 from lab.stack.rabbitmq import RabbitMQ
 
@@ -21,6 +21,7 @@ HEALTHY: Final = "healthy"
 DRAINING: Final = "draining"
 """After a fault: the relay and the workers catch up beside the traffic."""
 
+Bodies = list[Mapping[str, Any]]
 Act = Callable[[RabbitMQ], None]
 FAULTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "broker killed": (RabbitMQ.kill, RabbitMQ.restart),
@@ -50,8 +51,12 @@ class Pace:
 REHEARSAL: Final = Pace(warm_up_s=2, healthy_s=4, fault_s=4, between_s=2, drain_s=45)
 
 
-def play(run: Run, service: Service, verdict: Verdict) -> list[Mapping[str, Any]]:
-    """Play every fault, check what clients saw, and return the conversations they handed over."""
+def play(run: Run, service: Service, verdict: Verdict) -> tuple[Bodies, Bodies]:
+    """Play every fault, check what clients saw, and return the conversations they handed over.
+
+    Returns:
+        (those that were taken, those of failed requests: each of them may have been stored).
+    """
     pace = REHEARSAL if run.rehearsal else Pace()
     course = Course()
     plan = Plan(RATES, pace.longest_s)
@@ -70,7 +75,10 @@ def play(run: Run, service: Service, verdict: Verdict) -> list[Mapping[str, Any]
             with course.phase(HEALTHY):
                 run.during("all is well again", pace.between_s)
         replies = traffic.finish()
-        ended = traffic.taken("end", replies)
+        misses = failed(replies)
+        lost = {reply.number for reply in misses}
+        taken = [reply for reply in replies if reply.number not in lost]
+        ended = traffic.bodies("end", taken), traffic.bodies("end", misses)
     _check(verdict, course, replies)
     return ended
 

@@ -114,8 +114,8 @@ class Traffic:
         self._process.wait(CLIENT_TIMEOUT_S + 15)
         return self.replies()
 
-    def taken(self, route: str, replies: Sequence[Reply]) -> list[Mapping[str, Any]]:
-        """Return the bodies of a route's requests that were answered with success."""
+    def bodies(self, route: str, replies: Sequence[Reply]) -> list[Mapping[str, Any]]:
+        """Return the bodies that a route's requests with these replies had."""
         planned = shots(self._plan, self._seed)
-        taken = (planned[reply.number] for reply in replies if 200 <= reply.status < 300)
-        return [shot.body for shot in taken if shot.route == route and shot.body]
+        sent = (planned[reply.number] for reply in replies)
+        return [shot.body for shot in sent if shot.route == route and shot.body]
