@@ -80,6 +80,7 @@ def play(run: Run, service: Service, verdict: Verdict) -> tuple[Bodies, Bodies]:
         taken = [reply for reply in replies if reply.number not in lost]
         ended = traffic.bodies("end", taken), traffic.bodies("end", misses)
     _check(verdict, course, replies)
+    checks.none_restarted(verdict, service.kept)
     return ended
 
 

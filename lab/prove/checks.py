@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lab.load import Reply, summary
+from lab.prove.supervisor import Kept
 from lab.prove.traffic import Course, failed
 from lab.prove.verdict import Check, Verdict
 
@@ -37,6 +38,15 @@ def none_failed(name: str, replies: Sequence[Reply], usual: Sequence[Reply]) -> 
     """Check that every request was answered with success."""
     misses = len(failed(replies)) if replies else float("nan")
     return Check(f"failed requests, {name}", misses, 0, baseline=len(failed(usual)))
+
+
+def none_restarted(verdict: Verdict, kept: Sequence[Kept]) -> None:
+    """Check that no process of the service ended; the facts tell which did, and how."""
+    exits = {each.program.name: list(each.exits) for each in kept if each.exits}
+    restarts = sum(map(len, exits.values()))
+    verdict.checks.append(Check("processes that had to be restarted", restarts, 0))
+    if exits:
+        verdict.facts["exit codes of processes that ended"] = exits
 
 
 def told(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> None:

@@ -92,7 +92,6 @@ def prove(run: Run) -> Verdict:
     pace = REHEARSAL if run.rehearsal else Pace()
     run.say("starting PostgreSQL, RabbitMQ, Valkey, nginx, two APIs, a relay, two workers")
     service = deploy(run.folder, run.stack)
-    pids = [list(each.pids) for each in service.kept]
     course, verdict = Course(), Verdict("prove-database")
     plan = Plan(RATES, pace.longest_s)
     with Traffic.start(run.folder / "traffic", service.gateway.url, plan, seed=4) as traffic:
@@ -107,8 +106,7 @@ def prove(run: Run) -> Verdict:
         replies = traffic.finish()
     for name in FAULTS:
         _check(verdict, course, name, replies)
-    restarts = sum(pids[n] != each.pids for n, each in enumerate(service.kept))
-    verdict.checks.append(Check("processes that were restarted", restarts, 0))
+    checks.none_restarted(verdict, service.kept)
     _check_rest(verdict, service)
     checks.told(verdict, course, replies)
     return verdict

@@ -133,6 +133,7 @@ def prove(run: Run) -> Verdict:
         replies = traffic.finish()
     _check_requests(verdict, course, replies, Settings(time_scale=pace.time_scale).limits)
     _check_pools(verdict, course, watch)
+    checks.none_restarted(verdict, service.kept)
     return verdict
 
 

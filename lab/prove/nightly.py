@@ -62,6 +62,7 @@ def prove(run: Run) -> Verdict:
         replies = traffic.finish()
     _check_day(verdict, course, replies)
     _check_night(verdict, night, bodies)
+    checks.none_restarted(verdict, service.kept)
     return verdict
 
 

@@ -28,6 +28,8 @@ class Kept:
         self._process = start(program)
         self.pids = [self._process.pid]
         """Of every process so far, the present one last."""
+        self.exits: list[int] = []
+        """Exit codes of those before it, 128 + n for signal n."""
 
     @property
     def alive(self) -> bool:
@@ -45,6 +47,7 @@ class Kept:
         """Start another process."""
         with self._turn:
             self._process.stop(grace_s=0)
+            self.exits.append(self._process.wait(0))
             self._process = start(self.program)
             self.pids.append(self._process.pid)
 

@@ -1,3 +1,4 @@
+import signal
 import sys
 import time
 
@@ -31,6 +32,7 @@ def test_a_killed_program_is_started_again_after_half_a_second(tmp_path):
         assert 0.4 < time.monotonic() - killed_s < 3
         assert sleeper.pids[0] == pid != sleeper.pids[1]
         assert sleeper.alive
+        assert sleeper.exits == [128 + signal.SIGKILL]
 
 
 def test_programs_end_with_their_supervisor(tmp_path):
