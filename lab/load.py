@@ -6,6 +6,7 @@ A plan and a seed give the same requests at the same moments; a thread of its ow
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import threading
@@ -16,8 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-import httpx
-
+from lab.http_client import Answer, Client, Failed
 from why504.errors import LabError
 
 USERS: Final = 200
@@ -68,6 +68,8 @@ class Reply:
     """Place of its shot in what was planned."""
     problem: str = ""
     """`type` of the problem detail, if it was one."""
+    late_s: float = 0.0
+    """By how much the generator itself was late; it is part of the latency."""
 
 
 def conversation(number: int) -> dict[str, Any]:
@@ -216,45 +218,45 @@ class Load:
         asyncio.run(self._fire_all())
 
     async def _fire_all(self) -> None:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-        async with httpx.AsyncClient(
-            base_url=self._url, timeout=self._timeout_s, limits=limits, trust_env=False
-        ) as client:
-            began_s = time.monotonic()
-            open_requests: set[asyncio.Task[None]] = set()
-            for number, shot in enumerate(self._planned):
-                due_s = began_s + shot.at_s
-                while not self._no_more.is_set() and time.monotonic() < due_s:
-                    await asyncio.sleep(min(0.05, max(0, due_s - time.monotonic())))
-                if self._no_more.is_set():
-                    break
-                task = asyncio.create_task(self._fire(client, shot, number, due_s))
-                open_requests.add(task)
-                task.add_done_callback(open_requests.discard)
-            while open_requests and not self._stop.is_set():
-                await asyncio.wait(open_requests, timeout=0.1)
-            for task in open_requests:
-                task.cancel()
+        client = Client(self._url, timeout_s=self._timeout_s)
+        began_s = time.monotonic()
+        open_requests: set[asyncio.Task[None]] = set()
+        for number, shot in enumerate(self._planned):
+            due_s = began_s + shot.at_s
+            while not self._no_more.is_set() and time.monotonic() < due_s:
+                await asyncio.sleep(min(0.05, max(0, due_s - time.monotonic())))
+            if self._no_more.is_set():
+                break
+            task = asyncio.create_task(self._fire(client, shot, number, due_s))
+            open_requests.add(task)
+            task.add_done_callback(open_requests.discard)
+        while open_requests and not self._stop.is_set():
+            await asyncio.wait(open_requests, timeout=0.1)
+        for task in open_requests:
+            task.cancel()
+        client.close()
 
-    async def _fire(self, client: httpx.AsyncClient, shot: Shot, number: int, due_s: float) -> None:
-        sent_s = time.time() - (time.monotonic() - due_s)
+    async def _fire(self, client: Client, shot: Shot, number: int, due_s: float) -> None:
+        late_s = time.monotonic() - due_s
+        sent_s = time.time() - late_s
         status, trace_id, problem = 0, "", ""
         try:
             async with asyncio.timeout(shot.abort_after_s):
-                answer = await client.request(shot.method, shot.path, json=shot.body)
-            status, trace_id = answer.status_code, answer.headers.get("x-trace-id", "")
+                answer = await client.request(shot.method, shot.path, shot.body)
+            status, trace_id = answer.status, answer.headers.get("x-trace-id", "")
             problem = _problem(answer)
-        except (httpx.HTTPError, TimeoutError):
+        except Failed:
             pass  # told as status 0
         latency_s = time.monotonic() - due_s
-        self.replies.append(Reply(shot.route, sent_s, latency_s, status, trace_id, number, problem))
+        reply = Reply(shot.route, sent_s, latency_s, status, trace_id, number, problem, late_s)
+        self.replies.append(reply)
 
 
-def _problem(answer: httpx.Response) -> str:
+def _problem(answer: Answer) -> str:
     """Return the kind of a problem detail (RFC 9457), or nothing."""
     if answer.headers.get("content-type") != "application/problem+json":
         return ""
-    return str(answer.json().get("type", "about:blank"))
+    return str(json.loads(answer.body).get("type", "about:blank"))
 
 
 @dataclass(frozen=True, slots=True)

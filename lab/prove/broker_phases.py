@@ -100,7 +100,7 @@ def _check(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> None:
     for name in (HEALTHY, *FAULTS, DRAINING):
         found = course.replies(name, replies)
         verdict.checks.append(checks.none_failed(name, found, healthy))
-    verdict.checks.append(checks.healthy(healthy))
+    verdict.checks += [checks.healthy(healthy), checks.punctual(replies)]
     for name in FAULTS:
         found = course.replies(name, replies)
         verdict.checks.append(checks.as_fast(name, found, healthy))

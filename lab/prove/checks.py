@@ -14,6 +14,7 @@ from lab.prove.verdict import Check, Verdict
 MOST_TIMES_SLOWER: Final = 2.0
 """Issue 3: p99 within twice that of the healthy run."""
 HEALTHY_MS: Final = 1_000.0
+LATE_MS: Final = 100.0
 
 
 def p99_ms(replies: Sequence[Reply]) -> float:
@@ -32,6 +33,13 @@ def as_fast(name: str, replies: Sequence[Reply], usual: Sequence[Reply]) -> Chec
 def healthy(replies: Sequence[Reply]) -> Check:
     """Check that the baseline is one: beside a crawling machine nothing would look slow."""
     return Check("p99, healthy", p99_ms(replies), HEALTHY_MS, "ms")
+
+
+def punctual(replies: Sequence[Reply]) -> Check:
+    """Check that the generator kept to its plan: its own delays are no latency of the service."""
+    late_s = sorted(reply.late_s for reply in replies)
+    p99_s = late_s[int(0.99 * (len(late_s) - 1))] if late_s else float("nan")
+    return Check("clients sent late, p99", round(p99_s * 1000, 2), LATE_MS, "ms")
 
 
 def none_failed(name: str, replies: Sequence[Reply], usual: Sequence[Reply]) -> Check:

@@ -106,6 +106,7 @@ def prove(run: Run) -> Verdict:
         replies = traffic.finish()
     for name in FAULTS:
         _check(verdict, course, name, replies)
+    verdict.checks.append(checks.punctual(replies))
     checks.none_restarted(verdict, service.kept)
     _check_rest(verdict, service)
     checks.told(verdict, course, replies)

@@ -158,7 +158,7 @@ def _check_requests(
     assert limits.analysis_s is not None  # noqa: S101 - the service's default
     assert limits.application_s is not None  # noqa: S101 - the same
     healthy = course.replies(HEALTHY, replies)
-    verdict.checks.append(checks.healthy(_others(healthy)))
+    verdict.checks += [checks.healthy(_others(healthy)), checks.punctual(replies)]
     for name in FAULTS:
         found = course.replies(name, replies)
         verdict.checks += [

@@ -91,6 +91,7 @@ def _check_day(verdict: Verdict, course: Course, replies: Sequence[Reply]) -> No
     alone, beside = course.replies(ALONE, replies), course.replies(BESIDE, replies)
     verdict.checks += [
         checks.healthy(alone),
+        checks.punctual(replies),
         checks.as_fast(BESIDE, beside, alone),
         checks.none_failed(BESIDE, beside, alone),
     ]

@@ -146,6 +146,7 @@ def test_a_generator_that_falls_behind_counts_its_delay_as_latency(slow_server):
         load.wait(5)
 
     assert min(reply.latency_s for reply in load.replies) >= 0.5
+    assert min(reply.late_s for reply in load.replies) >= 0.5
 
 
 def test_a_load_against_nobody_is_told_as_broken_connections(free_port):
