@@ -49,6 +49,8 @@ def play(run: Run, service: Service, verdict: Verdict) -> list[Mapping[str, Any]
     """Send and kill, wait until all is done, and return the conversations that were taken."""
     pace = REHEARSAL if run.rehearsal else FULL
     books = Books(service.database_url)
+    # What waits from before would be counted as an analysis begun again.
+    wait_until(lambda: books.drained, timeout_s=pace.drain_s)
     run.say(f"{pace.conversations:,} conversations, and kill -9 at random moments")
     folder = run.folder / "persistent"
     order = Order(service.gateway.url, FIRST, pace.conversations, USERS, pace.per_s)
