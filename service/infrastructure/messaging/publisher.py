@@ -52,7 +52,7 @@ class Outgoing:
 
 
 class Publisher:
-    """One publisher on a connection and a thread of its own; one batch at a time."""
+    """One publisher on a connection and a thread of its own; batches go one after another."""
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class Publisher:
         self._channel: Channel | None = None
         self._batch: _Batch | None = None
         self._last_tag = 0
+        # A second batch would take the first one's confirms: it was sent, and nobody would know.
+        self._turn = asyncio.Lock()
         self._thread = BrokerThread(
             connection_parameters(settings), self._topology, self, metrics=metrics.connection
         )
@@ -85,20 +87,13 @@ class Publisher:
         return self._channel is not None and not self._thread.blocked
 
     async def publish(self, messages: Sequence[Outgoing], *, queue: str) -> frozenset[str]:
-        """Return the keys of those that the broker has on disk, at the latest after `broker_s`.
+        """Return the keys of those that the broker has on disk, at most `broker_s` after their turn.
 
         The others may have arrived or not; with any of them the connection is given up, so that
         the next batch finds a fresh one or none.
         """
-        answer: Future[frozenset[str]] = Future()
-        if not self._thread.call_soon(lambda: self._begin(messages, queue, answer)):
-            return frozenset()
-        # If the thread ended just now, nobody is there to answer.
-        limit_s = None if self._deadline_s is None else self._deadline_s + 2 * FAREWELL_S
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), limit_s)
-        except TimeoutError:
-            return frozenset()
+        async with self._turn:
+            return await self._publish(messages, queue)
 
     def opened(self, channel: Channel) -> None:
         """Ask for confirms before anything is sent."""
@@ -115,6 +110,17 @@ class Publisher:
         """Nothing more will be confirmed."""
         self._channel = None
         self._finish()
+
+    async def _publish(self, messages: Sequence[Outgoing], queue: str) -> frozenset[str]:
+        answer: Future[frozenset[str]] = Future()
+        if not self._thread.call_soon(lambda: self._begin(messages, queue, answer)):
+            return frozenset()
+        # If the thread ended just now, nobody is there to answer.
+        limit_s = None if self._deadline_s is None else self._deadline_s + 2 * FAREWELL_S
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(answer), limit_s)
+        except TimeoutError:
+            return frozenset()
 
     def _begin(
         self, messages: Sequence[Outgoing], queue: str, answer: Future[frozenset[str]]
