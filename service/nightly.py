@@ -1,7 +1,8 @@
 """The nightly job's composition root: `python -m service.nightly [--night 2026-11-23]`.
 
 It runs beside the daytime service, so it takes little of everything: connections of its own, a
-low priority for the processor, a number of users a second. Start it again after any end but 0.
+low priority for the processor, a number of users a second. Start it again after 1 or 4, and it goes
+on where it was; users that failed (5) have their turn in the next night.
 """
 
 from __future__ import annotations
