@@ -33,6 +33,8 @@ PYTHON: Final = {
     "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
     # Compiled once: without it each run would spend ten seconds of CPU on compiling libraries.
     "PYTHONDONTWRITEBYTECODE": "",
+    # A crash of the interpreter leaves the stacks of all threads in the program's log.
+    "PYTHONFAULTHANDLER": "1",
 }
 """Environment in which `python -m` finds the modules of this checkout, wherever it runs."""
 

@@ -1,4 +1,4 @@
-"""Proves one promise of issue 3: `python -m lab.prove broker|llm|database|nightly [--brief]`.
+"""Proves a promise of the service: `python -m lab.prove broker|llm|database|nightly [--brief]`.
 
 Exit code 0 = proven, 1 = a target was missed, 2 = a part did not start, 130 = stopped.
 """

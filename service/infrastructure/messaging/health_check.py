@@ -30,7 +30,14 @@ class RabbitMQCheck:
         if self._handshake is None or self._handshake.done():
             loop = asyncio.get_running_loop()
             self._handshake = loop.run_in_executor(self._thread, self._shake_hands)
+            self._handshake.add_done_callback(_looked_at)
         await asyncio.shield(self._handshake)
 
     def _shake_hands(self) -> None:
         pika.BlockingConnection(self._parameters).close()
+
+
+def _looked_at(handshake: asyncio.Future[None]) -> None:
+    # One that fails after its check was given up would be reported as forgotten.
+    if not handshake.cancelled():
+        handshake.exception()
