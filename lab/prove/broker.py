@@ -1,6 +1,6 @@
 """The broker fails beside ordinary traffic, then everything is killed at random.
 
-Issue 3: 0 failed requests, p99 within 2x of healthy, 0 events lost, 0 processed twice in effect.
+0 failed requests, p99 within 2x of healthy, 0 events lost, 0 processed twice in effect.
 """
 
 from __future__ import annotations

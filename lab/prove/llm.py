@@ -1,6 +1,6 @@
 """Groq down, refusing and slow beside traffic that scores: every request keeps its budget.
 
-Issue 3: no request above its budget, the database pool never above 50 % because of it.
+no request above its budget, the database pool never above 50 % because of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CLOSED, OPEN = 0.0, 2.0
 WATCHED: Final = (METRIC_POOL_COUNT, METRIC_POOL_MAX, BREAKER)
 WATCH_EVERY_S: Final = 0.2
 MOST_PERCENT: Final = 50.0
-"""Issue 3: of the pool."""
+"""Of the pool."""
 SLACK_S: Final = 2.0
 """Beside the analysis a request waits for the database, the loop, and the gateway."""
 SLOW_S: Final = 60.0
