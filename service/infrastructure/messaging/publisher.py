@@ -87,7 +87,7 @@ class Publisher:
         return self._channel is not None and not self._thread.blocked
 
     async def publish(self, messages: Sequence[Outgoing], *, queue: str) -> frozenset[str]:
-        """Return the keys of those on the broker's disk, `broker_s` after their turn at most.
+        """Return the keys of what the broker has on disk, at the latest `broker_s` after its turn.
 
         The others may have arrived or not; with any of them the connection is given up, so that
         the next batch finds a fresh one or none.
