@@ -71,7 +71,7 @@ async def run_worker(settings: Settings, *, processing: Processing = analysing) 
         stack.push_async_callback(engine.dispose)
         stack.enter_context(serve_metrics(registry, settings.metrics_port))
         if settings.instrument:
-            why504.instrument(None, engine=engine, metrics=registry)
+            why504.instrument(None, engine=engine)
         process = processing(settings, engine, registry, stack)
         source = _source(settings, engine, metrics)
         await WorkerLoop(source, process, settings=settings, metrics=metrics).run(stopping)

@@ -27,6 +27,7 @@ CONFIGURATION = """\
 loopback_users = none
 # Machines of CI have little disk, and a node below its limit blocks all publishers.
 disk_free_limit.absolute = 50MB
+consumer_timeout = 86400000
 log.console = true
 log.console.level = warning
 log.file = false

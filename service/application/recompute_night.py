@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
+from service.application.errors import StoreUnavailable
 from service.application.ports.nightly_log import NightlyRun
 from service.application.ports.unit_of_work import BeginWork
 from service.application.update_score import UpdateScore
@@ -91,9 +92,13 @@ class RecomputeNight:
                 if stop.is_set():
                     return
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._pace.concurrency):
-                group.create_task(work_off())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._pace.concurrency):
+                    group.create_task(work_off())
+        except* StoreUnavailable as failures:
+            # The page is not done: a store that is away for a moment must cost no user the night.
+            raise StoreUnavailable("the store went away") from failures
         return outcomes
 
     async def _pause(self, stop: asyncio.Event) -> None:
@@ -113,6 +118,8 @@ class RecomputeNight:
             for conversation_id in unread:
                 await self._update_score(conversation_id)
             await self._settle(user_id)
+        except StoreUnavailable:
+            raise
         except Exception as error:
             # One user's trouble, of whatever kind, must not cost the others their night.
             self._on_failure(error)

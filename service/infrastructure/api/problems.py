@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from service.application.errors import (
     ConversationUnknown,
     ServiceError,
     StoreBusy,
+    StoreRefused,
     StoreUnavailable,
     UserUnknown,
 )
@@ -36,16 +38,17 @@ class Kind:
     retry_after_s: int | None = None
 
 
+UNEXPECTED: Final = Kind(500, "unexpected", "The service made a mistake")
 KINDS: Final[Mapping[type[ServiceError], Kind]] = {
     ConversationUnknown: Kind(404, "conversation-unknown", "No such conversation"),
     UserUnknown: Kind(404, "user-unknown", "No such user"),
+    StoreRefused: UNEXPECTED,
     StoreBusy: Kind(503, "store-busy", "The database is too busy", 1),
     StoreUnavailable: Kind(503, "store-unavailable", "The database does not answer", 1),
 }
 TIMED_OUT: Final = Kind(503, "timed-out", "The service gave up this request", 1)
 TOO_MANY: Final = Kind(429, "too-many-requests", "Too many requests of one client")
 INVALID: Final = Kind(422, "invalid-request", "The request makes no sense")
-UNEXPECTED: Final = Kind(500, "unexpected", "The service made a mistake")
 
 
 def problem(
@@ -80,8 +83,11 @@ def handle_problems(app: FastAPI) -> None:
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
-    kinds = (KINDS[each] for each in type(error).__mro__ if each in KINDS)
-    return problem(request.scope, next(kinds, UNEXPECTED), detail=str(error))
+    kind = next(KINDS[each] for each in type(error).__mro__ if each in KINDS)
+    if kind is UNEXPECTED:
+        # A mistake of ours: for us to read, with the names that it has here.
+        logging.getLogger("service").error("%s: %s", type(error).__name__, error)
+    return problem(request.scope, kind, detail="" if kind is UNEXPECTED else str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -30,5 +30,5 @@ async def sample_backlog(connect: Connect, metrics: BacklogMetrics) -> None:
                     metrics.outbox(*row)
                     await asyncio.sleep(EVERY_S)
         except psycopg.Error as error:
-            log.warning("the backlog can't be sampled: %s", error)
+            log.warning("the backlog can't be sampled: %s", type(error).__name__)
             await asyncio.sleep(EVERY_S)

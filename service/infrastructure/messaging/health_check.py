@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import pika
@@ -21,6 +22,8 @@ class RabbitMQCheck:
     name = "rabbitmq"
 
     def __init__(self, settings: Settings) -> None:
+        # It tells each failed attempt several times over; what matters is the check's result.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
         self._parameters = connection_parameters(settings)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rabbitmq-health")
         self._handshake: asyncio.Future[None] | None = None

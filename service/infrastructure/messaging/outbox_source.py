@@ -58,7 +58,7 @@ class OutboxSource:
             try:
                 row = await self._claim()
             except (SQLAlchemyError, OSError) as error:
-                log.warning("no message can be claimed: %s", error)
+                log.warning("no message can be claimed: %s", type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 continue
             if row is not None:
@@ -72,7 +72,8 @@ class OutboxSource:
             try:
                 await self._run(statement, id=row.id, **values)
             except (SQLAlchemyError, OSError) as error:
-                log.warning("message %s can't be settled: %s", row.message_id, error)
+                kind = type(error).__name__
+                log.warning("message %s can't be settled: %s", row.message_id, kind)
                 if attempt < SETTLE_ATTEMPTS:
                     await asyncio.sleep(AGAIN_S)
             else:
@@ -82,6 +83,7 @@ class OutboxSource:
         if time.monotonic() >= self._tidy_at_s:
             self._tidy_at_s = time.monotonic() + PRUNE_EVERY_S
             await self._run(sql.PRUNE)
+            await self._run(sql.PRUNE_INBOX)
         claimed = await self._run(sql.CLAIM, lease=self._lease, most=self._most)
         if not claimed:
             await self._run(sql.SET_ASIDE_OVERDUE, most=self._most)
@@ -104,7 +106,7 @@ class OutboxSource:
                 try:
                     await self._run(sql.RENEW, lease=self._lease, ids=list(self._in_hand))
                 except (SQLAlchemyError, OSError) as error:
-                    log.warning("claims can't be renewed: %s", error)
+                    log.warning("claims can't be renewed: %s", type(error).__name__)
 
 
 def _lease_s(settings: Settings) -> float:

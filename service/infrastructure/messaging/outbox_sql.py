@@ -39,6 +39,12 @@ PRUNE: Final = """
 DELETE FROM outbox WHERE sent_at < now() - interval '1 day' AND id IN (
     SELECT id FROM outbox WHERE set_aside IS NULL ORDER BY id LIMIT 5000)"""
 
+# Longer than any queue keeps a message: what comes again after that would take effect again.
+PRUNE_INBOX: Final = """
+DELETE FROM processed_message WHERE message_id IN (
+    SELECT message_id FROM processed_message
+    WHERE processed_at < now() - interval '90 days' ORDER BY processed_at LIMIT 5000)"""
+
 # A backlog is counted up to a bound: the answer is wanted most when it is longest.
 BACKLOG: Final = f"""
 SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float

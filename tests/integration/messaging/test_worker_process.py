@@ -131,6 +131,18 @@ def test_garbage_and_poison_are_set_aside_with_a_reason_while_others_pass(bench,
     assert poison in {"delivery_limit", "delivered too often"}
 
 
+def test_many_that_are_set_aside_at_once_are_each_kept_once(bench, set_aside):
+    for _ in range(24):
+        bench.outbox.add(payload={"nothing": "of use"})
+    with bench.worker() as worker:
+        until(lambda: len(set_aside()) >= 24, "all are set aside", 25)
+        bench.send("ok")
+        until(lambda: bench.effects() == ["ok"], "the good one passes")
+        assert worker.poll() is None
+
+    assert len(set_aside()) == 24
+
+
 def test_what_can_t_be_done_now_is_kept_and_not_counted_against_its_deliveries(
     bench, set_aside, metric
 ):

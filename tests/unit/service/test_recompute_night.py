@@ -4,7 +4,10 @@ import asyncio
 import time
 from datetime import UTC, date, datetime
 
+import pytest
+
 from service.application.analyse_session import AnalyseSession
+from service.application.errors import StoreUnavailable
 from service.application.ports.nightly_log import NightlyRun
 from service.application.recompute_night import PAGE, NightlyPace, RecomputeNight
 from service.application.update_score import UpdateScore
@@ -25,11 +28,16 @@ def stored(number: int, text: str = "music") -> tuple[StoredEvent, tuple[Message
 
 
 class BrokenAt(FakeEmotionReader):
-    """Fails on purpose where a session says so."""
+    """Fails on purpose where a session says so; a store is away once only."""
+
+    away = True
 
     async def read(self, transcript, memories=()):
         if "break" in transcript[0].text:
             raise RuntimeError("a message nobody may see")
+        if "away" in transcript[0].text and self.away:
+            self.away = False
+            raise StoreUnavailable
         return await super().read(transcript, memories)
 
 
@@ -86,6 +94,18 @@ async def test_a_user_that_fails_is_counted_and_ends_nothing():
     assert (run.users_done, run.users_failed, run.finished) == (3, 1, True)
     assert [type(error) for error in night.failures] == [RuntimeError]
     assert set(night.database.ledger) == {"c1", "c3"}
+
+
+async def test_a_store_that_goes_away_costs_no_user_the_night():
+    night = Night(FakeDatabase(events=[stored(1), stored(2, "away"), stored(3)]))
+
+    with pytest.raises(StoreUnavailable):
+        await night()
+    run = await night()
+
+    assert (run.users_done, run.users_failed, run.finished) == (3, 0, True)
+    assert sorted(night.database.ledger) == ["c1", "c2", "c3"]
+    assert night.failures == []
 
 
 async def test_a_night_has_no_more_users_than_it_may_and_a_second_start_adds_none():
