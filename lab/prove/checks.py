@@ -12,7 +12,7 @@ from lab.prove.traffic import Course, failed
 from lab.prove.verdict import Check, Verdict
 
 MOST_TIMES_SLOWER: Final = 2.0
-"""p99 within twice that of the healthy run."""
+"""Of p99: within twice that of the healthy run."""
 HEALTHY_MS: Final = 1_000.0
 LATE_MS: Final = 100.0
 

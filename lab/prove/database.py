@@ -1,6 +1,6 @@
 """PostgreSQL frozen for 30 s, then killed and started again, beside ordinary traffic.
 
-requests fail by their own limits with a clear 503, and the service recovers within 5 s of
+Requests fail by their own limits with a clear 503, and the service recovers within 5 s of
 the database's return without a restart.
 """
 

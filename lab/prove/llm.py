@@ -1,6 +1,6 @@
 """Groq down, refusing and slow beside traffic that scores: every request keeps its budget.
 
-no request above its budget, the database pool never above 50 % because of it.
+No request above its budget, the database pool never above 50 % because of it.
 """
 
 from __future__ import annotations

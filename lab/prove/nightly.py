@@ -1,6 +1,6 @@
 """The nightly job over 10,000 users beside the traffic of the day, killed half-way and resumed.
 
-daytime p99 within 2x of that without the job.
+Daytime p99 within 2x of that without the job.
 """
 
 from __future__ import annotations
