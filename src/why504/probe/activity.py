@@ -16,6 +16,7 @@ from typing import Any
 from why504.probe import site
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.site import CodeLine
+from why504.probe.still import STILL
 
 
 class Activity:
@@ -62,13 +63,14 @@ class Activity:
 
     def _trace_in(self, thread_id: int) -> int | None:
         frame: FrameType | None = self._frames.get(thread_id)
-        while frame is not None:
-            if frame.f_code.co_name == "run":
-                context = _context_of(frame)
-                if context is not None:
-                    request: OpenSpan | None = context.get(REQUEST)
-                    return None if request is None else request.trace_id
-            frame = frame.f_back
+        with STILL:
+            while frame is not None:
+                if frame.f_code.co_name == "run":
+                    context = _context_of(frame)
+                    if context is not None:
+                        request: OpenSpan | None = context.get(REQUEST)
+                        return None if request is None else request.trace_id
+                frame = frame.f_back
         return self._registry.last_trace_in(thread_id)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import why504
 from why504 import names
+from why504.probe.still import STILL
 
 STACK_LINES: Final = 40
 _WALK_LIMIT: Final = 400
@@ -43,18 +44,20 @@ def current_lines() -> Iterator[CodeLine]:
 
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:
     """Return the lines of another thread, innermost first, from `sys._current_frames()`."""
-    return list(_frames(frame))
+    with STILL:
+        return list(_frames(frame))
 
 
 def task_lines(task: asyncio.Task[Any]) -> list[CodeLine]:
     """Return the lines at which a suspended task waits, innermost first."""
     lines: list[CodeLine] = []
     awaited: Any = task.get_coro()
-    while awaited is not None and len(lines) < _WALK_LIMIT:
-        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
-        if frame is not None:
-            lines.append(_line(frame))
-        awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+    with STILL:
+        while awaited is not None and len(lines) < _WALK_LIMIT:
+            frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+            if frame is not None:
+                lines.append(_line(frame))
+            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
     return lines[::-1]
 
 

@@ -1,0 +1,64 @@
+"""No garbage collection while frames of other threads are looked at.
+
+Until Python 3.12 the interpreter makes a frame object when somebody asks for it, which may start a
+collection; a finalizer may then let the other thread run on and leave that very frame, and the
+object points to memory of something else: the process crashes in `PyFrame_GetBack`. CPython did
+the same for `sys._current_frames()` itself (python/cpython#106883).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from types import TracebackType
+from typing import Final
+
+_NEEDED: Final = sys.version_info < (3, 12)
+
+
+class Still:
+    """A block in which nothing is collected; threads may be in it at once."""
+
+    def __init__(self) -> None:
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_enabled = False
+
+    def _forked(self) -> None:
+        # The thread that was in the block is in the parent only.
+        if self._was_enabled and self._inside:
+            gc.enable()
+        self._reset()
+
+    def __enter__(self) -> None:
+        if not _NEEDED:
+            return
+        with self._lock:
+            if self._inside == 0:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not _NEEDED:
+            return
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_enabled:
+                gc.enable()
+
+
+STILL: Final = Still()
+"""The one block of the process: collection is off or on for all threads alike."""
