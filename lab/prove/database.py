@@ -120,7 +120,12 @@ def _check(verdict: Verdict, course: Course, name: str, replies: Sequence[Reply]
     found = away.of(replies)
     misses = failed(found)
     unclear = [each for each in misses if each.status != 503 or each.problem not in CLEAR]
-    late = [each.sent_s for each in failed(after.of(replies))]
+    # What was open at the end of the phase may be the next fault's.
+    late = [
+        each.sent_s
+        for each in failed(after.of(replies))
+        if each.sent_s + each.latency_s < after.end_s
+    ]
     longest_s = max((each.latency_s for each in found), default=float("nan"))
     verdict.checks += [
         Check(f"requests, {name}", len(found), 1, at_least=True),
