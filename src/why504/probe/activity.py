@@ -26,7 +26,8 @@ class Activity:
         self, registry: Registry, loops: Iterable[tuple[asyncio.AbstractEventLoop, int]]
     ) -> None:
         self._registry = registry
-        self._frames = sys._current_frames()
+        with STILL:
+            self._frames = sys._current_frames()
         self._running: dict[int, int] = {}
         loop_threads = set()
         for loop, thread_id in loops:

@@ -21,6 +21,7 @@ from why504.probe.metrics import Metrics
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
+from why504.probe.still import STILL
 from why504.probe.threadpool import Threadpool
 
 BEAT_S: Final = 0.1
@@ -177,7 +178,8 @@ class Watchdog:
         return StallState(record, watch.beat_cpu_s, sample_due_s=0.0)
 
     def _sample(self, watch: LoopWatch, stall: StallState, now_s: float) -> None:
-        lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
+        with STILL:
+            lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
         task = asyncio.current_task(watch.loop)
         entry = None if task is None else self._registry.innermost(task)
         if watch.beat_s > stall.record.opened_s:

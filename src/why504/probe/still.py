@@ -2,8 +2,8 @@
 
 Until Python 3.12 the interpreter makes a frame object when somebody asks for it, which may start a
 collection; a finalizer may then let the other thread run on and leave that very frame, and the
-object points to memory of something else: the process crashes in `PyFrame_GetBack`. CPython did
-the same for `sys._current_frames()` itself (python/cpython#106883).
+object points to memory of something else: the process crashes in `PyFrame_GetBack`. In
+`sys._current_frames()` the same may stop the whole process for good (python/cpython#106883).
 """
 
 from __future__ import annotations
