@@ -34,7 +34,8 @@ from service.infrastructure.messaging.worker_loop import Process, WorkerLoop
 
 NAME: Final = "context-handling-worker"
 """What the database calls a worker."""
-NICENESS: Final = 5
+NICENESS: Final = 15
+"""Catching up after an outage takes every core there is: requests go first."""
 
 Processing = Callable[
     [Settings, AsyncEngine, CollectorRegistry, AsyncExitStack],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -17,11 +18,17 @@ class Receiver:
         self.spans: list[Span] = []
         self.answers: list[int] = []
         """Statuses of the next answers; 200 once it is empty."""
+        self.delay_s = 0.0
+        """How long each request is kept before it is answered."""
+        self.begun = 0
+        """Requests that came, answered or not."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.begun += 1
+                time.sleep(receiver.delay_s)
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 if status == 200:
                     receiver.spans += _spans(body)

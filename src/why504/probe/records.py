@@ -6,6 +6,7 @@ Shape of a record: docs/how-evidence-travels.md.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -26,6 +27,8 @@ DELAY_MS: Final = 500.0
 """Evidence is at most this old when it leaves: somebody waits for the answer."""
 EXPORT_TIMEOUT_S: Final = 3.0
 """One export, retries included: bounds how long a black-holed collector delays an exit."""
+PATIENCE_S: Final = 1.0
+"""How long an exit waits for the export that goes on: it need not be in trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ class Export:
 
     def stop(self) -> None:
         """Send what is queued and end the thread; a dead collector is not waited for."""
-        if self._exporter.in_trouble:
+        if self._exporter.in_trouble(after_s=PATIENCE_S):
             self._exporter.shutdown()
         self._processor.shutdown()  # type: ignore[no-untyped-call]
 
@@ -161,19 +164,27 @@ class _WatchedExporter(SpanExporter):
     """Tells how many spans were lost, which the SDK only logs."""
 
     def __init__(self, inner: SpanExporter, on_failure: Callable[[int], object]) -> None:
-        self.in_trouble = False
-        """The last export failed, or one goes on now: it may be retrying."""
         self._inner = inner
         self._on_failure = on_failure
+        self._failed = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._stopped = False
+
+    def in_trouble(self, after_s: float) -> bool:
+        """Whether the last export failed, or the one that goes on now lasts this much longer."""
+        return self._failed or not self._idle.wait(after_s) or self._failed
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         if self._stopped:
             return SpanExportResult.FAILURE
-        self.in_trouble = True
-        result = self._inner.export(spans)
-        self.in_trouble = result is not SpanExportResult.SUCCESS
-        if self.in_trouble:
+        self._idle.clear()
+        try:
+            result = self._inner.export(spans)
+            self._failed = result is not SpanExportResult.SUCCESS
+        finally:
+            self._idle.set()
+        if self._failed:
             self._on_failure(len(spans))
         return result
 

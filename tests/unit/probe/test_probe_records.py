@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind
 
+from tests.otlp_receiver import Receiver
 from why504 import names
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
@@ -215,6 +217,21 @@ def test_a_sender_without_a_collector_never_blocks_and_never_raises():
         sender.send(RecordSpan("wait x", 1, span_id, None, 10, 5))
     sender.shutdown()
     sender.send(RecordSpan("wait x", 1, 1, None, 10, 5))
+
+
+def test_what_waits_behind_a_slow_export_is_sent_at_an_exit_too(free_port):
+    receiver = Receiver(free_port)
+    receiver.delay_s = 0.4
+    sender = RecordSender(f"http://127.0.0.1:{free_port}", Resource({}))
+    sender.send(RecordSpan("wait x", 1, 1, None, 10, 15))
+    while receiver.begun == 0:
+        time.sleep(0.01)
+    sender.send(RecordSpan("wait x", 1, 2, None, 10, 15))
+
+    sender.shutdown()
+
+    receiver.stop()
+    assert [int.from_bytes(span.span_id) for span in receiver.spans] == [1, 2]
 
 
 def test_an_error_inside_the_probe_is_swallowed_and_counted_in_production(monkeypatch, caplog):
