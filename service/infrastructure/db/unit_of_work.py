@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 import psycopg.errors
 from sqlalchemy import exc
@@ -18,6 +19,9 @@ from service.infrastructure.db.nightly_log import SqlNightlyLog
 from service.infrastructure.db.outbox_store import SqlOutboxStore
 from service.infrastructure.db.prompt_store import SqlPromptStore
 from service.infrastructure.db.score_ledger import SqlScoreLedger
+
+RECONNECTS_EXHAUSTED: Final = "This connection is closed"
+"""What the pool says when connection after connection was found dead as it was handed out."""
 
 
 class SqlUnitOfWork:
@@ -72,6 +76,11 @@ def store_errors() -> Iterator[None]:
             raise StoreUnavailable("the database can't be reached") from error
         # What PostgreSQL says of it quotes the whole row, and a row is somebody's conversation.
         raise StoreRefused(_without_values(error)) from None
+    except exc.InvalidRequestError as error:
+        # SQLAlchemy has no class of its own for it; every other one is a mistake in our code.
+        if str(error) != RECONNECTS_EXHAUSTED:
+            raise
+        raise StoreUnavailable("new connections to the database die at once") from error
 
 
 def _without_values(error: exc.DBAPIError) -> str:

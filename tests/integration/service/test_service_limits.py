@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from service.application.errors import StoreUnavailable
 from service.application.ports.unit_of_work import BeginWork, UnitOfWork
 from service.application.settings import Settings
+from service.infrastructure.db.engine import make_engine
 from service.infrastructure.db.health_check import PostgresCheck
 from service.infrastructure.db.unit_of_work import SqlUnitOfWork, store_errors
 from service.main import Adapters
@@ -194,6 +198,24 @@ async def test_a_leaked_unit_of_work_can_be_had_by_swapping_the_adapter(running)
             await connection.close()
 
     assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
+
+
+async def test_connections_that_are_dead_as_often_as_they_are_made_are_unavailable(postgres):
+    engine = make_engine(Settings(database_url=postgres.new_database()))
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def dead(*_: object) -> None:
+        raise DisconnectionError
+
+    with pytest.raises(StoreUnavailable, match="die at once"), store_errors():
+        async with engine.connect():
+            pass
+    await engine.dispose()
+
+
+def test_a_mistake_in_the_use_of_sqlalchemy_is_not_taken_for_an_outage():
+    with pytest.raises(InvalidRequestError, match="in a wrong way"), store_errors():
+        raise InvalidRequestError("used in a wrong way")
 
 
 async def test_at_shutdown_every_connection_is_given_back(running, rows):
