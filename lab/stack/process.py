@@ -131,7 +131,8 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()],
-            start_new_session=True,
+            # Not a session of its own: between sessions Linux heeds no niceness (autogroups).
+            process_group=0,
         )
     theirs.close()
     process = Process(program, leashed, ours)
