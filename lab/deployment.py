@@ -106,9 +106,17 @@ def receiver(folder: Path, name: str, more: Sequence[str]) -> tuple[Process, str
     return start(program), f"http://127.0.0.1:{port}"
 
 
+def uvicorn(factory: str, port: int) -> list[str]:
+    """Return the command that serves a factory of applications behind the lab's gateway."""
+    # nginx keeps an idle connection for 60 s. If uvicorn closed it sooner, as it does by default,
+    # a request that is just sent on it would become a 502.
+    quiet = ["--log-level", "warning", "--timeout-keep-alive", "75"]
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return [sys.executable, "-m", "uvicorn", "--factory", factory, *address, *quiet]
+
+
 def _service(folder: Path, port: int, environment: Mapping[str, str]) -> Process:
-    argv = [sys.executable, "-m", "uvicorn", "--factory", "lab.app:create_app"]
-    argv += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    argv = uvicorn("lab.app:create_app", port)
     return start(Program(argv, "service", folder, {**PYTHON, **environment}))
 
 

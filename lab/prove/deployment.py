@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.deployment import PYTHON, receiver
+from lab.deployment import PYTHON, receiver, uvicorn
 from lab.prove.supervisor import Kept, Supervisor
 from lab.stack.groq import Groq
 from lab.stack.nginx import Nginx
@@ -108,8 +108,7 @@ def deploy(folder: Path, stack: ExitStack, settings: Mapping[str, str] | None = 
 
 
 def _api(folder: Path, name: str, port: int, environment: Mapping[str, str]) -> Kept:
-    argv = [sys.executable, "-m", "uvicorn", "--factory", "service.main:create_app"]
-    argv += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
+    argv = uvicorn("service.main:create_app", port)
     metrics_port = free_port()
     own = {"OTEL_SERVICE_NAME": "context-handling", "WHY504_METRICS_PORT": str(metrics_port)}
     program = Program(argv, name, folder, {**environment, **own})
