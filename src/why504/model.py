@@ -100,6 +100,11 @@ class Stall(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals(Record):
+    """What one process used and lacked from `start_ns` to `end_ns`; attributes of names.py."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known about a window, merged: one row a span or record."""
 
@@ -111,6 +116,7 @@ class Evidence:
     stalls: Sequence[Stall] = ()
     heard_ns: Mapping[str, int] = field(default_factory=dict)
     """Instance -> the last moment at which it sent anything: what is open was open until then."""
+    vitals: Sequence[Vitals] = ()
 
 
 # --- findings ------------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ from typing import Final
 
 # --- records: waits, holds, stalls and snapshots travel as ordinary spans -------------------------
 KIND: Final = "why504.kind"
-"""One of `wait`, `hold`, `stall`, `snapshot`; absent on every span that is not ours."""
+"""`wait`, `hold`, `stall`, `snapshot` or `vitals`; absent on every span that is not ours."""
 WAIT: Final = "wait"
 HOLD: Final = "hold"
 STALL: Final = "stall"
 SNAPSHOT: Final = "snapshot"
+VITALS: Final = "vitals"
+"""What a process used and lacked from the span's start to its end; resource `process:<pid>`."""
 
 RESOURCE: Final = "why504.resource"
 """What is waited for or held: `db.pool:main`, `loop:<pid>`, `db.lock:<relation>#<root pid>`."""
@@ -47,6 +49,30 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 """False while every sample shows the same frames (stuck), True once they differ."""
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
+
+CPU_USED_S: Final = "why504.process.cpu_seconds"
+"""Vitals: CPU time of all threads, user and system, within the interval."""
+CPU_DELAY_S: Final = "why504.process.run_delay_seconds"
+"""Vitals: time in which threads could run and had no core, summed over threads (schedstat)."""
+CPU_THROTTLED_S: Final = "why504.cgroup.throttled_seconds"
+"""Vitals: time in which the control group had used up its quota."""
+CPU_LIMIT: Final = "why504.cgroup.cpu_limit_cores"
+"""Vitals: cores that the control group may use; absent without a quota."""
+GC_PAUSE_S: Final = "why504.gc.pause_seconds"
+"""Vitals: time inside Python's garbage collector within the interval."""
+MEMORY_RSS: Final = "why504.process.memory_rss_bytes"
+"""Vitals: resident memory at the end of the interval."""
+MEMORY_LIMIT: Final = "why504.process.memory_limit_bytes"
+"""Vitals: what the process may use: the control group's limit, else the machine's memory."""
+MAJOR_FAULTS: Final = "why504.process.major_faults"
+"""Vitals: pages that had to come from disk within the interval."""
+
+BACKOFF_STATUS: Final = "why504.backoff.http_status_code"
+"""Wait on `backoff:<peer>`: status of the attempt before it, 429 for a rate limit."""
+RETRY_AFTER_S: Final = "why504.backoff.retry_after_seconds"
+"""What the peer asked to wait (`Retry-After`), on the attempt's span and on the wait after it."""
+CLIENT_TIMEOUT_S: Final = "why504.client.timeout_seconds"
+"""Limit of an outgoing call as its client has it; absent when it has none."""
 
 LOCK_SESSION: Final = "why504.lock.session"
 """Who holds a lock, for people: application name, user, state and age of the transaction."""
@@ -123,6 +149,16 @@ def pool(name: str) -> str:
 def loop(pid: int) -> str:
     """Return the resource of a process's event loop: `loop:4242`."""
     return f"loop:{pid}"
+
+
+def process(pid: int) -> str:
+    """Return the resource that vitals tell of: `process:4242`."""
+    return f"process:{pid}"
+
+
+def backoff(peer: str) -> str:
+    """Return what a client waits for between two attempts: `backoff:groq`."""
+    return f"backoff:{peer}"
 
 
 def db_lock(relation: str, root_pid: int) -> str:

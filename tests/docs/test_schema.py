@@ -27,7 +27,8 @@ def test_every_metric_is_described_and_none_besides():
 
 
 def test_every_kind_of_record_is_described_and_none_besides():
-    assert set(SPANS["records"]) == {names.WAIT, names.HOLD, names.STALL, names.SNAPSHOT}
+    ours = {names.WAIT, names.HOLD, names.STALL, names.SNAPSHOT, names.VITALS}
+    assert set(SPANS["records"]) == ours
 
 
 def test_every_resource_is_described_as_it_is_spelled():
@@ -47,7 +48,8 @@ def test_an_attribute_has_type_unit_cardinality_and_brief(name):
 
     assert row["type"] in {"string", "int", "double", "boolean"}
     assert row["cardinality"] in {"fixed", "few", "deployment", "unbounded"}
-    assert row["unit"] == ("s" if name.endswith("_seconds") else "1")
+    units = {"seconds": "s", "bytes": "By"}
+    assert row["unit"] == units.get(name.rpartition("_")[2], "1")
     assert row["brief"].endswith(".")
     assert len(row) == 4
 

@@ -12,7 +12,18 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from why504 import names
-from why504.model import Attributes, Evidence, Hold, Record, Site, Span, Stall, Wait, Window
+from why504.model import (
+    Attributes,
+    Evidence,
+    Hold,
+    Record,
+    Site,
+    Span,
+    Stall,
+    Vitals,
+    Wait,
+    Window,
+)
 
 
 class Row(NamedTuple):
@@ -39,10 +50,11 @@ class Row(NamedTuple):
 SNAPSHOT_OF: Final = Row._fields.index("snapshot_of")
 KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
-RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall]]] = {
+RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall] | type[Vitals]]] = {
     names.WAIT: Wait,
     names.HOLD: Hold,
     names.STALL: Stall,
+    names.VITALS: Vitals,
 }
 BOOKKEEPING: Final = frozenset(
     {names.KEEP, names.SNAPSHOT_PARENT, names.SNAPSHOT_KIND, names.INFLIGHT_AGE_S}
@@ -71,6 +83,7 @@ def evidence(
         holds=[item for item in items if isinstance(item, Hold)],
         stalls=[item for item in items if isinstance(item, Stall)],
         heard_ns=heard_ns,
+        vitals=[item for item in items if isinstance(item, Vitals)],
     )
 
 

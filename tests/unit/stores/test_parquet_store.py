@@ -55,7 +55,7 @@ def snapshot(of: bytes, end_s: float, sequence: int = 1, **given) -> dict:
 
 def test_an_empty_folder_has_no_extent_and_no_evidence(folder):
     assert folder.store.extent() is None
-    assert folder.store.evidence(seconds(0, 1)) == Evidence(seconds(0, 1), [], [], [], [], {})
+    assert folder.store.evidence(seconds(0, 1)) == Evidence(seconds(0, 1), [], [], [], [], {}, [])
     assert folder.store.trace("ab" * 16).spans == ()
 
 

@@ -197,7 +197,7 @@ def test_the_same_span_id_in_two_traces_is_two_spans():
 
 
 def test_a_snapshot_that_tells_of_nothing_is_no_evidence():
-    assert merged(row(record=names.SNAPSHOT)) == Evidence(WINDOW, [], [], [], [], {})
+    assert merged(row(record=names.SNAPSHOT)) == Evidence(WINDOW, [], [], [], [], {}, [])
 
 
 def test_a_record_without_resource_is_a_span():
