@@ -108,11 +108,11 @@ def receiver(folder: Path, name: str, more: Sequence[str]) -> tuple[Process, str
 
 def uvicorn(factory: str, port: int) -> list[str]:
     """Return the command that serves a factory of applications behind the lab's gateway."""
+    options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
     # nginx keeps an idle connection for 60 s. If uvicorn closed it sooner, as it does by default,
     # a request that is just sent on it would become a 502.
-    quiet = ["--log-level", "warning", "--timeout-keep-alive", "75"]
-    address = ["--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "uvicorn", "--factory", factory, *address, *quiet]
+    options += ["--timeout-keep-alive", "75"]
+    return [sys.executable, "-m", "uvicorn", "--factory", factory, *options]
 
 
 def _service(folder: Path, port: int, environment: Mapping[str, str]) -> Process:
