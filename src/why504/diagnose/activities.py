@@ -15,10 +15,12 @@ from operator import itemgetter
 from why504 import names
 from why504.diagnose.activity import Activity, Process, Segment, process_of
 from why504.diagnose.endings import end_of
+from why504.diagnose.peers import TOO_MANY_REQUESTS, call_name, failed, status_of
 from why504.diagnose.steps import Timeline, gaps_between, last_finishing
 from why504.model import Evidence, Record, Span, Wait
 
 Node = Span | Wait
+_BACKOFF = names.backoff("")
 Key = tuple[str, str]
 """Trace id and span id."""
 
@@ -175,6 +177,18 @@ def _one_at_a_time(calls: list[tuple[Activity, int, int]]) -> list[tuple[Activit
     return [*clipped, rows[-1]]
 
 
+def _tried_again(attempt: Span, then: Span | None) -> bool:
+    """Return whether the time between two children is a pause between attempts at one peer.
+
+    After a refusal for too many requests it is one even if no other attempt was told yet.
+    """
+    if attempt.kind != "client" or not failed(attempt):
+        return False
+    if then is None:
+        return status_of(attempt.attributes) == TOO_MANY_REQUESTS
+    return then.kind == "client" and call_name(then) == call_name(attempt)
+
+
 class _Tree:
     """Who is whose child, on the way from spans to segments."""
 
@@ -195,7 +209,8 @@ class _Tree:
         while todo:
             node, start_ns, end_ns = todo.pop()
             if isinstance(node, Wait):
-                segments.append(Segment(start_ns, end_ns, "wait", node))
+                kind = "backoff" if node.resource.startswith(_BACKOFF) else "wait"
+                segments.append(Segment(start_ns, end_ns, kind, node))
                 continue
             inner = self.children.get((node.trace_id, node.span_id), [])
             if node is root:
@@ -205,8 +220,14 @@ class _Tree:
                 continue
             taken = last_finishing(inner, start_ns, end_ns)
             todo += taken
+            tried = {b: child for child, _, b in taken if isinstance(child, Span)}
+            again = {a: child for child, a, _ in taken if isinstance(child, Span)}
             for free_ns in gaps_between([(a, b) for _, a, b in taken], start_ns, end_ns):
-                segments += self._own_time(node, *free_ns)
+                attempt = tried.get(free_ns[0])
+                if attempt and _tried_again(attempt, again.get(free_ns[1])):
+                    segments.append(Segment(*free_ns, "backoff", attempt))
+                else:
+                    segments += self._own_time(node, *free_ns)
         return sorted(segments, key=itemgetter(0))
 
     def _own_time(self, span: Span, start_ns: int, end_ns: int) -> Iterator[Segment]:

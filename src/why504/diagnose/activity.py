@@ -26,7 +26,8 @@ class Segment(NamedTuple):
     """One stretch of an activity's timeline.
 
     `kind` is run (own code), ext (a peer that we can't see into), wait (for a resource),
-    call (another activity), stall (the loop turned for nobody) or gap (sent, nothing told of it).
+    call (another activity), stall (the loop turned for nobody), backoff (a pause between two
+    attempts; the source is the earlier one) or gap (sent, nothing told of it).
     """
 
     start_ns: int

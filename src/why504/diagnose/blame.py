@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from why504 import names
 from why504.diagnose.activities import Activities
@@ -79,7 +79,8 @@ class Blamer:
     """Passes blame on over some evidence."""
 
     def __init__(self, evidence: Evidence, activities: Activities, backends: Backends) -> None:
-        self._activities = activities
+        self.evidence = evidence
+        self.activities = activities
         self.backends = backends
         self._heard_ns = evidence.heard_ns
         self._holds: dict[str, list[Hold]] = defaultdict(list)
@@ -131,10 +132,10 @@ class Blamer:
         """
         start_ns, end_ns = hold.start_ns, self.end_of(hold)
         if not hold.resource.startswith("db.lock:"):
-            return [Owner(start_ns, end_ns, hold, self._activities.behind(hold))]
+            return [Owner(start_ns, end_ns, hold, self.activities.behind(hold))]
         rows = self.backends.holds(hold.attributes.get(names.BACKEND_PID), start_ns, end_ns)
         owners = [
-            Owner(max(a, start_ns), min(b, end_ns), taken, self._activities.behind(taken))
+            Owner(max(a, start_ns), min(b, end_ns), taken, self.activities.behind(taken))
             for a, b, taken in rows
         ]
         outside = gaps_between([(o.start_ns, o.end_ns) for o in owners], start_ns, end_ns)
@@ -175,8 +176,8 @@ class Blamer:
                 mine = Blamed(activity, part, blamed.via)
                 if segment.kind == "call" and segment.callee is not None:
                     todo.append((segment.callee, part))
-                elif isinstance(segment.source, Wait):
-                    key = resource_key(segment.source)
+                elif segment.kind == "wait":
+                    key = resource_key(cast(Wait, segment.source))
                     verdict.flow[blamed.via, key] += part.seconds
                     waiting[key].append(mine)
                 else:

@@ -15,6 +15,16 @@ from why504.diagnose.leaves import Resting
 UNKNOWN: Final = "UNKNOWN"
 CPU_BOUND_SHARE: Final = 0.7
 """A stall that burns this share of a core computes; one that burns less waits for somebody."""
+STARVED_SHARE: Final = 0.5
+"""A process that could run and had no core for this share of the time is starved of it."""
+COLLECTING_SHARE: Final = 0.3
+"""A process that collects garbage for this share of its CPU time does little else."""
+MANY_CALLS: Final = 10
+"""So many calls of one kind in one request are a loop over rows."""
+SLOWER: Final = 2.0
+"""A call that takes this many times what it used to is slow; below that it is as ever."""
+TOO_LATE_SHARE: Final = 0.8
+"""If the application answered so many of the victims well, only the limits did not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,22 @@ class Case:
     """Whether nobody asked PostgreSQL for waits for locks, or nobody can tell whose they were."""
     cpu_share: float
     """CPU seconds per second of stall, 0.0 where nobody told."""
+    calls_per_request: float
+    """How many spans of it one request has, on average."""
+    refused: bool
+    """Whether most of its time is attempts that got 429, or pauses after them."""
+    slower: float | None
+    """How many times longer it takes than before the incident; None where nobody knows."""
+    answered_share: float
+    """Share of the victims that the application answered well, after the gateway had given up."""
+    bounded: bool
+    """Whether its client has a timeout, as told by the span of the call."""
+    gc_share: float
+    """Share of its CPU time that the process spent collecting garbage."""
+    starved_share: float
+    """Share of the time it could have run in which the process had no core."""
+    thrashing: bool
+    """Whether its memory was full, and pages came back from disk all the time."""
 
     @property
     def kind(self) -> str:
@@ -56,10 +82,12 @@ class Cause:
     title: str
     matches: Callable[[Case], bool]
     says: str
-    """What happened, for the sentence; `{site}` `{what}` `{resource}` `{longest}` are filled in."""
+    """What happened, for the sentence; `{site}` `{what}` `{resource}` ... are filled in."""
     proof: str
-    """The evidence that tells this cause from its nearest confusion; `{cpu}` is filled in too."""
+    """The evidence that tells this cause from its nearest confusion."""
     advice: Sequence[str]
+    mechanism: str = ""
+    """How it reaches the victims, where that does not depend on what they waited for."""
     of_a_crowd: bool = False
     """Whether it is about how many there were, not about any one of them."""
 
@@ -102,6 +130,45 @@ CAUSES: Final = (
         ),
     ),
     Cause(
+        "B2",
+        "LLM refuses: too many requests (429)",
+        lambda case: case.refused and case.peer == "llm",
+        "{what} takes the requests' time (at {site})",
+        "the LLM answered 429, and the time went into attempts and the pauses after them",
+        (
+            "Bound all attempts and pauses by one budget that is shorter than the gateway's limit.",
+            "Fall back after it, and open a circuit breaker: more attempts make a quota worse.",
+            "Honour Retry-After outside requests only: in a worker, with the database released.",
+        ),
+    ),
+    Cause(
+        "C1",
+        "Memory: garbage collection or swapping takes the time",
+        lambda case: (
+            case.kind in ("stall", "run") and (case.gc_share >= COLLECTING_SHARE or case.thrashing)
+        ),
+        "the process is busy with its memory, not with requests (seen at {site})",
+        "it collected garbage for {gc} of its CPU time, or swapped",
+        (
+            "Find what grows: compare two snapshots of tracemalloc; bound caches and batches.",
+            "Restarting frees the memory; it will grow again.",
+            "`gc.freeze()` after start-up, and fewer long-lived objects, make collections short.",
+        ),
+        mechanism="loop",
+    ),
+    Cause(
+        "E1",
+        "Too little CPU for the process",
+        lambda case: case.kind in ("stall", "run") and case.starved_share >= STARVED_SHARE,
+        "the process is ready to run and gets no core (seen at {site})",
+        "for {starved} of the time that it could have run it had no core: run queue or quota",
+        (
+            "Give it more: the container's CPU limit, fewer neighbours, more replicas.",
+            "Don't search the code: the lines seen are where it happened to be.",
+        ),
+        mechanism="loop",
+    ),
+    Cause(
         "A3",
         "CPU-bound work on the event loop",
         lambda case: case.kind == "stall" and case.cpu_share >= CPU_BOUND_SHARE,
@@ -135,14 +202,52 @@ CAUSES: Final = (
         ),
     ),
     Cause(
+        "G1",
+        "Limits that don't fit: the gateway gives up before the application may finish",
+        lambda case: (
+            case.answered_share >= TOO_LATE_SHARE
+            and not case.last_resource
+            and case.kind in ("ext", "run")
+            and case.peer not in ("db", "broker")
+            and case.calls_per_request < MANY_CALLS
+            and _as_ever(case)
+        ),
+        "the application answers, but later than the gateway waits; most time is {what}",
+        "{answered} of the requests were answered well after the gateway had given up, "
+        "and nothing in them took longer than it used to",
+        (
+            "Make limits a ladder: gateway longer than application, application longer than calls.",
+            "See where they stand: `why504 doctor`.",
+            "Move work that takes that long out of the request.",
+        ),
+        mechanism="budget",
+    ),
+    Cause(
         "B3",
         "LLM slow, without a timeout",
-        lambda case: case.peer == "llm" and case.long,
+        lambda case: case.peer == "llm" and (case.long or case.kind == "backoff"),
         "{what} takes up to {longest} (called at {site})",
         "the time was spent in calls to the LLM that lasted for half of the victims' wait or more",
         (
             "Bound the call (15 s) with a fallback, behind a circuit breaker.",
             "Close the transaction before the call: it must not hold a database connection.",
+        ),
+    ),
+    Cause(
+        "A2c",
+        "Many sequential queries (N+1)",
+        lambda case: (
+            case.peer == "db"
+            and case.kind == "ext"
+            and not case.long
+            and not case.crowded
+            and case.calls_per_request >= MANY_CALLS
+        ),
+        "{what} runs {calls} times in one request, one after another (at {site})",
+        "no query is slow by itself; there are {calls} of the same kind in a request",
+        (
+            "Ask once: a join, `IN (…)`, or `selectinload` instead of one query a row.",
+            "Bound how many rows one request may touch.",
         ),
     ),
     Cause(
@@ -172,9 +277,26 @@ CAUSES: Final = (
         ("Look at its plan (EXPLAIN ANALYZE); set statement_timeout below the gateway's limit.",),
     ),
     Cause(
+        "C2",
+        "Threads all taken: blocking work fills the thread pool",
+        lambda case: (
+            case.through("threadpool")
+            # Without a span of the holder, where it took the thread is enough.
+            and (case.kind == "run" or case.resting.leaf.site is not None)
+        ),
+        "blocking work at {site} keeps all threads, and requests wait for one",
+        "requests waited for a thread while {what} kept them; the event loop was free",
+        (
+            "Bound the blocking call with a timeout, or await an asynchronous client instead.",
+            "Give slow work a limiter of its own, so that other routes keep their threads.",
+            "More threads (`current_default_thread_limiter().total_tokens`) only buy time.",
+        ),
+        mechanism="limiter",
+    ),
+    Cause(
         "D1",
         "External API down or slow",
-        lambda case: case.peer == "http" and case.long,
+        lambda case: case.peer in ("http", "cache") and (case.long or case.kind == "backoff"),
         "{what} takes up to {longest} (called at {site})",
         "the time was spent in outgoing calls that lasted for half of the victims' wait or more",
         ("Bound the call with a timeout and a fallback.",),
@@ -193,8 +315,29 @@ NOTHING_TO_BLAME: Final = Cause(
 """The control: an answer of its own, never an incident."""
 
 
+HEALTH_CHECK: Final = Cause(
+    "G2",
+    "A health check that hangs with what it checks",
+    lambda _case: False,
+    "the health check waits without a limit, and nothing else does: {trigger}",
+    "nearly all victims are probes of the service's health",
+    (
+        "Bound each check (2 s), run checks beside the requests, and answer from the last result.",
+        "Ask a shallow check for liveness: a restart mends no dependency.",
+    ),
+)
+"""Named when only health checks are victims; among others they are victims like all."""
+
+
+def _as_ever(case: Case) -> bool:
+    """Return whether it takes what it always took; where nobody knows, whether it has a limit."""
+    if case.slower is None:
+        return case.bounded or case.kind == "run"
+    return case.slower < SLOWER
+
+
 def judge(case: Case) -> Cause | None:
     """Return the first row that matches a leaf, or None when no row may be named."""
-    if case.kind == "unknown":
+    if case.kind == "unknown" and not case.through("threadpool"):
         return None
     return next((cause for cause in CAUSES if cause.matches(case)), None)

@@ -14,6 +14,7 @@ from why504 import names
 from why504.diagnose.activities import Activities
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
+from why504.diagnose.peers import with_nested_calls
 from why504.diagnose.story import tell
 from why504.diagnose.victims import bursts, find_victims
 from why504.diagnose.walk import Walker
@@ -28,8 +29,7 @@ def explain(evidence: Evidence) -> list[Incident]:
     In every incident the seconds of blame equal the seconds that its victims lost, to 1e-6.
     """
     # A span that was stored twice is one span: a row more would be a victim more.
-    spans = {(span.trace_id, span.span_id): span for span in evidence.spans}
-    evidence = replace(evidence, spans=list(spans.values()))
+    evidence = replace(evidence, spans=with_nested_calls(evidence))
     victims = find_victims(evidence)
     if not victims:
         return []

@@ -1,30 +1,18 @@
 """Leaves: what blame comes to rest on, and what is known about it.
 
-`peer` says what kind of thing was waited for, by the span's semantic conventions or, for code that
-blocks a loop, by the libraries on its stack.
+`peer` says what kind of thing was waited for: peers.py.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
-from why504.model import Attributes, Hold, Leaf, Site, Span, Stall
-
-_LIBRARIES = (
-    ("broker", re.compile(r"""["/](pika|aio_pika|aiormq|kombu)/""")),
-    ("llm", re.compile(r"""["/](groq|openai|anthropic|langchain\w*|litellm)/""")),
-    ("db", re.compile(r"""["/](psycopg\w*|asyncpg|sqlalchemy|sqlite3|pymysql)/""")),
-    (
-        "http",
-        re.compile(r"""["/](httpx|requests|urllib3?|aiohttp|httpcore)/|["/]http/client\.py"""),
-    ),
-)
-"""Libraries by which a stack tells what it waits for; the first that matches counts."""
+from why504.diagnose.peers import call_name, peer_named, peer_of, peer_on, status_of
+from why504.model import Hold, Leaf, Site, Span, Stall, Wait
 
 LEAK_AFTER_NS: Final = 1_000_000_000
 """A hold that outlives its request by less is tidying up."""
@@ -36,7 +24,7 @@ class Resting:
 
     leaf: Leaf
     peer: str = ""
-    """llm, broker, db, http, or empty."""
+    """llm, broker, db, cache, http, or empty."""
     seconds: float = 0.0
     by_resource: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Resource passed last before the leaf (empty: none) -> seconds."""
@@ -71,13 +59,14 @@ def leaf_of(segment: Segment, activity: Activity) -> tuple[Leaf, str]:
     source = segment.source
     if isinstance(source, Stall):
         return stall_leaf(source)
+    if segment.kind == "backoff":
+        return _backoff_leaf(source)
     if not isinstance(source, Span):
         return unheld_leaf(source.resource), ""
     if segment.kind == "gap":
         return _gap_leaf(segment, source, activity), ""
     if segment.kind == "ext":
-        peer = peer_of(source.attributes)
-        return Leaf("ext", _ext_name(source, peer)), peer
+        return Leaf("ext", call_name(source)), peer_of(source.attributes)
     return _run_leaf(source, activity)
 
 
@@ -85,6 +74,21 @@ def stall_leaf(stall: Stall) -> tuple[Leaf, str]:
     """Return the leaf of a loop that does not turn: the line that does not return."""
     what = stall.site.function if stall.site else "code without a known line"
     return Leaf("stall", what, stall.site), peer_on(stall.stack, stall.site)
+
+
+def _backoff_leaf(source: Span | Wait) -> tuple[Leaf, str]:
+    """Return the leaf of a pause between two attempts; the earlier one's status is its cause."""
+    if isinstance(source, Wait):
+        name = source.resource.partition(":")[2]
+        peer, status = peer_named(name), source.attributes.get(names.BACKOFF_STATUS)
+    else:
+        name, peer, status = (
+            call_name(source),
+            peer_of(source.attributes),
+            status_of(source.attributes),
+        )
+    after = f" that followed {status}" if status else " that followed an error"
+    return Leaf("backoff", f"a pause before the next attempt at {name}{after}"), peer
 
 
 def unheld_leaf(resource: str) -> Leaf:
@@ -102,12 +106,8 @@ def after_leaf(hold: Hold, taken: Hold, owner: Activity | None, time_ns: int) ->
         time_ns: Unix nanoseconds.
     """
     told_ns = taken.end_ns or taken.last_seen_ns
-    if owner is None and hold.resource.startswith("db.lock:"):
-        who = str(hold.attributes.get(names.LOCK_SESSION, "unknown session"))
-        pid = hold.attributes.get(names.BACKEND_PID, "?")
-        return Leaf("session", f"database session {pid} ({who})"), ""
     if owner is None:
-        return Leaf("unknown", f"{hold.resource} held by work without spans", hold.site), ""
+        return _stranger_leaf(hold)
     if owner.root.end_ns is None or time_ns < owner.idle_ns:
         what = f"{taken.resource} held by {owner.route}, which told nothing meanwhile"
         return Leaf("unknown", what, taken.site), ""
@@ -120,11 +120,22 @@ def after_leaf(hold: Hold, taken: Hold, owner: Activity | None, time_ns: int) ->
     return Leaf("leak", f"{taken.resource} kept after its request had ended", taken.site), ""
 
 
+def _stranger_leaf(hold: Hold) -> tuple[Leaf, str]:
+    """Return the leaf of a hold that no request is known to have."""
+    said = hold.attributes.get(names.LOCK_SESSION)
+    if hold.resource.startswith("db.lock:"):
+        pid = hold.attributes.get(names.BACKEND_PID, "?")
+        return Leaf("session", f"database session {pid} ({said or 'unknown session'})"), ""
+    if hold.resource.startswith("broker:"):
+        return Leaf("ext", f"{hold.resource}, kept by {said or 'an alarm'}"), "broker"
+    return Leaf("unknown", f"{hold.resource} held by work without spans", hold.site), ""
+
+
 def _gap_leaf(segment: Segment, span: Span, activity: Activity) -> Leaf:
     if span.service == names.GATEWAY_SERVICE:
         place = span.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS) or "the application"
     else:
-        place = _ext_name(span, peer_of(span.attributes))
+        place = call_name(span)
     if taken_up(segment, activity):
         return Leaf("unknown", f"sent to {place}, which told nothing of it meanwhile")
     return Leaf("unknown", f"sent to {place}, not taken up by the application")
@@ -141,49 +152,3 @@ def _run_leaf(span: Span, activity: Activity) -> tuple[Leaf, str]:
         peer = peer_on(span.stack, span.site)
     what = span.site.function if span.site else f"own code of {route_of(activity.root)}"
     return Leaf("run", what, span.site), peer
-
-
-def peer_of(attributes: Attributes) -> str:
-    """Return the kind of peer by semantic conventions: llm, broker, db, http, or empty."""
-    if names.GEN_AI_PROVIDER in attributes or names.GEN_AI_OPERATION in attributes:
-        return "llm"
-    if names.MESSAGING_SYSTEM in attributes:
-        return "broker"
-    if names.DB_SYSTEM in attributes or "db.system" in attributes:
-        return "db"
-    if names.SERVER_ADDRESS in attributes:
-        return "http"
-    return ""
-
-
-def peer_on(stack: str, site: Site | None) -> str:
-    """Return the kind of peer by the libraries that the user's code called, by its stack.
-
-    Args:
-        stack: innermost frame first.
-        site: the user's innermost frame; what is outside of it (the web framework) is ignored.
-    """
-    if not stack:
-        return ""
-    lines = stack.replace("\\", "/").splitlines()
-    inner: list[str] = []
-    for line in lines:
-        if site is not None and f'{site.file}", line {site.line},' in line:
-            break
-        inner.append(line)
-    text = "\n".join(inner)
-    return next((peer for peer, mark in _LIBRARIES if mark.search(text)), "")
-
-
-def _ext_name(span: Span, peer: str) -> str:
-    attributes = span.attributes
-    address = attributes.get(names.SERVER_ADDRESS, "")
-    if peer == "llm":
-        model = attributes.get(names.GEN_AI_MODEL, "")
-        return f"LLM {attributes.get(names.GEN_AI_PROVIDER, '')} {model}".strip()
-    if peer == "broker":
-        place = f"{address}:{attributes.get(names.SERVER_PORT, '')}" if address else ""
-        return f"broker {attributes.get(names.MESSAGING_SYSTEM, '')} {place}".strip()
-    if peer == "db":
-        return f"database {span.name}"
-    return f"{span.name} {address}".strip()

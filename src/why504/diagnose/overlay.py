@@ -15,7 +15,7 @@ from why504 import names
 from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Activity, Process, Segment, laid, process_of
 from why504.diagnose.endings import end_of
-from why504.diagnose.leaves import peer_of
+from why504.diagnose.peers import peer_of
 from why504.diagnose.steps import Timeline
 from why504.model import Evidence, Hold, Site, Span, Stall, Wait
 

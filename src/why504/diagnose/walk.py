@@ -88,7 +88,7 @@ class Walker:
             source = segment.source
             if isinstance(source, Stall):
                 return Step(leaf_of(segment, activity)[0], first or source)
-            if not isinstance(source, Wait):
+            if not isinstance(source, Wait) or segment.kind == "backoff":
                 return Step(leaf_of(segment, activity)[0], first)
             hold = self._blamer.holder_at(resource_key(source), time_ns)
             if hold is None:
@@ -125,6 +125,8 @@ def _blocking(segments: list[tuple[Segment, Activity]], window_ns: int) -> tuple
 
 def _name(segment: Segment, owner: Activity) -> str:
     source = segment.source
+    if segment.kind == "backoff":
+        return leaf_of(segment, owner)[0].what
     if isinstance(source, Wait):
         return f"waiting for {source.resource}"
     if isinstance(source, Stall):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from why504 import names
-from why504.model import Evidence, Hold, Site, Span, Stall, Wait, Window
+from why504.model import Evidence, Hold, Site, Span, Stall, Vitals, Wait, Window
 
 S = 1_000_000_000
 T0 = 1_795_000_000 * S
@@ -29,6 +29,7 @@ class Scene:
         self.waits: list[Wait] = []
         self.holds: list[Hold] = []
         self.stalls: list[Stall] = []
+        self.vitals: list[Vitals] = []
 
     def gateway(self, who: str, start_s: float, end_s: float, status: int = 504, **extra) -> None:
         self.spans.append(
@@ -88,6 +89,22 @@ class Scene:
             self._record(Stall, who, "loop:42", start_s, end_s, outcome, site=site, **extra)
         )
 
+    def told_of_itself(self, start_s: float, end_s: float, **used: float) -> None:
+        """The process told its vitals: `cpu_s`, `delay_s`, `throttled_s`, `gc_s`, `faults`."""
+        keys = {
+            "cpu_s": names.CPU_USED_S,
+            "delay_s": names.CPU_DELAY_S,
+            "throttled_s": names.CPU_THROTTLED_S,
+            "gc_s": names.GC_PAUSE_S,
+            "faults": names.MAJOR_FAULTS,
+            "rss": names.MEMORY_RSS,
+            "limit": names.MEMORY_LIMIT,
+        }
+        told = {keys[name]: value for name, value in used.items()}
+        self.vitals.append(
+            self._record(Vitals, "process", names.process(42), start_s, end_s, "ended", **told)
+        )
+
     def locks_watched(self, start_s: float, end_s: float) -> None:
         """PostgreSQL was asked for lock waits meanwhile."""
         self.spans.append(
@@ -100,7 +117,7 @@ class Scene:
     def evidence(self) -> Evidence:
         return Evidence(
             Window(at(0), at(self.until_s)),
-            self.spans, self.waits, self.holds, self.stalls, {APP: at(self.until_s)},
+            self.spans, self.waits, self.holds, self.stalls, {APP: at(self.until_s)}, self.vitals,
         )  # fmt: skip
 
 

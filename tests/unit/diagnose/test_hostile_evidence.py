@@ -377,7 +377,7 @@ def test_many_short_statements_are_not_one_long_query():
             name="SELECT x", **DB,
         )  # fmt: skip
 
-    assert only(scene).finding.cause == "UNKNOWN"
+    assert only(scene).finding.cause == "A2c"
 
 
 def test_what_is_neither_brief_nor_long_is_not_said_to_outlast_the_gateway():

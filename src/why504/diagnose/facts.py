@@ -1,0 +1,216 @@
+"""Facts: what surrounds a leaf, gathered from the evidence, so that a row can judge it.
+
+A row of causes.py looks at a `Case` only; everything in it is counted here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from statistics import median
+
+from why504 import names
+from why504.diagnose.activity import route_of
+from why504.diagnose.blame import Blamer
+from why504.diagnose.causes import Case
+from why504.diagnose.chain import held_by
+from why504.diagnose.leaves import Resting
+from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
+from why504.model import Hold, Span, Stall, Victim, Vitals
+
+_CARRIES_SHARE = 0.2
+"""A resource that carried this share of a cause's blame is its mechanism."""
+_BRIEF_SHARE = 0.25
+"""A hold shorter than this share of the victims' wait is brief ..."""
+_BRIEF_S = 1.0
+"""... unless it is longer than this: gateways that wait for a minute make no call short."""
+_LONG_SHARE = 0.5
+"""A call that takes this share of the victims' wait is slow by itself."""
+_FEWEST = 3
+"""So many earlier requests have to be known before anything is called slower than usual."""
+
+
+class Facts:
+    """Answers about one incident."""
+
+    def __init__(self, victims: Sequence[Victim], blamer: Blamer) -> None:
+        self.victims = victims
+        self.blamer = blamer
+        self._wait_s = median([(v.gave_up_ns - v.start_ns) / 1e9 for v in victims])
+        self._begun_ns = min(v.start_ns for v in victims)
+        self._ended_ns = max(v.gave_up_ns for v in victims)
+        watched = blamer.backends.watched(self._begun_ns, self._ended_ns)
+        self._locks_in_doubt = blamer.backends.doubtful or not watched
+        self._crowded = cache(self._is_crowded)
+        self.answered_share = self._answered_share()
+        self._refused = {
+            span.trace_id
+            for span in blamer.evidence.spans
+            if span.kind == "client" and status_of(span.attributes) == TOO_MANY_REQUESTS
+        }
+
+    def case(self, resting: Resting) -> Case:
+        """Return a leaf with everything that a row of the taxonomy may look at."""
+        resource = last_resource([resting])
+        vitals = self._vitals([resting])
+        return Case(
+            resting=resting,
+            last_resource=resource,
+            crowded=self._crowded(resource),
+            long=mostly(self.lengths_s([resting]), self._wait_s * _LONG_SHARE),
+            locks_in_doubt=self._locks_in_doubt,
+            cpu_share=self.cpu_share([resting]) or 0.0,
+            calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
+            refused=self._was_refused(resting),
+            slower=self._slower(resting),
+            answered_share=self.answered_share,
+            bounded=any(names.CLIENT_TIMEOUT_S in s.attributes for s in resting.sources.values()),
+            gc_share=gc_share(vitals),
+            starved_share=starved_share(vitals),
+            thrashing=thrashing(vitals),
+        )
+
+    def lengths_s(self, leaves: Sequence[Resting]) -> list[float]:
+        """Return how long each span, stall or hold in which the leaves can be seen lasted."""
+        sources = [source for leaf in leaves for source in leaf.sources.values()]
+        return [(self.blamer.end_of(source) - source.start_ns) / 1e9 for source in sources]
+
+    def cpu_share(self, leaves: Sequence[Resting]) -> float | None:
+        """Return CPU seconds per second of stall; None where nobody told."""
+        length_s, burned_s = 0.0, 0.0
+        for stall in _stalls(leaves):
+            value = stall.attributes.get(names.STALL_CPU_S)
+            if isinstance(value, int | float):
+                burned_s += value
+                # Told together with the latest row, so it is of the time until then.
+                length_s += ((stall.end_ns or stall.last_seen_ns) - stall.start_ns) / 1e9
+        return burned_s / length_s if length_s > 0 else None
+
+    def starvation(self, leaves: Sequence[Resting]) -> tuple[float, float]:
+        """Return which shares of its time a process lacked a core and collected garbage."""
+        vitals = self._vitals(leaves)
+        return starved_share(vitals), gc_share(vitals)
+
+    def _is_crowded(self, resource: str) -> bool:
+        """Return whether most of the time in which a resource was held was held briefly."""
+        holds: list[Hold] = held_by(resource, self.victims, self.blamer)
+        lengths_s = [(self.blamer.end_of(hold) - hold.start_ns) / 1e9 for hold in holds]
+        return bool(holds) and not mostly(lengths_s, min(self._wait_s * _BRIEF_SHARE, _BRIEF_S))
+
+    def _vitals(self, leaves: Sequence[Resting]) -> list[Vitals]:
+        """Return what the processes of some leaves told of themselves during the incident."""
+        places = {source.instance for leaf in leaves for source in leaf.sources.values()}
+        return [
+            vitals
+            for vitals in self.blamer.evidence.vitals
+            if vitals.instance in places
+            and vitals.start_ns < self._ended_ns
+            and (vitals.end_ns or 0) > self._begun_ns
+        ]
+
+    def _was_refused(self, resting: Resting) -> bool:
+        """Return whether most of its time is attempts that were refused, or pauses after them."""
+        sources = resting.sources.values()
+        if resting.leaf.kind == "stall":
+            asleep = [s for s in _stalls([resting]) if RETRYING.search(inside(s.stack, s.site))]
+            refused = [s for s in asleep if s.trace_id in self._refused]
+            return len(refused) * 2 >= len(resting.sources) > 0
+        if resting.leaf.kind == "backoff":
+            return str(TOO_MANY_REQUESTS) in resting.leaf.what
+        refusals = [s for s in sources if status_of(s.attributes) == TOO_MANY_REQUESTS]
+        return len(refusals) * 2 >= len(sources) > 0
+
+    def _slower(self, resting: Resting) -> float | None:
+        """Return how many times longer it took than before the incident, None if unknown."""
+        if resting.leaf.kind == "ext":
+            before_s = self._usual_s(
+                s for s in self.blamer.evidence.spans
+                if s.kind == "client" and call_name(s) == resting.leaf.what
+            )  # fmt: skip
+            now_s = self.lengths_s([resting])
+        else:
+            routes = {victim.route for victim in self.victims}
+            before_s = self._usual_s(
+                s for s in self.blamer.evidence.spans
+                if s.kind == "server" and s.service != names.GATEWAY_SERVICE
+                and route_of(s) in routes
+            )  # fmt: skip
+            now_s = [(v.gave_up_ns - v.start_ns) / 1e9 for v in self.victims]
+        return median(now_s) / before_s if before_s and now_s else None
+
+    def _usual_s(self, spans: Iterable[Span]) -> float | None:
+        lengths_s = [
+            (span.end_ns - span.start_ns) / 1e9
+            for span in spans
+            if span.end_ns is not None and span.end_ns <= self._begun_ns and span.status != "error"
+        ]
+        return median(lengths_s) or None if len(lengths_s) >= _FEWEST else None
+
+    def _answered_share(self) -> float:
+        """Return the share of victims whose application answered well, only too late."""
+        well: dict[str, int] = defaultdict(int)
+        for span in self.blamer.evidence.spans:
+            if span.kind == "server" and span.service != names.GATEWAY_SERVICE and span.end_ns:
+                status = status_of(span.attributes)
+                if span.status != "error" and (status is None or status < 500):
+                    well[span.trace_id] = max(well[span.trace_id], span.end_ns)
+        late = sum(well.get(v.trace_id, 0) > v.gave_up_ns for v in self.victims)
+        return late / len(self.victims)
+
+
+def last_resource(leaves: Sequence[Resting]) -> str:
+    """Return the resource that carried most of the blame; empty when hardly any was carried."""
+    carried: dict[str, float] = defaultdict(float)
+    for leaf in leaves:
+        for resource, seconds in leaf.by_resource.items():
+            carried[resource] += seconds
+    total_s = math.fsum(carried.values())
+    carried.pop("", None)
+    best = max(carried, key=lambda resource: carried[resource], default="")
+    return best if best and carried[best] >= total_s * _CARRIES_SHARE else ""
+
+
+def mostly(lengths_s: Sequence[float], limit_s: float) -> bool:
+    """Return whether half of all the time, or more, is in lengths of at least `limit_s`."""
+    return math.fsum(x for x in lengths_s if x >= limit_s) * 2 >= math.fsum(lengths_s)
+
+
+def _stalls(leaves: Sequence[Resting]) -> list[Stall]:
+    return [s for leaf in leaves for s in leaf.sources.values() if isinstance(s, Stall)]
+
+
+def gc_share(vitals: Sequence[Vitals]) -> float:
+    """Return the share of its CPU time that a process spent collecting garbage."""
+    used_s = _sum(vitals, names.CPU_USED_S)
+    return min(1.0, _sum(vitals, names.GC_PAUSE_S) / used_s) if used_s > 0 else 0.0
+
+
+def starved_share(vitals: Sequence[Vitals]) -> float:
+    """Return the share of the time it could have run in which a process had no core."""
+    lacked_s = _sum(vitals, names.CPU_DELAY_S) + _sum(vitals, names.CPU_THROTTLED_S)
+    wanted_s = lacked_s + _sum(vitals, names.CPU_USED_S)
+    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    # What hardly wanted to run did not starve, whatever the share.
+    return lacked_s / wanted_s if wanted_s > lasted_s * _CARRIES_SHARE else 0.0
+
+
+def thrashing(vitals: Sequence[Vitals]) -> bool:
+    """Return whether memory was full and pages came back from disk all the time."""
+    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    faults = _sum(vitals, names.MAJOR_FAULTS)
+    full = any(
+        _number(v, names.MEMORY_RSS) >= 0.8 * (_number(v, names.MEMORY_LIMIT) or math.inf)
+        for v in vitals
+    )
+    return full and lasted_s > 0 and faults / lasted_s >= 50
+
+
+def _sum(vitals: Sequence[Vitals], name: str) -> float:
+    return math.fsum(_number(one, name) for one in vitals)
+
+
+def _number(vitals: Vitals, name: str) -> float:
+    value = vitals.attributes.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
