@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME
+from why504.diagnose.causes import CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME
 
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)[^)]*\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -58,7 +58,9 @@ def test_the_readme_is_read_in_one_go(root):
         assert len(readme.read_text().splitlines()) <= 150
 
 
-@pytest.mark.parametrize("cause", [*CAUSES, NOTHING_TO_BLAME], ids=lambda cause: cause.id)
+@pytest.mark.parametrize(
+    "cause", [*CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME], ids=lambda cause: cause.id
+)
 def test_a_cause_has_its_page_with_the_headings_of_all(root, cause):
     text = (root / cause.page).read_text()
 
@@ -69,7 +71,7 @@ def test_a_cause_has_its_page_with_the_headings_of_all(root, cause):
 def test_no_page_describes_a_cause_that_is_gone(root):
     pages = {path.stem for path in (root / "docs" / "causes").glob("*.md")}
 
-    assert pages == {cause.id for cause in (*CAUSES, NOTHING_TO_BLAME)}
+    assert pages == {cause.id for cause in (*CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME)}
 
 
 def test_a_decision_is_numbered_short_and_says_its_price(root):
