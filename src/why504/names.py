@@ -38,6 +38,8 @@ INFLIGHT_AGE_S: Final = "why504.inflight.age_seconds"
 WAITING_ON: Final = "why504.waiting.on"
 """Resource that the request was waiting for when the snapshot was taken."""
 
+THREADPOOL: Final = "threadpool"
+"""Resource: the threads of anyio's default limiter, in which sync endpoints run."""
 POOL_CAPACITY: Final = "why504.pool.capacity"
 POOL_IN_USE: Final = "why504.pool.in_use"
 POOL_WAITING: Final = "why504.pool.waiting"

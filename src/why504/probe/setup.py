@@ -15,14 +15,13 @@ from why504 import names
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
 from why504.probe.apphooks import AppHooks
-from why504.probe.broker import Broker
 from why504.probe.clock import Clock
-from why504.probe.database import Database, StatementSpans
+from why504.probe.engines import Engines
 from why504.probe.inflight import Registry, RegistryProcessor
+from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits, sync_engine
 from why504.probe.metrics import Metrics, Together
 from why504.probe.openrecord import RecordBook
-from why504.probe.pool import PoolWatch
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.publisher import Publisher, run_forever
 from why504.probe.records import Export, RecordSender, random_ids
@@ -34,6 +33,8 @@ from why504.probe.stall import Watchdog
 from why504.probe.state import State, StateCollector
 from why504.probe.telling import Rhythm
 from why504.probe.tracing import OwnExport, OwnProvider, provider
+from why504.probe.vitals import LOOK_S as VITALS_S
+from why504.probe.vitals import VitalsWatch
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -118,15 +119,30 @@ class Probe:
             clock=clock,
             stall_after_s=settings.stall_after_s,
         )
-        self._attach_engines(engines)
+        self._engines = Engines(
+            engines,
+            self.book,
+            registry=self.registry,
+            metrics=self.metrics,
+            hold_after_s=settings.hold_after_s,
+        )
+        self.pools = self._engines.pools
+        self._engines.attach(guard, self._tracer)
         self._limits.attach()
-        self._broker = Broker(self.registry, guard, self._tracer)
+        self._libraries = Libraries(
+            self.registry,
+            self.book,
+            guard=guard,
+            tracer=self._tracer,
+            hold_after_s=settings.hold_after_s,
+        )
         self._hooks = None if app is None else self._hooked(app)
         self._start_lock = threading.Lock()
         self._started_pid = 0
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
+        self._vitals: VitalsWatch | None = None
         # What is queued at exit leaves still; the provider's own exit hook knows spans only.
         atexit.register(self.shutdown)
 
@@ -146,7 +162,7 @@ class Probe:
             if self._started_pid:
                 self._after_fork()
             self._started_pid = os.getpid()
-            self._broker.attach()
+            self._libraries.attach()
             publisher = Publisher(
                 self.registry,
                 self.book,
@@ -159,11 +175,12 @@ class Probe:
             )
 
             def publish() -> None:
-                self._broker.attach()
+                self._libraries.attach()
                 publisher.tell_due(self._clock)
 
             self._run("why504 publisher", publish, PUBLISH_S)
             self._run("why504 watchdog", self.watchdog.look, LOOK_S)
+            self._watch_vitals()
             self._serve()
 
     def shutdown(self) -> None:
@@ -175,11 +192,11 @@ class Probe:
         self.watchdog.stop(self._guard)
         if self._server is not None:
             self._server.stop()
-        for pool, statements in zip(self.pools, self._statements, strict=True):
-            pool.detach()
-            statements.detach()
+        self._engines.detach()
         self._limits.detach()
-        self._broker.detach()
+        self._libraries.detach()
+        if self._vitals is not None:
+            self._vitals.collections.detach()
         if self._hooks is not None:
             self._hooks.detach()
         self._processor.active = False
@@ -206,23 +223,12 @@ class Probe:
             self._provider.add_span_processor(self._own_export)
         self._tracer = self._provider.get_tracer("why504", why504.__version__)
 
-    def _attach_engines(self, engines: Mapping[str, Engine]) -> None:
-        self.pools: list[PoolWatch] = []
-        self._statements: list[StatementSpans] = []
-        for name, engine in engines.items():
-            pool = PoolWatch(
-                engine,
-                name,
-                self.book,
-                registry=self.registry,
-                metrics=self.metrics,
-                hold_after_s=self._settings.hold_after_s,
-            )
-            pool.attach(self._guard, self._tracer)
-            self.pools.append(pool)
-            statements = StatementSpans(engine, Database.of(engine, name), self.registry)
-            statements.attach(self._guard, self._tracer)
-            self._statements.append(statements)
+    def _watch_vitals(self) -> None:
+        if self._vitals is not None:
+            self._vitals.collections.detach()
+        self._vitals = VitalsWatch(self.book, self.registry, self.watchdog)
+        self._vitals.collections.attach()
+        self._run("why504 vitals", self._vitals.look, VITALS_S)
 
     def _hooked(self, app: FastAPI) -> AppHooks:
         watch = RequestWatch(

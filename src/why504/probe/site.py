@@ -42,6 +42,11 @@ def current_lines() -> Iterator[CodeLine]:
     yield from _greenlet_parents()
 
 
+def calling_frame() -> FrameType | None:
+    """Return the frame of whoever called the caller."""
+    return sys._getframe(2)
+
+
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:
     """Return the lines of another thread, innermost first, from `sys._current_frames()`."""
     with STILL:

@@ -83,7 +83,7 @@ if child == 0:
     body = urllib.request.urlopen(f"http://127.0.0.1:{second}/metrics", timeout=5).read()
     alive = sum(t.is_alive() for t in probe._threads)
     os._exit(0 if second != first and body.count(b"# TYPE why504_inflight_dropped") == 1
-             and alive == 2 else 1)
+             and alive == 3 else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 

@@ -86,7 +86,7 @@ def test_a_victim_names_the_pool_and_the_hold_names_the_line_that_hangs(
     assert 'db_client_connection_count{pool="main",state="used"} 1.0' in metrics
     shown = {r["route"]: r for r in debug["requests"]}
     assert shown["/want"]["state"].startswith("waiting for db.pool:main")
-    assert shown["/hold"]["holds"] == ["db.pool:main"]
+    assert shown["/hold"]["holds"] == ["threadpool", "db.pool:main"]
     assert debug["pools"][0]["holders"][0]["trace_id"] == HOLDER
     (final,) = collector.of_kind(names.WAIT, final=True)
     assert (final.attributes[names.OUTCOME], final.span_id) == (

@@ -1,0 +1,53 @@
+"""The SQLAlchemy engines of an application: the pool and the statements of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from opentelemetry.trace import Tracer
+
+from why504.probe.database import Database, StatementSpans
+from why504.probe.inflight import Registry
+from why504.probe.metrics import Metrics
+from why504.probe.openrecord import RecordBook
+from why504.probe.pool import PoolWatch
+from why504.probe.safety import Guard
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+
+class Engines:
+    """Watches of several engines, by the names that their pools are to have."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        book: RecordBook,
+        *,
+        registry: Registry,
+        metrics: Metrics,
+        hold_after_s: float,
+    ) -> None:
+        self.pools: list[PoolWatch] = []
+        self._statements: list[StatementSpans] = []
+        for name, engine in engines.items():
+            pool = PoolWatch(
+                engine, name, book, registry=registry, metrics=metrics, hold_after_s=hold_after_s
+            )
+            self.pools.append(pool)
+            database = Database.of(engine, name)
+            self._statements.append(StatementSpans(engine, database, registry))
+
+    def attach(self, guard: Guard, tracer: Tracer) -> None:
+        """Hook every engine; `detach` undoes it."""
+        for pool, statements in zip(self.pools, self._statements, strict=True):
+            pool.attach(guard, tracer)
+            statements.attach(guard, tracer)
+
+    def detach(self) -> None:
+        """Remove every hook."""
+        for pool, statements in zip(self.pools, self._statements, strict=True):
+            pool.detach()
+            statements.detach()

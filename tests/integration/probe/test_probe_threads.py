@@ -1,0 +1,91 @@
+"""Synchronous endpoints that take all threads: who waits for one, and whose work has them."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from anyio import to_thread
+from fastapi import FastAPI
+
+import why504
+from why504 import names
+
+TOKENS = 3
+
+
+def test_waits_and_holds_of_threads_name_the_endpoint(collector, settings, serving):
+    app, release = FastAPI(), threading.Event()
+
+    @app.get("/slow")
+    def slow() -> None:
+        release.wait(10)
+
+    @app.get("/few")
+    async def few() -> None:
+        to_thread.current_default_thread_limiter().total_tokens = TOKENS
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url, ThreadPoolExecutor(TOKENS + 2) as clients:
+            httpx.get(f"{url}/few")
+            asked = [
+                clients.submit(httpx.get, f"{url}/slow", timeout=20) for _ in range(TOKENS + 2)
+            ]
+            waits = collector.wait_for(lambda: _two(collector.of_kind("wait", final=False)))
+            holds = collector.wait_for(lambda: collector.of_kind("hold", final=False))
+            release.set()
+            assert {each.result().status_code for each in asked} == {200}
+        probe.flush()
+        ended = collector.wait_for(lambda: _two(collector.of_kind("wait", final=True)))
+    finally:
+        probe.shutdown()
+
+    assert {w.attributes[names.RESOURCE] for w in [*waits, *holds]} == {names.THREADPOOL}
+    assert waits[0].attributes[names.POOL_CAPACITY] == TOKENS
+    assert {h.attributes[names.CODE_FUNCTION].split(".")[-1] for h in holds} == {"slow"}
+    assert "release.wait" not in str(holds)
+    assert {w.attributes[names.OUTCOME] for w in ended} == {"acquired"}
+    assert any("in slow" in h.attributes.get(names.CODE_STACKTRACE, "") for h in holds) or any(
+        ".slow" in h.attributes.get(names.CODE_STACKTRACE, "") for h in holds
+    )
+
+
+def _two(found: list) -> list | None:
+    return found if len({each.trace_id for each in found}) >= 2 else None
+
+
+def test_threads_that_are_free_write_nothing(collector, settings, serving):
+    app = FastAPI()
+
+    @app.get("/quick")
+    def quick() -> None:
+        """Answer at once."""
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url:
+            for _ in range(20):
+                assert httpx.get(f"{url}/quick").status_code == 200
+        probe.flush()
+    finally:
+        probe.shutdown()
+
+    assert collector.of_kind("hold") == []
+    assert collector.of_kind("wait") == []
+
+
+@pytest.mark.parametrize("method", ["acquire_on_behalf_of", "release_on_behalf_of"])
+def test_shutdown_gives_anyio_its_own_methods_back(settings, method):
+    from anyio._backends._asyncio import CapacityLimiter
+
+    before = getattr(CapacityLimiter, method)
+    probe = why504.instrument(FastAPI(), settings=settings)
+    probe.start()
+    during = getattr(CapacityLimiter, method)
+    probe.shutdown()
+
+    assert during is not before
+    assert getattr(CapacityLimiter, method) is before
