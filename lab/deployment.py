@@ -27,7 +27,6 @@ OURS: Final = "store"
 STOCK: Final = "stock"
 """Folder of what stock OpenTelemetry sent."""
 START_TIMEOUT_S: Final = 60.0
-USUAL_LLM_S: Final = 0.2
 
 PYTHON: Final = {
     "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
@@ -64,7 +63,7 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
     stock, stock_url = receiver(folder, STOCK, [])
     stack.enter_context(ours)
     stack.enter_context(stock)
-    groq = stack.enter_context(Groq.start(folder / "groq", delay_s=USUAL_LLM_S))
+    groq = stack.enter_context(Groq.start(folder / "groq", delay_s=row.usual_llm_s))
     environment = {
         "SERVICE_DATABASE_URL": _at_a_distance(row.database_delay_s, database, url, stack),
         "SERVICE_GROQ_BASE_URL": groq.url,
@@ -90,7 +89,7 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
     _wait_for(ours, answers(f"{ours_url}/healthz"))
     _wait_for(stock, answers(f"{stock_url}/healthz"))
     _wait_for(service, answers(f"http://127.0.0.1:{port}/v1/livez"))
-    return Deployment(folder, World(url, groq), service, gateway)
+    return Deployment(folder, World(url, groq, service.pid), service, gateway)
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:

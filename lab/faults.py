@@ -84,6 +84,8 @@ class Fault:
     """Added to the environment of the service."""
     database_delay_s: float = 0.0
     """One way between service and database."""
+    usual_llm_s: float = 0.2
+    """How long the LLM takes while all is well."""
     abort_share: float = 0.0
     """Share of the requests whose clients hang up early."""
     lasts_s: float = 12.0
@@ -185,6 +187,106 @@ FAULTS: Final = (
         variant="LLM inside the transaction",
         outside="slow LLM",
         during={**_DAY, "score": 5},
+    ),
+    Fault(
+        id="A1c",
+        description="Scoring opens a second session inside the first: once every connection "
+        "belongs to somebody who wants another one, nobody gets it.",
+        trigger="A1c",
+        mechanism="pool",
+        site=None,
+        alert="ConnectionPoolExhausted",
+        variant="a session inside a session",
+        settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "3"},
+        database_delay_s=0.008,
+        during={**_DAY, "score": 20},
+    ),
+    Fault(
+        id="A2a",
+        description="A trigger that keeps a report up to date takes a minute: every conversation "
+        "that ends keeps a connection for as long.",
+        trigger="A2a",
+        mechanism="pool",
+        site=None,
+        alert="ConnectionPoolExhausted",
+        outside="slow trigger",
+        settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "5"},
+        during=_DAY,
+    ),
+    Fault(
+        id="A2c",
+        description="Scoring reads the user's past one conversation at a time, from a database "
+        "in another region.",
+        trigger="A2c",
+        mechanism="none",
+        site=None,
+        alert="GatewayTimeouts",
+        variant="a query for each row",
+        database_delay_s=0.008,
+        during={"livez": 1, "score": 1},
+    ),
+    Fault(
+        id="A3",
+        description="Scoring compares every sentence with every other one, on the event loop.",
+        trigger="A3",
+        mechanism="loop",
+        site=Marker("lab/adapters/emotion_reader.py", "return sum(difflib"),
+        alert="EventLoopBlocked",
+        variant="computing on the loop",
+        during={**_DAY, "score": 0.5},
+    ),
+    Fault(
+        id="B2",
+        description="Groq's quota is used up, and its client waits as long as Retry-After says.",
+        trigger="B2",
+        mechanism="none",
+        site=None,
+        alert="LlmRateLimited",
+        variant="patient LLM client",
+        outside="LLM over its quota",
+        during={**_DAY, "score": 3},
+    ),
+    Fault(
+        id="C1",
+        description="Everything is kept, and garbage collected by hand: each collection looks at "
+        "three million objects.",
+        trigger="C1",
+        mechanism="loop",
+        site=None,
+        alert="EventLoopBlocked",
+        variant="everything kept",
+        during={**_DAY, "score": 0.5},
+    ),
+    Fault(
+        id="C2",
+        description="A share on the network hangs, and reading from it takes all 40 threads.",
+        trigger="C2",
+        mechanism="limiter",
+        site=Marker("lab/adapters/emotion_reader.py", "time.sleep(120)"),
+        alert="ThreadpoolExhausted",
+        variant="blocking work in threads",
+        during={**_DAY, "score": 12},
+    ),
+    Fault(
+        id="E1",
+        description="Neighbours with work to do share the one core that the service may use.",
+        trigger="E1",
+        mechanism="loop",
+        site=None,
+        alert="EventLoopBlocked",
+        outside="starved service",
+        during=_DAY,
+    ),
+    Fault(
+        id="G1",
+        description="The LLM takes 5 s, as it always does; the gateway waits for 4.",
+        trigger="G1",
+        mechanism="budget",
+        site=None,
+        alert="GatewayTimeouts",
+        settings={},
+        usual_llm_s=5.0,
+        during={**_DAY, "score": 2},
     ),
     Fault(
         id="N0",

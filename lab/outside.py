@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ class World:
 
     database_url: str
     groq: Groq
+    service_pid: int
 
 
 @contextmanager
@@ -34,6 +38,44 @@ def _slow_llm(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def _refusing_llm(world: World) -> Iterator[None]:
+    world.groq.behave(limited=True, retry_after_s=20)
+    yield
+
+
+@contextmanager
+def _slow_trigger(world: World) -> Iterator[None]:
+    """A report that somebody keeps up to date by a trigger, and that has grown too long."""
+    with psycopg.connect(world.database_url, autocommit=True) as session:
+        session.execute(
+            "CREATE FUNCTION refresh_report() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$"
+        )
+        session.execute(
+            "CREATE TRIGGER report BEFORE INSERT ON conversation_event "
+            "FOR EACH ROW EXECUTE FUNCTION refresh_report()"
+        )
+    yield
+
+
+@contextmanager
+def _starved_service(world: World) -> Iterator[None]:
+    """Neighbours with work to do, on the one core that the service may use."""
+    core = min(os.sched_getaffinity(0))
+    for thread in os.listdir(f"/proc/{world.service_pid}/task"):
+        os.sched_setaffinity(int(thread), {core})
+        os.setpriority(os.PRIO_PROCESS, int(thread), 19)
+    spin = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    neighbours = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(4)]
+    try:
+        yield
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+
+
+@contextmanager
 def _rows_locked_by_hand(world: World) -> Iterator[None]:
     """An UPDATE that nobody commits, as `psql` sends it."""
     with psycopg.connect(world.database_url, application_name="psql") as session:
@@ -45,6 +87,9 @@ def _rows_locked_by_hand(world: World) -> Iterator[None]:
 ACTIONS: Final[Mapping[str, Callable[[World], AbstractContextManager[None]]]] = {
     "nothing": _nothing,
     "slow LLM": _slow_llm,
+    "LLM over its quota": _refusing_llm,
+    "slow trigger": _slow_trigger,
+    "starved service": _starved_service,
     "rows locked by hand": _rows_locked_by_hand,
 }
 """Each lasts as long as its block."""

@@ -1,14 +1,20 @@
-"""Groq's synchronous client inside `async def`.
+"""Readers of emotions that hang: on the loop, in threads, on a quota, on memory.
 
-Real life: `groq.Groq` and `groq.AsyncGroq` differ in five letters, type checkers accept either, and
-with a fast model nobody notices that the event loop stands still for each answer.
+The first is Groq's synchronous client inside `async def`. Real life: `groq.Groq` and
+`groq.AsyncGroq` differ in five letters, type checkers accept either, and with a fast model nobody
+notices that the event loop stands still for each answer.
 """
 
 from __future__ import annotations
 
+import difflib
+import gc
+import time
 from collections.abc import Sequence
+from typing import Final
 
 import groq
+from fastapi.concurrency import run_in_threadpool
 from groq.types.chat import ChatCompletion
 from prometheus_client import CollectorRegistry
 
@@ -16,6 +22,12 @@ from service.application.settings import Settings
 from service.domain.conversation import Message
 from service.domain.friendship import SessionReading
 from service.infrastructure.llm.questions import EMOTION, QUESTIONS, spoken_of
+
+ANSWER: Final = SessionReading("neutral", 0, fallback=True)
+WORK_S: Final = 8.0
+"""What the computing readers compute for, whatever the machine."""
+KEPT: Final = 3_000_000
+"""Objects that the forgetful reader keeps: some 250 MB."""
 
 
 class SyncEmotionReader:
@@ -59,3 +71,76 @@ class SyncEmotionReader:
             ],
         )
         return (completion.choices[0].message.content or "").lower()
+
+
+class PatientEmotionReader(SyncEmotionReader):
+    """Lets the SDK try again as often as it likes: it waits as long as `Retry-After` says."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        super().__init__(settings, registry)
+        self._patient = groq.AsyncGroq(
+            api_key=settings.groq_api_key.get_secret_value(),
+            base_url=settings.groq_base_url,
+            timeout=settings.limits.llm_s,
+            max_retries=10,
+        )
+
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
+        """Return the reading, as soon as the quota allows."""
+        spoken = spoken_of(transcript, memories)
+        await self._patient.chat.completions.create(
+            model=self._model, messages=[{"role": "user", "content": spoken}]
+        )
+        return ANSWER
+
+
+class ThreadedEmotionReader(SyncEmotionReader):
+    """Reads from a share on the network that hangs, in one of the 40 threads of FastAPI."""
+
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
+        """Return the reading once the share answers."""
+        return await run_in_threadpool(self._from_share)
+
+    def _from_share(self) -> SessionReading:
+        time.sleep(120)
+        return ANSWER
+
+
+class ComputingEmotionReader(SyncEmotionReader):
+    """Compares every sentence with every other one, on the loop."""
+
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
+        """Return the reading after seconds of computing."""
+        until_s = time.monotonic() + WORK_S
+        while time.monotonic() < until_s:
+            self._compare(transcript)
+        return ANSWER
+
+    def _compare(self, transcript: Sequence[Message]) -> float:
+        texts = [message.text * 5 for message in transcript]
+        return sum(difflib.SequenceMatcher(None, a, b).ratio() for a in texts for b in texts)
+
+
+class ForgetfulEmotionReader(SyncEmotionReader):
+    """Keeps everything it ever saw, and collects garbage by hand "to save memory"."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        super().__init__(settings, registry)
+        self._kept: list[list[int]] = []
+
+    async def read(
+        self, transcript: Sequence[Message], memories: Sequence[str] = ()
+    ) -> SessionReading:
+        """Return the reading after seconds of collecting garbage."""
+        if not self._kept:
+            self._kept = [[number] for number in range(KEPT)]
+        until_s = time.monotonic() + WORK_S
+        while time.monotonic() < until_s:
+            gc.collect()
+        return ANSWER

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lab.adapters.emotion_reader import SyncEmotionReader
+from lab.adapters.emotion_reader import (
+    ComputingEmotionReader,
+    ForgetfulEmotionReader,
+    PatientEmotionReader,
+    SyncEmotionReader,
+    ThreadedEmotionReader,
+)
 from lab.adapters.event_publisher import BlockingPublisher, ThreadedPublisher
-from lab.adapters.score_conversation import ScoreWhileHolding
+from lab.adapters.score_conversation import (
+    ScoreInTwoSessions,
+    ScoreRowByRow,
+    ScoreWhileHolding,
+)
 from lab.adapters.unit_of_work import units_of_work
 from service.main import Adapters
 
@@ -21,6 +31,12 @@ VARIANTS: Final[Mapping[str, Callable[[str], Adapters]]] = {
     ),
     "sessions never removed": lambda _: Adapters(units_of_work=units_of_work),
     "sync LLM client": lambda _: Adapters(emotion_reader=SyncEmotionReader),
+    "patient LLM client": lambda _: Adapters(emotion_reader=PatientEmotionReader),
+    "blocking work in threads": lambda _: Adapters(emotion_reader=ThreadedEmotionReader),
+    "computing on the loop": lambda _: Adapters(emotion_reader=ComputingEmotionReader),
+    "everything kept": lambda _: Adapters(emotion_reader=ForgetfulEmotionReader),
+    "a session inside a session": lambda _: Adapters(score_conversation=ScoreInTwoSessions),
+    "a query for each row": lambda _: Adapters(score_conversation=ScoreRowByRow),
     "LLM inside the transaction": lambda _: Adapters(score_conversation=ScoreWhileHolding),
 }
 """Each makes the adapters, given the broker's URL."""

@@ -33,6 +33,11 @@ _LLM_HOST: Final = re.compile(
     r"|api\.together\.xyz|generativelanguage\.googleapis\.com|openai\.azure\.com"
     r"|bedrock-runtime\.[\w-]+\.amazonaws\.com)$"
 )
+_LLM_PATH: Final = re.compile(
+    r"/(chat/completions|v1/completions|v1/messages|v1/responses)$|:(stream)?generateContent$",
+    re.IGNORECASE,
+)
+"""Paths of the APIs that proxies and models of one's own speak too, whatever their address."""
 _LLM_PROVIDER: Final = re.compile(
     r"groq|openai|anthropic|mistral|cohere|gemini|vertex|bedrock|llm", re.IGNORECASE
 )
@@ -56,7 +61,7 @@ def peer_of(attributes: Attributes) -> str:
     if system:
         return "cache" if system in _CACHES else "db"
     address = address_of(attributes)
-    if _LLM_HOST.search(address):
+    if _LLM_HOST.search(address) or (address and _LLM_PATH.search(_path_of(attributes))):
         return "llm"
     return "http" if address or "rpc.system" in attributes else ""
 
@@ -76,6 +81,12 @@ def address_of(attributes: Attributes) -> str:
         return urlsplit(str(url)).hostname or "" if url else ""
     except ValueError:
         return ""
+
+
+def _path_of(attributes: Attributes) -> str:
+    path = attributes.get(names.URL_PATH) or attributes.get("http.target")
+    url = path or _first(attributes, _URLS) or ""
+    return str(url).partition("?")[0]
 
 
 def status_of(attributes: Attributes) -> int | None:

@@ -1,7 +1,7 @@
 import pytest
 
 from lab.adapters.variants import VARIANTS
-from lab.faults import FAULTS, Marker, fault
+from lab.faults import FAULTS, GATEWAY_TIMEOUT_S, Marker, fault
 from lab.load import ROUTES
 from lab.outside import ACTIONS
 from service.application.settings import Settings
@@ -22,7 +22,10 @@ def test_no_two_faults_share_an_id_in_any_case():
 
 
 def test_the_causes_of_the_first_version_all_have_a_fault():
-    assert {row.trigger for row in FAULTS} >= {"A1a", "A1b", "A2b", "B1", "B3", "F1", "N0"}
+    assert {row.trigger for row in FAULTS} >= {
+        *("A1a", "A1b", "A1c", "A2a", "A2b", "A2c", "A3", "B1", "B2", "B3"),
+        *("C1", "C2", "E1", "F1", "G1", "N0"),
+    }
 
 
 @EVERY_FAULT
@@ -55,6 +58,8 @@ def test_the_service_takes_the_settings_of_a_fault(row, monkeypatch):
     if row.trigger == "N0":
         assert limits.application_s is not None
         assert limits.application_s < 4
+    elif row.trigger == "G1":
+        assert limits.application_s > GATEWAY_TIMEOUT_S
     else:
         assert (limits.application_s, limits.checkout_s, limits.statement_s) == (None, None, None)
         assert (limits.llm_s, limits.lock_s, limits.idle_in_transaction_s) == (None, None, None)
