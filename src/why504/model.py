@@ -128,8 +128,8 @@ class Leaf:
 
     kind: str
     """run (own code), stall (own code that blocks a loop), ext (a peer), leak (a hold whose
-    request ended), session (a database session outside the application), backoff (a pause between
-    two attempts), unknown, cycle."""
+    request ended), session (a database session outside the application), starved (a process that
+    could not run), backoff (a pause between two attempts), unknown, cycle."""
     what: str
     """Peer, resource or operation, for people: `llm groq`, `db SELECT friendship_status`."""
     site: Site | None = None

@@ -14,11 +14,11 @@ from typing import NamedTuple, TypeVar
 
 from why504 import names
 from why504.diagnose.steps import Timeline
-from why504.model import Record, Span, Stall, Wait
+from why504.model import Record, Span, Stall, Vitals, Wait
 
 Process = tuple[str, str]
 """Service and instance."""
-Witness = TypeVar("Witness", Wait, Stall)
+Witness = TypeVar("Witness", Wait, Stall, Vitals)
 _START = itemgetter(0)
 
 
@@ -26,14 +26,15 @@ class Segment(NamedTuple):
     """One stretch of an activity's timeline.
 
     `kind` is run (own code), ext (a peer that we can't see into), wait (for a resource),
-    call (another activity), stall (the loop turned for nobody), backoff (a pause between two
-    attempts; the source is the earlier one) or gap (sent, nothing told of it).
+    call (another activity), stall (the loop turned for nobody), starved (the process could not
+    run), backoff (a pause between two attempts; the source is the earlier one) or gap (sent,
+    nothing told of it).
     """
 
     start_ns: int
     end_ns: int
     kind: str
-    source: Span | Wait | Stall
+    source: Span | Wait | Stall | Vitals
     callee: Activity | None = None
 
     def clip(self, start_ns: int, end_ns: int) -> Segment:
@@ -57,6 +58,8 @@ class Activity:
         """What other processes did for it, whenever they did it."""
         self.stalls: Sequence[Timeline[Stall]] = ()
         """When the loop that it ran on, or was sent to, did not turn."""
+        self.starved: Sequence[Timeline[Vitals]] = ()
+        """When the process that it was sent to could not run."""
         self._cut = cut
 
     @cached_property
@@ -77,10 +80,8 @@ class Activity:
                 return
             if segment.end_ns > start_ns:
                 clipped = segment.clip(start_ns, end_ns)
-                if self.stalls:
-                    yield from laid([clipped], self.stalls, _blocks)
-                else:
-                    yield clipped
+                stood = laid([clipped], self.stalls, _blocks) if self.stalls else [clipped]
+                yield from laid(stood, self.starved, _is_silence) if self.starved else stood
 
     @property
     def idle_ns(self) -> int:
@@ -114,6 +115,15 @@ def _blocks(stall: Stall, segment: Segment) -> bool:
     return thread is None or loop_thread is None or thread == loop_thread
 
 
+def _is_silence(_vitals: Vitals, segment: Segment) -> bool:
+    """What could not run took up no request; whatever it did tell is told better by that."""
+    return segment.kind == "gap"
+
+
+_KINDS = {Wait: "wait", Stall: "stall", Vitals: "starved"}
+"""Witness -> kind of the segments that it covers."""
+
+
 def laid(
     segments: Iterable[Segment],
     timelines: Sequence[Timeline[Witness]],
@@ -130,8 +140,7 @@ def laid(
                 continue
             if at_ns < start_ns:
                 result.append(segment.clip(at_ns, start_ns))
-            kind = "stall" if isinstance(witness, Stall) else "wait"
-            result.append(Segment(start_ns, stop_ns, kind, witness))
+            result.append(Segment(start_ns, stop_ns, _KINDS[type(witness)], witness))
             at_ns = stop_ns
         if at_ns < end_ns:
             result.append(segment.clip(at_ns, end_ns))

@@ -17,7 +17,7 @@ from why504 import names
 from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Activity, Segment
 from why504.diagnose.endings import end_of
-from why504.diagnose.leaves import Resting, after_leaf, leaf_of, unheld_leaf
+from why504.diagnose.leaves import Resting, Source, after_leaf, leaf_of, unheld_leaf
 from why504.diagnose.overlay import Backends
 from why504.diagnose.slots import Slots
 from why504.diagnose.steps import Piece, gaps_between, share_out
@@ -250,7 +250,11 @@ class Blamer:
 
 
 def _rest(
-    verdict: Verdict, blamed: Blamed, leaf: Leaf, peer: str, source: Span | Stall | Hold | None
+    verdict: Verdict,
+    blamed: Blamed,
+    leaf: Leaf,
+    peer: str,
+    source: Source | None,
 ) -> None:
     """Let a piece come to rest."""
     key = leaf_key(leaf)

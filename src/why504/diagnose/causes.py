@@ -11,20 +11,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from why504.diagnose.leaves import Resting
+from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
 UNKNOWN: Final = "UNKNOWN"
 CPU_BOUND_SHARE: Final = 0.7
 """A stall that burns this share of a core computes; one that burns less waits for somebody."""
-STARVED_SHARE: Final = 0.5
-"""A process that could run and had no core for this share of the time is starved of it."""
-COLLECTING_SHARE: Final = 0.3
-"""A process that collects garbage for this share of its CPU time does little else."""
 MANY_CALLS: Final = 10
 """So many calls of one kind in one request are a loop over rows."""
 SLOWER: Final = 2.0
 """A call that takes this many times what it used to is slow; below that it is as ever."""
 TOO_LATE_SHARE: Final = 0.8
 """If the application answered so many of the victims well, only the limits did not fit."""
+_OF_THE_PROCESS: Final = ("stall", "run", "starved")
+"""Kinds of leaves that are of a process itself, not of a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ CAUSES: Final = (
         "C1",
         "Memory: garbage collection or swapping takes the time",
         lambda case: (
-            case.kind in ("stall", "run") and (case.gc_share >= COLLECTING_SHARE or case.thrashing)
+            case.kind in _OF_THE_PROCESS and (case.gc_share >= COLLECTING_SHARE or case.thrashing)
         ),
         "the process is busy with its memory, not with requests (seen at {site})",
         "it collected garbage for {gc} of its CPU time, or swapped",
@@ -159,7 +158,7 @@ CAUSES: Final = (
     Cause(
         "E1",
         "Too little CPU for the process",
-        lambda case: case.kind in ("stall", "run") and case.starved_share >= STARVED_SHARE,
+        lambda case: case.kind in _OF_THE_PROCESS and case.starved_share >= STARVED_SHARE,
         "the process is ready to run and gets no core (seen at {site})",
         "for {starved} of the time that it could have run it had no core: run queue or quota",
         (

@@ -18,6 +18,7 @@ from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
+from why504.diagnose.starvation import gc_share, starved_share, thrashing
 from why504.model import Hold, Span, Stall, Victim, Vitals
 
 _CARRIES_SHARE = 0.2
@@ -179,38 +180,3 @@ def mostly(lengths_s: Sequence[float], limit_s: float) -> bool:
 
 def _stalls(leaves: Sequence[Resting]) -> list[Stall]:
     return [s for leaf in leaves for s in leaf.sources.values() if isinstance(s, Stall)]
-
-
-def gc_share(vitals: Sequence[Vitals]) -> float:
-    """Return the share of its CPU time that a process spent collecting garbage."""
-    used_s = _sum(vitals, names.CPU_USED_S)
-    return min(1.0, _sum(vitals, names.GC_PAUSE_S) / used_s) if used_s > 0 else 0.0
-
-
-def starved_share(vitals: Sequence[Vitals]) -> float:
-    """Return the share of the time it could have run in which a process had no core."""
-    lacked_s = _sum(vitals, names.CPU_DELAY_S) + _sum(vitals, names.CPU_THROTTLED_S)
-    wanted_s = lacked_s + _sum(vitals, names.CPU_USED_S)
-    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
-    # What hardly wanted to run did not starve, whatever the share.
-    return lacked_s / wanted_s if wanted_s > lasted_s * _CARRIES_SHARE else 0.0
-
-
-def thrashing(vitals: Sequence[Vitals]) -> bool:
-    """Return whether memory was full and pages came back from disk all the time."""
-    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
-    faults = _sum(vitals, names.MAJOR_FAULTS)
-    full = any(
-        _number(v, names.MEMORY_RSS) >= 0.8 * (_number(v, names.MEMORY_LIMIT) or math.inf)
-        for v in vitals
-    )
-    return full and lasted_s > 0 and faults / lasted_s >= 50
-
-
-def _sum(vitals: Sequence[Vitals], name: str) -> float:
-    return math.fsum(_number(one, name) for one in vitals)
-
-
-def _number(vitals: Vitals, name: str) -> float:
-    value = vitals.attributes.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -12,8 +12,10 @@ from typing import Final
 from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
 from why504.diagnose.peers import call_name, peer_named, peer_of, peer_on, status_of
-from why504.model import Hold, Leaf, Site, Span, Stall, Wait
+from why504.model import Hold, Leaf, Site, Span, Stall, Vitals, Wait
 
+Source = Span | Stall | Hold | Vitals
+"""In what a leaf can be seen."""
 LEAK_AFTER_NS: Final = 1_000_000_000
 """A hold that outlives its request by less is tidying up."""
 
@@ -30,8 +32,8 @@ class Resting:
     """Resource passed last before the leaf (empty: none) -> seconds."""
     by_trace: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     by_site: dict[Site, float] = field(default_factory=lambda: defaultdict(float))
-    sources: dict[str, Span | Stall | Hold] = field(default_factory=dict)
-    """Span id -> the span, stall or hold in which it can be seen."""
+    sources: dict[str, Source] = field(default_factory=dict)
+    """Span id -> the span or record in which it can be seen."""
 
     @property
     def site(self) -> Site | None:
@@ -59,10 +61,16 @@ def leaf_of(segment: Segment, activity: Activity) -> tuple[Leaf, str]:
     source = segment.source
     if isinstance(source, Stall):
         return stall_leaf(source)
+    if isinstance(source, Vitals):
+        return Leaf("starved", f"{source.resource.replace(':', ' ')}, which could not run"), ""
     if segment.kind == "backoff":
         return _backoff_leaf(source)
-    if not isinstance(source, Span):
+    if isinstance(source, Wait):
         return unheld_leaf(source.resource), ""
+    return _span_leaf(segment, source, activity)
+
+
+def _span_leaf(segment: Segment, source: Span, activity: Activity) -> tuple[Leaf, str]:
     if segment.kind == "gap":
         return _gap_leaf(segment, source, activity), ""
     if segment.kind == "ext":

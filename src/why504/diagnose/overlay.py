@@ -16,8 +16,12 @@ from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Activity, Process, Segment, laid, process_of
 from why504.diagnose.endings import end_of
 from why504.diagnose.peers import peer_of
+from why504.diagnose.starvation import could_not_run
 from why504.diagnose.steps import Timeline
-from why504.model import Evidence, Hold, Site, Span, Stall, Wait
+from why504.model import Evidence, Hold, Site, Span, Stall, Vitals, Wait
+
+_Behind = tuple[list[Timeline[Stall]], list[Timeline[Vitals]]]
+"""Stalls of the processes behind an address, and when those could not run."""
 
 
 class Backends:
@@ -89,16 +93,16 @@ def _note_lines(activity: Activity, start_ns: int, end_ns: int, lines: Counter[S
 
 def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     """Lay stalls of an event loop over everything that ran on it, or was sent to it."""
-    loops = _Loops(evidence, activities)
+    processes = _Processes(evidence, activities)
     for activity in activities:
         if activity.root.service == names.GATEWAY_SERVICE:
-            activity.stalls = loops.behind(activity)
+            activity.stalls, activity.starved = processes.behind(activity)
         else:
-            activity.stalls = loops.of([process_of(activity.root)])
+            activity.stalls = processes.of([process_of(activity.root)])
 
 
-class _Loops:
-    """Stalls of each process, and which processes a gateway may have meant by an address."""
+class _Processes:
+    """What held up each process, and which processes a gateway may have meant by an address."""
 
     def __init__(self, evidence: Evidence, activities: Activities) -> None:
         rows: dict[Process, list[tuple[int, int, Stall]]] = defaultdict(list)
@@ -106,6 +110,10 @@ class _Loops:
             end_ns = end_of(stall, evidence.heard_ns)
             rows[process_of(stall)].append((stall.start_ns, end_ns, stall))
         self._stalls = {process: Timeline(found) for process, found in rows.items()}
+        starved: dict[Process, list[tuple[int, int, Vitals]]] = defaultdict(list)
+        for vitals in filter(could_not_run, evidence.vitals):
+            starved[process_of(vitals)].append((vitals.start_ns, vitals.end_ns or 0, vitals))
+        self._starved = {process: Timeline(found) for process, found in starved.items()}
         self._by_port: dict[str, set[Process]] = defaultdict(set)
         servers = (s for s in evidence.spans if s.kind == "server")
         for witness in chain[Span | Stall](servers, evidence.stalls):
@@ -116,24 +124,29 @@ class _Loops:
         for activity in activities:
             if activity.callees and activity.root.service == names.GATEWAY_SERVICE:
                 self._met[_address(activity)].add(_answered(activity))
-        self._behind: dict[str, list[Timeline[Stall]]] = {}
+        self._behind: dict[str, _Behind] = {}
 
     def of(self, processes: Sequence[Process]) -> list[Timeline[Stall]]:
         return [self._stalls[process] for process in processes if process in self._stalls]
 
-    def behind(self, gateway: Activity) -> list[Timeline[Stall]]:
-        """Return the stalls of who took a request up, else of all who may have been meant."""
+    def behind(self, gateway: Activity) -> _Behind:
+        """Return what held up who took a request up, else all who may have been meant."""
         if gateway.callees:
-            return self.of([_answered(gateway)])
+            return self._both([_answered(gateway)])
         address = _address(gateway)
         if address not in self._behind:
-            self._behind[address] = self.of(sorted(self._meant(address)))
+            self._behind[address] = self._both(sorted(self._meant(address)))
         return self._behind[address]
+
+    def _both(self, processes: Sequence[Process]) -> _Behind:
+        starved = [self._starved[process] for process in processes if process in self._starved]
+        return self.of(processes), starved
 
     def _meant(self, address: str) -> set[Process]:
         port = address.rpartition(":")[2]
         told = set().union(*self._by_port.values())
-        meant = self._by_port.get(port) or self._stalls.keys() - (told if port else set())
+        known = self._stalls.keys() | self._starved.keys()
+        meant = self._by_port.get(port) or known - (told if port else set())
         # Of two machines with the same port, requests that both sides saw tell which is which.
         elsewhere = set().union(*(met for other, met in self._met.items() if other != address))
         return meant - (elsewhere - self._met.get(address, set()))

@@ -13,7 +13,7 @@ from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
-from why504.model import Hold, Leaf, Span, Stall, Victim, Wait
+from why504.model import Hold, Leaf, Span, Stall, Victim, Vitals, Wait
 
 _FRONTIER_SHARE = 0.5
 """The span open at the end is the blocking one if it was open for this share of the window."""
@@ -131,6 +131,8 @@ def _name(segment: Segment, owner: Activity) -> str:
         return f"waiting for {source.resource}"
     if isinstance(source, Stall):
         return "waiting for the event loop"
+    if isinstance(source, Vitals):
+        return "waiting for a process that could not run"
     if segment.kind == "gap":
         return "nothing told" if taken_up(segment, owner) else "not taken up by the application"
     return source.name

@@ -52,7 +52,7 @@ class Reading:
             names.CPU_USED_S: self.cpu_s - earlier.cpu_s,
             names.CPU_DELAY_S: self.delay_s - earlier.delay_s,
             names.CPU_THROTTLED_S: self.throttled_s - earlier.throttled_s,
-            names.GC_PAUSE_S: self.gc_s - earlier.gc_s,
+            names.GC_CPU_S: self.gc_s - earlier.gc_s,
             names.MAJOR_FAULTS: self.faults - earlier.faults,
             names.MEMORY_RSS: self.rss_bytes,
         }
@@ -65,7 +65,10 @@ class Reading:
 
 
 class Collections:
-    """Seconds that Python's garbage collector has taken in this process."""
+    """CPU seconds that Python's garbage collector has used in this process.
+
+    Not the length of its pauses: without a core to run on every pause is long.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -81,11 +84,11 @@ class Collections:
             gc.callbacks.remove(self._on_phase)
 
     def _on_phase(self, phase: str, _info: Mapping[str, int]) -> None:
-        # Collections don't nest and hold the GIL, so one stamp is enough.
+        # Collections don't nest and stay on their thread, so one stamp is enough.
         if phase == "start":
-            self._begun_s = time.perf_counter()
+            self._begun_s = time.thread_time()
         elif self._begun_s:
-            self.seconds += time.perf_counter() - self._begun_s
+            self.seconds += time.thread_time() - self._begun_s
 
 
 @dataclass(slots=True)

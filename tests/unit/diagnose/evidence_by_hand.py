@@ -95,7 +95,7 @@ class Scene:
             "cpu_s": names.CPU_USED_S,
             "delay_s": names.CPU_DELAY_S,
             "throttled_s": names.CPU_THROTTLED_S,
-            "gc_s": names.GC_PAUSE_S,
+            "gc_s": names.GC_CPU_S,
             "faults": names.MAJOR_FAULTS,
             "rss": names.MEMORY_RSS,
             "limit": names.MEMORY_LIMIT,

@@ -165,6 +165,22 @@ def test_vitals_of_another_process_say_nothing():
     assert only(scene).finding.cause == "A3"
 
 
+@pytest.mark.parametrize(
+    ("vitals", "cause"), [({"cpu_s": 0.9, "delay_s": 9}, "E1"), ({"cpu_s": 3}, "UNKNOWN")]
+)
+def test_requests_that_a_starved_process_did_not_take_up_are_its(vitals, cause):
+    scene = Scene(until_s=40)
+    scene.app("seen", 1, 2)
+    for n in range(VICTIMS):
+        scene.gateway(f"v{n}", 10, 14)
+    scene.told_of_itself(9, 19, **vitals)
+
+    incident = only(scene)
+
+    assert incident.finding.cause == cause
+    assert all(victim.explained == (cause == "E1") for victim in incident.victims)
+
+
 # --- C2: threads ----------------------------------------------------------------------------------
 
 

@@ -155,3 +155,28 @@ def test_time_without_a_core_is_told_by_the_kernel():
         for process in (*rivals, starved):
             process.kill()
             process.join()
+
+
+class Sleeper:
+    """Part of a ring, so that only the collector frees it; sleeps while it is freed."""
+
+    def __init__(self):
+        self.ring = self
+
+    def __del__(self):
+        time.sleep(0.3)
+
+
+def test_a_long_collection_without_a_core_is_not_a_busy_one():
+    collections = Collections()
+    collections.attach()
+    try:
+        Sleeper()
+        began_s = time.perf_counter()
+        gc.collect()
+        took_s = time.perf_counter() - began_s
+    finally:
+        collections.detach()
+
+    assert took_s >= 0.3
+    assert collections.seconds < took_s / 2

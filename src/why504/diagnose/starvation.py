@@ -1,0 +1,63 @@
+"""Starvation: whether a process could run at all, by what it told of itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from why504 import names
+from why504.model import Vitals
+
+STARVED_SHARE: Final = 0.5
+"""A process that could run and had no core for this share of the time is starved of it."""
+COLLECTING_SHARE: Final = 0.3
+"""A process that collects garbage for this share of its CPU time does little else."""
+_WANTED_SHARE: Final = 0.2
+"""What wanted to run for less of the time did not starve, whatever the share."""
+_FULL_SHARE: Final = 0.8
+_FAULTS_PER_S: Final = 50
+
+
+def could_not_run(vitals: Vitals) -> bool:
+    """Return whether the process lacked a core or was busy with its memory in an interval."""
+    told = [vitals]
+    return (
+        starved_share(told) >= STARVED_SHARE
+        or gc_share(told) >= COLLECTING_SHARE
+        or thrashing(told)
+    )
+
+
+def gc_share(vitals: Sequence[Vitals]) -> float:
+    """Return the share of its CPU time that a process spent collecting garbage."""
+    used_s = _sum(vitals, names.CPU_USED_S)
+    return min(1.0, _sum(vitals, names.GC_CPU_S) / used_s) if used_s > 0 else 0.0
+
+
+def starved_share(vitals: Sequence[Vitals]) -> float:
+    """Return the share of the time it could have run in which a process had no core."""
+    lacked_s = _sum(vitals, names.CPU_DELAY_S) + _sum(vitals, names.CPU_THROTTLED_S)
+    wanted_s = lacked_s + _sum(vitals, names.CPU_USED_S)
+    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    return lacked_s / wanted_s if wanted_s > lasted_s * _WANTED_SHARE else 0.0
+
+
+def thrashing(vitals: Sequence[Vitals]) -> bool:
+    """Return whether memory was full and pages came back from disk all the time."""
+    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    faults = _sum(vitals, names.MAJOR_FAULTS)
+    full = any(
+        _number(v, names.MEMORY_RSS) >= _FULL_SHARE * (_number(v, names.MEMORY_LIMIT) or math.inf)
+        for v in vitals
+    )
+    return full and lasted_s > 0 and faults / lasted_s >= _FAULTS_PER_S
+
+
+def _sum(vitals: Sequence[Vitals], name: str) -> float:
+    return math.fsum(_number(one, name) for one in vitals)
+
+
+def _number(vitals: Vitals, name: str) -> float:
+    value = vitals.attributes.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
