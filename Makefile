@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
+.PHONY: help install demo test check bench matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ bench: install  ## list the benchmarks that exist
 
 matrix: install  ## run every fault and print injected against named cause
 	@exec $(BIN)/why504 matrix
+
+oracles: install  ## classic critical paths against their authors' answers (WHY504_ORACLES=folder)
+	@exec $(BIN)/python -m lab.oracles $(ARGS)
 
 prove-broker: install  ## RabbitMQ fails, then 100 x kill -9: nothing lost or done twice (25 min)
 	@exec $(BIN)/python -m lab.prove broker $(ARGS)

@@ -5,7 +5,8 @@ Why504Error
 ├── MissingExtra         a part needs packages that are not installed; says the command
 ├── TelemetryRejected    somebody sent what we can't store; final, never retried
 │   ├── NotOtlp          not OTLP at all (400)
-│   └── TooLarge         larger than the receiver takes (413)
+│   ├── TooLarge         larger than the receiver takes (413)
+│   └── UnknownFormat    a file in no format that can be imported
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
 └── LabError             the lab could not start or drive one of its real parts
 """
@@ -38,6 +39,10 @@ class NotOtlp(TelemetryRejected):
 
 class TooLarge(TelemetryRejected):
     """A body larger than the receiver takes."""
+
+
+class UnknownFormat(TelemetryRejected):
+    """A file without traces in a format that can be imported."""
 
 
 class StoreUnavailable(Why504Error):

@@ -181,6 +181,9 @@ class Victim:
     """Where most of its time came to rest."""
     explained_s: float
     unknown_s: float
+    how: str = "timeout"
+    """timeout (the gateway gave up, or a client after as long), slow (it took longer than was
+    asked for), in flight (still open)."""
 
     @property
     def explained(self) -> bool:
@@ -219,6 +222,8 @@ class Incident:
     finding: Finding
     blame_in_s: float
     blame_out_s: float
+    caveats: Sequence[str] = ()
+    """What to bear in mind, for people: evidence that nobody told, clocks that disagreed."""
 
     @property
     def routes(self) -> list[str]:

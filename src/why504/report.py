@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -49,6 +49,8 @@ def render(incident: Incident) -> RenderableType:
         _headed("Against", _lines(finding.evidence_against)),
         _headed("What to do", _lines(finding.advice)),
     ]
+    if incident.caveats:
+        parts.insert(-1, _headed("Bear in mind", _lines(incident.caveats)))
     when = f"incident {incident.id} · {_clock(incident.window.start_ns)}"
     return Panel(
         Group(*parts),
@@ -188,12 +190,19 @@ def _counts(incident: Incident) -> RenderableType:
     explained = sum(victim.explained for victim in victims)
     unseen = sum(not victim.reached_app for victim in victims)
     summary = (
-        f"{len(victims)} timed out, {explained} traced to where their time went, "
+        f"{len(victims)} {_ended(victims)}, {explained} traced to where their time went, "
         f"{len(victims) - explained} not; "
         f"{unseen} never seen by the application. "
         f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."
     )
     return Group(Text(summary), Text(), render_victims(victims))
+
+
+def _ended(victims: Sequence[Victim]) -> str:
+    """Return how they ended, for people, most frequent first: `timed out`, `were slow`."""
+    words = {"timeout": "timed out", "slow": "were slow", "in flight": "are still open"}
+    ways = Counter(words[victim.how] for victim in victims).most_common()
+    return " or ".join(way for way, _ in ways)
 
 
 def _clock(time_ns: int) -> str:

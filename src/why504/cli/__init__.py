@@ -6,6 +6,7 @@ import typer
 
 from why504 import __version__
 from why504.cli.explaining import explain
+from why504.cli.importing import import_files
 from why504.cli.looking import doctor, ps
 from why504.cli.programs import demo, explorer, matrix
 from why504.cli.receiving import receive
@@ -27,3 +28,4 @@ def version() -> None:
 
 for command in (demo, matrix, receive, explain, ps, doctor, explorer):
     app.command()(command)
+app.command("import")(import_files)

@@ -25,9 +25,13 @@ from why504.stores.base import EvidenceStore
 def explain(
     *,
     store: Store = DEFAULT_STORE,
-    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d.")] = "1h",
+    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d, or all.")] = "1h",
     start: Annotated[str | None, typer.Option("--from", help="ISO time, UTC by default.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO time, UTC by default.")] = None,
+    slower_than: Annotated[
+        str | None,
+        typer.Option(help="Also explain requests that took, or are open for, longer: 10s, 500ms."),
+    ] = None,
     trace: Annotated[str | None, typer.Option(help="Only what happened to this trace.")] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the report into this SVG file.")
@@ -37,9 +41,15 @@ def explain(
     """Say why requests timed out."""
     with clear_errors():
         evidence_store = _open(store)
-        window = _around(evidence_store, trace) if trace else _window(last, start, end)
+        if trace:
+            window = _around(evidence_store, trace)
+        elif last == "all":
+            window = evidence_store.extent() or Window(0, 0)
+        else:
+            window = _window(last, start, end)
         evidence = evidence_store.evidence(window)
-        incidents = diagnose(evidence)
+        limit_s = _length_ns(slower_than) / 1e9 if slower_than else None
+        incidents = diagnose(evidence, slower_than_s=limit_s)
     if trace:
         mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
         incidents = [replace(incident, victims=victims) for incident, victims in mine if victims]
@@ -95,10 +105,10 @@ def _instant(text: str) -> int:
 
 
 def _length_ns(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
     if match is None:
         raise ConfigError(f"{text!r} is no length of time, such as 90s, 15m, 2h or 1d")
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
     return int(float(match[1]) * seconds * 1e9)
 
 

@@ -97,7 +97,7 @@ class Activity:
 def route_of(span: Span) -> str:
     """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
     route = span.attributes.get(names.HTTP_ROUTE)
-    method = span.attributes.get(names.HTTP_METHOD)
+    method = span.attributes.get(names.HTTP_METHOD) or span.attributes.get("http.method")
     return f"{method} {route}" if route and method else span.name
 
 

@@ -56,11 +56,14 @@ def _resources_on_the_way(top: Resting, verdict: Verdict) -> list[str]:
 def _victims_link(victims: Sequence[Victim]) -> ChainLink:
     routes = Counter(victim.route for victim in victims).most_common()
     more = f" and {len(routes) - 1} more route{'s'[: len(routes) > 2]}" if len(routes) > 1 else ""
-    statuses = Counter(victim.status for victim in victims)
+    statuses = Counter(
+        str(victim.status) if victim.how == "timeout" else victim.how for victim in victims
+    )
     counts = ", ".join(f"{count} x {status}" for status, count in statuses.most_common())
     unseen = sum(not victim.reached_app for victim in victims)
     first, last = min(v.gave_up_ns for v in victims), max(v.gave_up_ns for v in victims)
-    evidence = [f"the gateway gave up between {_clock(first)} and {_clock(last)} UTC"]
+    who = "the gateway gave up" if victims[0].how == "timeout" else "they ended, or were last seen,"
+    evidence = [f"{who} between {_clock(first)} and {_clock(last)} UTC"]
     if unseen:
         evidence.append(f"{unseen} of them the application never saw")
     lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims)

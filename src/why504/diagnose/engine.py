@@ -1,65 +1,112 @@
 """The engine: evidence in, incidents with a named cause out. Pure.
 
-victims -> activities -> overlays (locks, stalls) -> blame -> judge -> story
+clocks -> victims -> activities -> overlays (locks, stalls) -> blame -> judge -> story -> split
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from why504 import names
 from why504.diagnose.activities import Activities
+from why504.diagnose.activity import Process
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
+from why504.diagnose.causes import UNKNOWN
+from why504.diagnose.caveats import caveats
+from why504.diagnose.clocks import Skew, in_step
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
+from why504.diagnose.split import connected
 from why504.diagnose.story import tell
-from why504.diagnose.victims import bursts, find_victims
+from why504.diagnose.victims import GaveUp, bursts, find_victims
 from why504.diagnose.walk import Walker
-from why504.model import Blame, Evidence, Incident, Span, Victim, Window
+from why504.model import Blame, Evidence, Incident, Victim, Window
 
 _MOST_TRACES = 5
+_BEYOND_DOUBT = 0.8
+"""A cause with this share of all blame leaves nothing to tell apart."""
+_OWN_SHARE = 0.1
+"""A part of a burst is an incident of its own from this share of the victims on ..."""
+_FEWEST_VICTIMS = 3
+"""... and this number of them."""
 
 
-def explain(evidence: Evidence) -> list[Incident]:
+def explain(evidence: Evidence, *, slower_than_s: float | None = None) -> list[Incident]:
     """Return the incidents of some evidence, oldest first; none when nobody timed out.
 
     In every incident the seconds of blame equal the seconds that its victims lost, to 1e-6.
+
+    Args:
+        evidence: of a window.
+        slower_than_s: requests that took longer, or are open for longer, are victims too.
     """
+    evidence, skews = in_step(evidence)
     # A span that was stored twice is one span: a row more would be a victim more.
     evidence = replace(evidence, spans=with_nested_calls(evidence))
-    victims = find_victims(evidence)
+    victims = find_victims(evidence, slower_than_s)
     if not victims:
         return []
     activities = Activities(evidence)
     backends = Backends(evidence)
     lay_locks(evidence, activities, backends)
     lay_stalls(evidence, activities)
-    blamer = Blamer(evidence, activities, backends)
-    return [_incident(burst, activities, blamer) for burst in bursts(victims)]
+    court = _Court(activities, Blamer(evidence, activities, backends), skews)
+    incidents = [incident for burst in bursts(victims) for incident in court.incidents(burst)]
+    return sorted(incidents, key=lambda incident: incident.window.start_ns)
 
 
-def _incident(burst: Sequence[Span], activities: Activities, blamer: Blamer) -> Incident:
-    lost = [
-        (activities.of(span), span.start_ns, span.end_ns)
-        for span in burst
-        if span.end_ns is not None
-    ]
-    verdict = blamer.blame(lost)
-    walker = Walker(blamer, _routes(activities))
-    victims = [walker.victim(activity.root, activity) for activity, _, _ in lost]
-    window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
-    return Incident(
-        id=_identity(victims),
-        window=window,
-        victims=victims,
-        blames=_ranked(verdict, victims),
-        finding=tell(verdict, victims, blamer),
-        blame_in_s=sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims),
-        blame_out_s=verdict.seconds,
-    )
+class _Court:
+    """Makes incidents of bursts."""
+
+    def __init__(
+        self, activities: Activities, blamer: Blamer, skews: Mapping[Process, Skew]
+    ) -> None:
+        self._activities = activities
+        self._blamer = blamer
+        self._skews = skews
+        self._walker = Walker(blamer, _routes(activities))
+
+    def incidents(self, burst: Sequence[GaveUp]) -> list[Incident]:
+        """Return the incident of a burst; several if parts of it have causes of their own."""
+        whole = self._incident(burst)
+        if whole.finding.confidence >= _BEYOND_DOUBT:
+            return [whole]
+        fewest = max(_FEWEST_VICTIMS, len(burst) * _OWN_SHARE)
+        groups = [group for group in connected(whole.victims) if len(group) >= fewest]
+        by_cause: dict[str, list[int]] = defaultdict(list)
+        for group in groups if len(groups) > 1 else ():
+            part = self._incident([burst[number] for number in group])
+            by_cause[part.finding.cause].extend(group)
+        by_cause.pop(UNKNOWN, None)
+        if len(by_cause) < 2:
+            return [whole]
+        # Who is left belongs to the largest: one answer too few is better than one too many.
+        parts = sorted(by_cause.values(), key=len)
+        told = {number for part in parts for number in part}
+        parts[-1].extend(number for number in range(len(burst)) if number not in told)
+        return [self._incident([burst[number] for number in sorted(part)]) for part in parts]
+
+    def _incident(self, burst: Sequence[GaveUp]) -> Incident:
+        lost = [(self._activities.of(one.span), one.span.start_ns, one.end_ns) for one in burst]
+        verdict = self._blamer.blame(lost)
+        victims = [
+            self._walker.victim(one, activity)
+            for one, (activity, _, _) in zip(burst, lost, strict=True)
+        ]
+        window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
+        return Incident(
+            id=_identity(victims),
+            window=window,
+            victims=victims,
+            blames=_ranked(verdict, victims),
+            finding=tell(verdict, victims, self._blamer),
+            blame_in_s=sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims),
+            blame_out_s=verdict.seconds,
+            caveats=caveats(victims, self._blamer, self._skews),
+        )
 
 
 def _routes(activities: Activities) -> dict[str, str]:

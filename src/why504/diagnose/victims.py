@@ -1,12 +1,18 @@
-"""Victims: whom somebody gave up on. They come from the gateway, which sees every request."""
+"""Victims: whom somebody gave up on.
+
+They come from the gateway, which sees every request; on demand also from requests that were slow,
+or are open now: services without a gateway's log, and the incident that is happening.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from statistics import median
+from typing import NamedTuple
 
 from why504 import names
+from why504.diagnose.endings import end_of
 from why504.model import Evidence, Span
 
 GATEWAY_TIMEOUT = 504
@@ -17,12 +23,27 @@ _NEARLY = 0.98
 """Gateways round and start their clocks late; a client that waited this share waited it all."""
 
 
-def find_victims(evidence: Evidence) -> list[Span]:
-    """Return the gateway spans of requests that timed out, in the order of giving up.
+class GaveUp(NamedTuple):
+    """A request that somebody gave up on, or that took longer than somebody would wait."""
+
+    span: Span
+    """The gateway's, or the request's own where no gateway told of it."""
+    end_ns: int
+    """When it was given up; of what is open, until when it is known of."""
+    how: str
+    """timeout, slow or in flight."""
+
+
+def find_victims(evidence: Evidence, slower_than_s: float | None = None) -> list[GaveUp]:
+    """Return the requests that timed out, in the order of giving up.
 
     A 504 always is one. A client that hung up (499) is one only after the gateway's own limit:
     before that it says nothing about the service. Behind a chain of gateways a request is told by
     the outermost only.
+
+    Args:
+        evidence: in which they are looked for.
+        slower_than_s: what also counts: requests that took longer, or are open for longer.
     """
     gateway = [
         span
@@ -37,17 +58,30 @@ def find_victims(evidence: Evidence) -> list[Span]:
         if span.attributes.get(names.HTTP_STATUS) == CLIENT_GAVE_UP
         and _length_s(span) >= _limit_s(span, usual_s) * _NEARLY
     ]
-    found = timed_out + gave_up
-    known = {(span.trace_id, span.span_id) for span in found}
-    outermost = [s for s in found if (s.trace_id, s.parent_id) not in known]
-    return sorted(outermost, key=lambda span: (span.end_ns, span.span_id))
+    found = [GaveUp(span, span.end_ns or 0, "timeout") for span in timed_out + gave_up]
+    known = {(one.span.trace_id, one.span.span_id) for one in found}
+    outermost = [one for one in found if (one.span.trace_id, one.span.parent_id) not in known]
+    if slower_than_s is not None:
+        traces = {one.span.trace_id for one in found}
+        outermost += [o for o in _slow(evidence, slower_than_s) if o.span.trace_id not in traces]
+    return sorted(outermost, key=lambda one: (one.end_ns, one.span.span_id))
 
 
-def bursts(victims: Sequence[Span]) -> Iterator[list[Span]]:
+def _slow(evidence: Evidence, limit_s: float) -> Iterator[GaveUp]:
+    """Yield requests that took longer: of one trace the outermost server that anybody told of."""
+    known = {(span.trace_id, span.span_id) for span in evidence.spans}
+    for span in evidence.spans:
+        end_ns = end_of(span, evidence.heard_ns)
+        asked = span.kind == "server" and (span.trace_id, span.parent_id) not in known
+        if asked and (end_ns - span.start_ns) / 1e9 >= max(limit_s, 1e-9):
+            yield GaveUp(span, end_ns, "in flight" if span.end_ns is None else "slow")
+
+
+def bursts(victims: Sequence[GaveUp]) -> Iterator[list[GaveUp]]:
     """Yield victims in bursts, each two minutes of quiet apart; input in order of giving up."""
-    burst: list[Span] = []
+    burst: list[GaveUp] = []
     for victim in victims:
-        if burst and victim.start_ns - (burst[-1].end_ns or 0) > NEW_INCIDENT_AFTER_NS:
+        if burst and victim.span.start_ns - burst[-1].end_ns > NEW_INCIDENT_AFTER_NS:
             yield burst
             burst = []
         burst.append(victim)

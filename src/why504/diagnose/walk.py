@@ -13,6 +13,8 @@ from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
+from why504.diagnose.peers import status_of
+from why504.diagnose.victims import GaveUp
 from why504.model import Hold, Leaf, Span, Stall, Victim, Vitals, Wait
 
 _FRONTIER_SHARE = 0.5
@@ -35,11 +37,11 @@ class Walker:
         self._blamer = blamer
         self._routes = routes
 
-    def victim(self, gateway: Span, activity: Activity) -> Victim:
+    def victim(self, given_up: GaveUp, activity: Activity) -> Victim:
         """Tell one victim's story: what blocked it, who held that, where its time went."""
-        gave_up_ns = gateway.end_ns or gateway.last_seen_ns
-        segments = self._flat(activity, gateway.start_ns, gave_up_ns)
-        blocking = _blocking(segments, gave_up_ns - gateway.start_ns)
+        told, gave_up_ns, how = given_up
+        segments = self._flat(activity, told.start_ns, gave_up_ns)
+        blocking = _blocking(segments, gave_up_ns - told.start_ns)
         seconds: dict[Leaf, float] = defaultdict(float)
         for segment, owner in segments:
             middle_ns = (segment.start_ns + segment.end_ns) // 2
@@ -48,14 +50,16 @@ class Walker:
         segment, owner = blocking
         step = self._rest(segment, owner, segment.end_ns - 1)
         unknown_s = sum(s for leaf, s in seconds.items() if leaf.kind == "unknown")
-        app = next(iter(activity.callees), None)
+        # Without a gateway the request told of itself.
+        own = told if told.service != names.GATEWAY_SERVICE else None
+        app = own or next((callee.root for callee in activity.callees), None)
         return Victim(
-            trace_id=gateway.trace_id,
-            span_id=gateway.span_id,
-            route=route_of(app.root) if app else self._routes.get(gateway.name, gateway.name),
-            start_ns=gateway.start_ns,
+            trace_id=told.trace_id,
+            span_id=told.span_id,
+            route=route_of(app) if app else self._routes.get(told.name, told.name),
+            start_ns=told.start_ns,
             gave_up_ns=gave_up_ns,
-            status=_status(gateway),
+            status=_status(told),
             reached_app=app is not None or any(isinstance(s.source, Wait) for s, _ in segments),
             blocked_in=_name(segment, owner),
             blocking_span_id=segment.source.span_id,
@@ -64,6 +68,7 @@ class Walker:
             leaf=max(seconds, key=lambda leaf: seconds[leaf]),
             explained_s=sum(seconds.values()) - unknown_s,
             unknown_s=unknown_s,
+            how=how,
         )
 
     def _flat(
@@ -138,6 +143,5 @@ def _name(segment: Segment, owner: Activity) -> str:
     return source.name
 
 
-def _status(gateway: Span) -> int:
-    status = gateway.attributes.get(names.HTTP_STATUS)
-    return status if isinstance(status, int) else 0
+def _status(told: Span) -> int:
+    return status_of(told.attributes) or 0

@@ -51,8 +51,20 @@ def protobuf_from_json(body: bytes) -> bytes:
     """
     try:
         request = json.loads(body)
-        if not isinstance(request, dict):
-            raise NotOtlp("not OTLP/JSON: the body must be an object")
+    except (ValueError, RecursionError) as error:
+        raise NotOtlp(f"not OTLP/JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise NotOtlp("not OTLP/JSON: the body must be an object")
+    return protobuf_from(request)
+
+
+def protobuf_from(request: dict[str, Any]) -> bytes:
+    """Return a request that was JSON as protobuf; changes it on the way.
+
+    Raises:
+        NotOtlp: a value of the wrong type.
+    """
+    try:
         for span in _spans(request):
             for key in _ID_KEYS & span.keys():
                 span[key] = _base64_id(span[key])

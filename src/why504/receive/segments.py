@@ -42,6 +42,10 @@ class Retention:
     """Of all segments together; the oldest go first."""
 
 
+KEEP_ALL: Final = Retention(max_age_s=1e9, max_bytes=2**62)
+"""For what was imported on purpose, however old."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """What is known of one file without reading its rows."""

@@ -83,11 +83,11 @@ async def test_a_provider_that_refuses_is_a_marked_and_counted_fallback(
     groq_standin, reading, spans, behaviour, error_type, statuses
 ):
     groq_standin.behave(**behaviour)
-    async with reading(groq_standin.url, breaker_failures=50, budget_s=1.0) as (reader, registry):
+    async with reading(groq_standin.url, breaker_failures=50, budget_s=5.0) as (reader, registry):
         started_s = time.monotonic()
         assert await reader.read(LOG) == FALLBACK
 
-    assert time.monotonic() - started_s < 1.5
+    assert time.monotonic() - started_s < 5.5
     for call in told(spans):
         assert call["why504.llm.fallback"] is True
         assert call["error.type"] == error_type

@@ -71,9 +71,9 @@ def test_seconds_in_collections_are_counted():
     heap = [[n] for n in range(200_000)]
     collections.attach()
     try:
-        begun_s = time.perf_counter()
+        begun_s = time.thread_time()
         gc.collect()
-        took_s = time.perf_counter() - begun_s
+        took_s = time.thread_time() - begun_s
     finally:
         collections.detach()
 
@@ -179,4 +179,5 @@ def test_a_long_collection_without_a_core_is_not_a_busy_one():
         collections.detach()
 
     assert took_s >= 0.3
-    assert collections.seconds < took_s / 2
+    # The heap of a long test run takes its own time to look through: only the sleep is not counted.
+    assert took_s - collections.seconds >= 0.28

@@ -1,0 +1,1 @@
+"""Answers of others, on their own traces: what the classic critical paths must reproduce."""

@@ -1,0 +1,48 @@
+"""Caveats: evidence that nobody told, without which a cause can't be told from its neighbour.
+
+Said beside every answer, so that UNKNOWN says what to add, and a name says how sure it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from why504 import names
+from why504.diagnose.activity import Process
+from why504.diagnose.blame import Blamer
+from why504.diagnose.clocks import Skew
+from why504.diagnose.peers import peer_of
+from why504.model import Victim
+
+
+def caveats(victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, Skew]) -> list[str]:
+    """Return what to bear in mind about an answer, a sentence each; empty when all was told."""
+    evidence = blamer.evidence
+    start_ns = min(victim.start_ns for victim in victims)
+    end_ns = max(victim.gave_up_ns for victim in victims)
+    traces = {victim.trace_id for victim in victims}
+    spans = [s for s in evidence.spans if s.start_ns < end_ns and blamer.end_of(s) > start_ns]
+    services = {s.service for s in spans if s.trace_id in traces} - {names.GATEWAY_SERVICE}
+    records = (*evidence.waits, *evidence.holds, *evidence.stalls, *evidence.vitals)
+    probed = {record.service for record in records if record.last_seen_ns >= start_ns}
+    lines = []
+    if silent := sorted(services - probed):
+        lines.append(
+            f"{' and '.join(silent)}: nothing of pools, locks and event loops; "
+            "only spans (is why504.instrument called in each process?)"
+        )
+    if not any(span.service == names.GATEWAY_SERVICE for span in spans):
+        lines.append("no gateway: requests that the application never saw are not counted")
+    asks_database = any(
+        span.kind == "client" and peer_of(span.attributes) == "db" for span in spans
+    )
+    if asks_database and not blamer.backends.watched(start_ns, end_ns):
+        lines.append("nobody asked PostgreSQL for waits for locks (why504 receive --postgres URL)")
+    for (service, _), skew in sorted(skews.items()):
+        if service in services:
+            way = "behind" if skew.offset_ns > 0 else "ahead of"
+            lines.append(
+                f"the clock of {service} is {abs(skew.offset_ns) / 1e9:.2f} s {way} the gateway's: "
+                f"corrected, by {skew.requests} answered requests"
+            )
+    return lines

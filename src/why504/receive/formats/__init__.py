@@ -1,0 +1,1 @@
+"""Files of other tracers, read into the same requests that arrive over the network."""
