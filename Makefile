@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
+.PHONY: help install demo test check bench matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -28,8 +28,11 @@ check: install  ## lint, format, types, layers and docs, in under a minute
 bench: install  ## list the benchmarks that exist
 	@ls bench/*.py 2>/dev/null || echo 'No benchmarks yet.'
 
-matrix: install  ## run every fault and print injected against named cause
-	@exec $(BIN)/why504 matrix
+matrix: install  ## every fault under every condition: injected against named (5 h, resumable)
+	@exec $(BIN)/why504 matrix --resume
+
+test-matrix: install  ## a sample of the matrix, with every fault and condition (20 min)
+	@exec $(BIN)/why504 matrix --sample 36
 
 oracles: install  ## classic critical paths against their authors' answers (WHY504_ORACLES=folder)
 	@exec $(BIN)/python -m lab.oracles $(ARGS)

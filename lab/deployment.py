@@ -12,6 +12,7 @@ from typing import Final
 
 from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault
 from lab.outside import World
+from lab.restartable import Restartable
 from lab.stack.broker import MuteBroker
 from lab.stack.groq import Groq
 from lab.stack.nginx import Nginx
@@ -44,7 +45,8 @@ class Deployment:
 
     folder: Path
     world: World
-    service: Process
+    service: Restartable
+    receiver: Restartable
     gateway: Nginx
 
 
@@ -59,9 +61,10 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
     history = stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
     watched = ["--gateway-log", str(gateway_log), "--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
-    ours, ours_url = receiver(folder, OURS, [*watched, "--postgres", url])
+    started, ours_url = receiver(folder, OURS, [*watched, "--postgres", url])
+    ours = Restartable(started)
+    stack.callback(ours.stop)
     stock, stock_url = receiver(folder, STOCK, [])
-    stack.enter_context(ours)
     stack.enter_context(stock)
     groq = stack.enter_context(Groq.start(folder / "groq", delay_s=row.usual_llm_s))
     environment = {
@@ -79,17 +82,17 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
         "WHY504_METRICS_PORT": str(free_port()),
     }
     port = free_port()
-    service = _service(folder, port, environment)
+    service = Restartable(_service(folder, port, environment, row.server_options))
     # It hangs, so that asking it to end would only take time.
     stack.callback(service.kill)
     gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
     stack.enter_context(gateway)
     if history.wait(START_TIMEOUT_S) != 0:
         raise LabError(f"the history could not be written: see {history.program.log}")
-    _wait_for(ours, answers(f"{ours_url}/healthz"))
+    _wait_for(ours.process, answers(f"{ours_url}/healthz"))
     _wait_for(stock, answers(f"{stock_url}/healthz"))
-    _wait_for(service, answers(f"http://127.0.0.1:{port}/v1/livez"))
-    return Deployment(folder, World(url, groq, service.pid), service, gateway)
+    _wait_for(service.process, answers(f"http://127.0.0.1:{port}/v1/livez"))
+    return Deployment(folder, World(url, groq, service.process.pid), service, ours, gateway)
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:
@@ -114,8 +117,10 @@ def uvicorn(factory: str, port: int) -> list[str]:
     return [sys.executable, "-m", "uvicorn", "--factory", factory, *options]
 
 
-def _service(folder: Path, port: int, environment: Mapping[str, str]) -> Process:
-    argv = uvicorn("lab.app:create_app", port)
+def _service(
+    folder: Path, port: int, environment: Mapping[str, str], options: Sequence[str]
+) -> Process:
+    argv = [*uvicorn("lab.app:create_app", port), *options]
     return start(Program(argv, "service", folder, {**PYTHON, **environment}))
 
 

@@ -90,6 +90,10 @@ class Fault:
     """Share of the requests whose clients hang up early."""
     lasts_s: float = 12.0
     """Length of the load after the injection."""
+    server_options: tuple[str, ...] = ()
+    """Added to uvicorn's command line."""
+    midway: str = "nothing"
+    """What happens halfway through the load: a key of lab/midway.py."""
 
 
 _PIKA = Marker("lab/adapters/event_publisher.py", "= pika.BlockingConnection(")

@@ -10,9 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from lab.compared import ablated, baselines, stock_baseline
+from lab.conditions import condition
 from lab.deployment import OURS, STOCK, Deployment, deploy
 from lab.faults import GATEWAY_TIMEOUT_S, fault
 from lab.load import Load, Plan, Summary, shots, summary
+from lab.midway import midway
 from lab.outside import ACTIONS
 from lab.score import Outcome, Seen, expected, score
 from why504.diagnose import explain
@@ -31,7 +34,12 @@ Progress = Callable[[str], None]
 
 
 def run(
-    fault_id: str, *, folder: Path, seed: int = 0, progress: Progress = lambda text: None
+    fault_id: str,
+    *,
+    folder: Path,
+    seed: int = 0,
+    under: str = "steady",
+    progress: Progress = lambda text: None,
 ) -> Outcome:
     """Inject a fault into a service of its own, load it, and return what was found.
 
@@ -39,12 +47,13 @@ def run(
         fault_id: a row of lab/faults.py.
         folder: gets logs, databases and evidence; must be empty or missing.
         seed: of the load.
+        under: a condition of lab/conditions.py.
         progress: called with a sentence at each step.
 
     Raises:
         LabError: there is no such fault, or a part did not start.
     """
-    row = fault(fault_id)
+    row = condition(under).change(fault(fault_id))
     wanted = expected(row)
     began_s = time.monotonic()
     with ExitStack() as stack:
@@ -57,21 +66,30 @@ def run(
         progress(row.description)
         stack.enter_context(ACTIONS[row.outside](deployed.world))
         plan = Plan(row.during, row.lasts_s, row.abort_share)
-        with _load(deployed, plan, seed + 1_000_003) as load:
+        with _load(deployed, plan, seed + 1_000_003) as load, midway(row, deployed):
             named_after_s = _named_after_s(ours, load, progress)
             load.wait(row.lasts_s + GATEWAY_TIMEOUT_S + PATIENCE_S)
         clients = summary([*warm_up.replies, *load.replies])
         progress("restarting the service, as production did, and asking once more")
         time.sleep(SETTLE_S)
         deployed.service.kill()
+        incidents = _final(ours, clients)
+        evidence, stock = _all(ours), _all(ParquetStore(folder / STOCK))
+        victims = [victim for incident in incidents for victim in incident.victims]
         seen = Seen(
-            incidents=_final(ours, clients),
+            incidents=incidents,
             gateway_504=frozenset(_gave_up(deployed.gateway.access_log)),
-            stock=_all(ParquetStore(folder / STOCK)),
+            stock=stock,
             clients=clients,
             verdict_after_s=named_after_s,
             duration_s=time.monotonic() - began_s,
             seed=seed,
+            under=under,
+            baselines={
+                **baselines(evidence, victims),
+                "stock, longest span": stock_baseline(stock, victims),
+            },
+            ablations=ablated(evidence),
         )
     # A cluster has 40 MB, and nothing that the evidence has not.
     shutil.rmtree(folder / "postgres" / "data", ignore_errors=True)

@@ -58,6 +58,12 @@ class Outcome:
     p99_s: float
     duration_s: float
     seed: int
+    under: str
+    """The condition of lab/conditions.py."""
+    baselines: Mapping[str, str]
+    """Simpler method -> the cause that it names."""
+    ablations: Mapping[str, str]
+    """What was left out of the evidence -> the cause that the engine names then."""
     incidents: Sequence[Incident] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -78,6 +84,9 @@ class Seen:
     verdict_after_s: float | None
     duration_s: float
     seed: int
+    under: str = "steady"
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    ablations: Mapping[str, str] = field(default_factory=dict)
 
 
 def expected(fault: Fault) -> Verdict:
@@ -129,6 +138,9 @@ def score(fault: Fault, wanted: Verdict, seen: Seen) -> Outcome:
         p99_s=seen.clients.p99_s,
         duration_s=seen.duration_s,
         seed=seen.seed,
+        under=seen.under,
+        baselines=seen.baselines,
+        ablations=seen.ablations,
         incidents=seen.incidents,
     )
 

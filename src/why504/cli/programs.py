@@ -29,12 +29,20 @@ def demo(
 def matrix(
     faults: Annotated[list[str] | None, typer.Argument(help="Only these faults.")] = None,
     *,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each fault.")] = 3,
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Only under this condition; may be repeated.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each fault and condition.")] = 3,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many runs, of every fault and condition.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Keep the runs that are already recorded.")] = False,
 ) -> None:
-    """Inject every fault and score the causes named, with stock OpenTelemetry beside."""
+    """Inject every fault under every condition and score what is named, beside simpler methods."""
     chosen = ["--faults", *faults] if faults else []
-    arguments = ["--runs", str(runs), *chosen, *(["--resume"] * resume)]
+    under = ["--conditions", *condition] if condition else []
+    some = ["--sample", str(sample)] if sample else []
+    arguments = ["--runs", str(runs), *chosen, *under, *some, *(["--resume"] * resume)]
     _run_beside("lab.matrix", arguments)
 
 

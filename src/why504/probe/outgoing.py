@@ -20,7 +20,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.database import fail_span
-from why504.probe.inflight import Place, Registry
+from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.safety import Guard
 
 _GEN_AI: Final = (names.GEN_AI_PROVIDER, names.GEN_AI_OPERATION, names.GEN_AI_MODEL)
@@ -74,15 +74,40 @@ class Outgoing:
 
         return traced
 
+    def _working(self) -> Callable[[], None]:
+        """Note that the running task works for its request; return how to undo it.
+
+        A request that is not sampled has no span that would tell where it waits, and its own task
+        may only wait for the one that calls.
+        """
+        with self._guard:
+            entry = REQUEST.get()
+            if entry is not None and entry.span is None and entry.span_id in self._registry.spans:
+                before = self._registry.enter(entry)
+                here = entry.place
+                return lambda: self._done(entry, here, before)
+        return _nothing
+
+    def _done(self, entry: OpenSpan, here: Place, before: Place) -> None:
+        with self._guard:
+            # Of calls side by side another one may have begun since.
+            if entry.place is here:
+                task = before.task()
+                gone = before.in_task and (task is None or task.done())
+                self._registry.leave(entry, entry.home if gone else before)
+
     def _traced_async(self, send: Any) -> Any:
         @functools.wraps(send)
         async def traced(client: Any, request: Any, **options: Any) -> Any:
             span = self._begin(request)
+            done = self._working()
             try:
                 response = await send(client, request, **options)
             except BaseException as error:
                 self._fail(span, error)
                 raise
+            finally:
+                done()
             self._end(span, response)
             return response
 
@@ -125,6 +150,10 @@ class Outgoing:
         if span is not None:
             with self._guard:
                 fail_span(span, error)
+
+
+def _nothing() -> None:
+    return None
 
 
 def retry_after_s(told: str | None) -> float | None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import groq
 import httpx
@@ -153,3 +154,43 @@ def test_shutdown_gives_httpx_its_own_methods_back(settings):
 )
 def test_retry_after_is_read_as_seconds_or_a_date(told, seconds):
     assert retry_after_s(told) == seconds
+
+
+UNSAMPLED = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+
+
+def test_a_request_that_is_not_sampled_tells_the_line_of_the_call_that_it_waits_for(
+    api, settings, collector, serving
+):
+    """Its own task waits for others: only the call itself shows where the time goes."""
+    app = FastAPI()
+
+    async def ask(client: httpx.AsyncClient, path: str) -> None:
+        await client.get(api.url + path)  # asking
+
+    @app.get("/both")
+    async def both() -> str:
+        async with httpx.AsyncClient(timeout=20) as client:
+            await asyncio.gather(
+                ask(client, "/hang"), ask(client, "/quick"), return_exceptions=True
+            )
+        return "ok"
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url:
+            threading.Timer(1.5, api.over.set).start()
+            assert httpx.get(f"{url}/both", headers=UNSAMPLED, timeout=20).text == '"ok"'
+        probe.flush()
+    finally:
+        probe.shutdown()
+
+    told = [s for s in collector.of_kind(names.SNAPSHOT) if "/both" in s.name]
+    text = Path(__file__).read_text().splitlines()
+    line = next(n for n, each in enumerate(text, 1) if each.endswith("# asking"))
+    assert told
+    for snapshot in told:
+        assert snapshot.attributes[names.CODE_LINE] == line
+        assert "/httpcore/" in snapshot.attributes[names.CODE_STACKTRACE]
+    assert not attempts(collector)
+    assert probe.registry.spans == {}

@@ -3,9 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from lab.faults import fault
+from lab.conditions import CONDITIONS, FAKETIME
+from lab.faults import FAULTS, fault
 from lab.load import Summary
-from lab.matrix import line, page, totals
+from lab.matrix import Cell, sampled
+from lab.matrix_page import Row, missed, page, tables
+from lab.midway import MIDWAY
 from lab.score import Seen, Verdict, expected, score
 from why504.model import Evidence, Finding, Incident, Leaf, Site, Span, Victim, Window
 
@@ -184,22 +187,70 @@ def test_where_no_line_is_expected_any_line_is_right():
     assert score(F1, wanted, SEEN).correct
 
 
+def recorded(fault_id="F1", named="F1", mechanism="loop", **changes) -> Row:
+    row = score(F1, WANTED, replace(SEEN, baselines={"random span": "B1"})).as_json()
+    trigger = fault(fault_id).trigger
+    wanted = {"trigger": trigger, "mechanism": "loop", "site": None}
+    changed = {"fault": fault_id, "trigger": named, "mechanism": mechanism, "expected": wanted}
+    return Row({**row, **changed, **changes})
+
+
 def test_the_matrix_adds_up_the_runs_of_a_fault():
-    row = score(F1, WANTED, SEEN).as_json()
+    by_fault, by_condition, confusion, methods, *_ = tables([recorded(), recorded()])
 
-    cells = line(F1, [row, row])
-
+    (cells,) = by_fault.rows
     assert cells[:4] == ["F1", "F1 · loop", "F1 · loop", "2 of 2"]
     assert cells[4:10] == ["6", "4", "2", "2", "4", "2"]
     assert cells[10] == "1.5 to 1.5 s"
-    assert totals([row, row]).startswith("2 of 2 runs right. Of 6 × 504 at the gateway")
+    assert by_condition.rows == [["steady", "2 of 2", "nothing"]]
+    assert confusion.rows == [["F1", "2"]]
+    assert methods.rows == [["why504", "2 of 2"], ["random span", "0 of 2"]]
 
 
-def test_the_page_of_the_matrix_is_a_table_with_a_row_a_fault():
-    row = score(F1, WANTED, SEEN).as_json()
+def test_a_goal_is_missed_by_wrong_names_and_not_by_what_was_not_run():
+    right = [recorded() for _ in range(19)]
+    less = {"holds removed": "B1"}
 
-    text = page([line(F1, [row])], totals([row]))
+    assert missed(right) == []
+    assert [g.name for g in missed([*right, recorded(named="B1"), recorded(named="B1")])] == [
+        "trigger named"
+    ]
+    assert [g.name for g in missed([recorded("N0", "B1")])] == ["controls with a cause"]
+    assert [g.name for g in missed([recorded(ablations=less)])] == [
+        "less evidence: right or UNKNOWN, never another cause"
+    ]
+    assert missed([recorded(ablations={"holds removed": "UNKNOWN"})]) == []
+    assert [g.name for g in missed([recorded(blame_in_s=1.0)])] == ["blame conserved to 1e-6 s"]
 
-    rows = [each for each in text.splitlines() if each.startswith("|")]
-    assert len(rows) == 3
-    assert len({each.count("|") for each in rows}) == 1
+
+def test_the_page_of_the_matrix_has_tables_with_as_many_cells_in_every_row():
+    for table in tables([recorded(), recorded("N0", "N0", "none")]):
+        rows = [each for each in table.for_page().splitlines() if each.startswith("|")]
+        assert len(rows) == len(table.rows) + 2
+        assert len({each.count("|") for each in rows}) == 1
+    assert page([recorded()]).startswith("# The fault matrix")
+
+
+def test_a_sample_has_every_fault_and_every_condition():
+    cells = [Cell(f, c, n) for n in (1, 2, 3) for c in "xyz" for f in "abcdef"]
+
+    some = sampled(cells, 12)
+
+    assert len(some) == len(set(some)) == 12
+    assert {cell.fault for cell in some} == set("abcdef")
+    assert {cell.condition for cell in some} == set("xyz")
+    assert some == sampled(cells, 12)
+
+
+@pytest.mark.parametrize("row", CONDITIONS, ids=lambda row: row.id)
+def test_a_condition_changes_the_course_and_never_what_is_expected(row):
+    if row.id in ("ahead", "behind") and not FAKETIME.is_file():
+        pytest.skip("libfaketime is not installed")
+    for plain in FAULTS:
+        changed = row.change(plain)
+
+        assert (changed.id, changed.trigger, changed.mechanism) == (
+            plain.id, plain.trigger, plain.mechanism,
+        )  # fmt: skip
+        assert changed.midway in MIDWAY
+        assert (changed == plain) == (row.id == "steady")

@@ -1,0 +1,97 @@
+"""The conditions under which every fault is injected: the same fault must get the same name.
+
+A condition changes a row of lab/faults.py: its load, the service's settings, what happens midway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lab.faults import Fault
+from why504.errors import LabError
+
+FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+BURST: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One column of the matrix."""
+
+    id: str
+    description: str
+    change: Callable[[Fault], Fault]
+
+
+def _burst(row: Fault) -> Fault:
+    rates = {route: rate * BURST for route, rate in row.during.items()}
+    return replace(row, during=rates, lasts_s=row.lasts_s / BURST)
+
+
+def _mixed(row: Fault) -> Fault:
+    more = {"status": 4.0, "suggest": 2.0, "livez": 1.0}
+    routes = {*row.during, *more}
+    rates = {route: row.during.get(route, 0) + more.get(route, 0) for route in sorted(routes)}
+    return replace(row, during=rates)
+
+
+def _with(**settings: str) -> Callable[[Fault], Fault]:
+    return lambda row: replace(row, settings={**row.settings, **settings})
+
+
+def _clock(offset: str) -> Callable[[Fault], Fault]:
+    def change(row: Fault) -> Fault:
+        if not FAKETIME.is_file():
+            raise LabError(f"{FAKETIME} is missing. On Debian: apt-get install libfaketime")
+        settings = {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }  # fmt: skip
+        return replace(row, settings={**row.settings, **settings})
+
+    return change
+
+
+CONDITIONS: Final = (
+    Condition("steady", "as the fault is written down", lambda row: row),
+    Condition("burst", f"the same requests in a {1 / BURST:.0%} of the time", _burst),
+    Condition("mixed", "other routes beside", _mixed),
+    Condition(
+        "sampled",
+        "head sampling keeps one trace in ten",
+        _with(OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1"),
+    ),
+    Condition("ahead", "the service's clock is 2 s ahead of the gateway's", _clock("+2s")),
+    Condition("behind", "the service's clock is 2 s behind the gateway's", _clock("-2s")),
+    Condition(
+        "killed",
+        "the service is killed midway (kill -9) and started again",
+        lambda row: replace(row, midway="service killed"),
+    ),
+    Condition(
+        "deaf",
+        "the receiver is killed midway, and started again 4 s later (a minute of production)",
+        lambda row: replace(row, midway="receiver down"),
+    ),
+    Condition(
+        "asyncio",
+        "Python's own event loop instead of uvloop",
+        lambda row: replace(row, server_options=("--loop", "asyncio")),
+    ),
+)
+"""The plain one first."""
+
+
+def condition(condition_id: str) -> Condition:
+    """Return the condition of this id.
+
+    Raises:
+        LabError: there is none.
+    """
+    for row in CONDITIONS:
+        if row.id == condition_id.lower():
+            return row
+    known = ", ".join(row.id for row in CONDITIONS)
+    raise LabError(f"there is no condition {condition_id!r}; there are {known}")
