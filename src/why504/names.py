@@ -76,6 +76,9 @@ RETRY_AFTER_S: Final = "why504.backoff.retry_after_seconds"
 CLIENT_TIMEOUT_S: Final = "why504.client.timeout_seconds"
 """Limit of an outgoing call as its client has it; absent when it has none."""
 
+REQUEST_ENDED: Final = "why504.hold.request_ended"
+"""True on an open hold of a trace that does nothing any more: it is kept for nobody."""
+
 LOCK_SESSION: Final = "why504.lock.session"
 """Who holds a lock, for people: application name, user, state and age of the transaction."""
 

@@ -115,7 +115,9 @@ def after_leaf(hold: Hold, taken: Hold, owner: Activity | None, time_ns: int) ->
     """
     told_ns = taken.end_ns or taken.last_seen_ns
     if owner is None:
-        return _stranger_leaf(hold)
+        # Of a request that nobody sampled, the hold itself says that it is over.
+        ended = taken.end_ns is None and taken.attributes.get(names.REQUEST_ENDED) is True
+        return _leak_leaf(taken) if ended else _stranger_leaf(hold)
     if owner.root.end_ns is None or time_ns < owner.idle_ns:
         what = f"{taken.resource} held by {owner.route}, which told nothing meanwhile"
         return Leaf("unknown", what, taken.site), ""
@@ -125,6 +127,10 @@ def after_leaf(hold: Hold, taken: Hold, owner: Activity | None, time_ns: int) ->
         # Its task was seen at work after the request had been answered.
         what = f"work of {owner.route} that goes on after its end"
         return Leaf("run", what, taken.site), peer_on(taken.stack, None)
+    return _leak_leaf(taken)
+
+
+def _leak_leaf(taken: Hold) -> tuple[Leaf, str]:
     return Leaf("leak", f"{taken.resource} kept after its request had ended", taken.site), ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Final
 
 from opentelemetry import trace
@@ -59,9 +59,13 @@ class Publisher:
         self._last_told_s = now_s
         activity = self._look()
         waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
+        at_work = {thing.trace_id for thing in things if isinstance(thing, OpenSpan)}
         for thing in due:
             with self._guard:
-                self._tell(thing, now_s, activity, waits)
+                if isinstance(thing, OpenSpan):
+                    self._tell_span(thing, now_s, activity, waits)
+                else:
+                    self._tell_record(thing, now_s, activity, at_work)
         return len(due)
 
     def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
@@ -72,28 +76,29 @@ class Publisher:
             thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
         return thing.telling.due_s <= now_s
 
-    def _tell(
-        self,
-        thing: OpenSpan | OpenRecord,
-        now_s: float,
-        activity: Activity,
-        waits: Mapping[int, str],
+    def _tell_span(
+        self, thing: OpenSpan, now_s: float, activity: Activity, waits: Mapping[int, str]
     ) -> None:
-        telling = thing.telling
-        if telling is None:
-            return
-        span_id = self._book.ids.generate_span_id()
-        if isinstance(thing, OpenSpan):
-            telling.tell(now_s)
+        if thing.telling is not None:
+            span_id = self._book.ids.generate_span_id()
+            thing.telling.tell(now_s)
             snapshot = span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
             self._book.sender.send(snapshot)
+
+    def _tell_record(
+        self, thing: OpenRecord, now_s: float, activity: Activity, at_work: Set[int]
+    ) -> None:
+        if thing.telling is None:
             return
         extra: dict[str, AttributeValue] = {}
         if thing.kind == names.HOLD:
             lines = activity.lines(thing.place, thing.trace_id)
             extra = {names.CODE_STACKTRACE: site.stack_text(lines)} if lines else {}
-        sequence = self._book.claim(thing, telling, now_s)
+            if not lines and thing.parent_id is not None and thing.trace_id not in at_work:
+                extra[names.REQUEST_ENDED] = True
+        sequence = self._book.claim(thing, thing.telling, now_s)
         if sequence is not None:
+            span_id = self._book.ids.generate_span_id()
             self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
 
 

@@ -227,6 +227,8 @@ def test_a_leaked_connection_stays_an_open_hold_and_keeps_being_told(watched):
     assert [t.attributes[names.SNAPSHOT_SEQUENCE] for t in told[:3]] == [1, 2, 3]
     assert len({t.span_id for t in told}) == len(told)
     assert {t.attributes[names.CODE_LINE] for t in told} == {line_of("leak")}
+    # This thread goes on, so nobody can say that the connection is kept for nobody.
+    assert not any(names.REQUEST_ENDED in t.attributes for t in told)
     leaked.close()
     assert outcomes(finals(kept, names.HOLD)) == ["released"]
     assert probe.pools[0].slots.taken == 0

@@ -206,6 +206,22 @@ def test_a_hold_that_outlives_its_request_is_a_leak():
     assert str(incident.finding.site) == "service/publisher.py:33"
 
 
+@pytest.mark.parametrize(("ended", "cause"), [(True, "A1a"), (False, "UNKNOWN")])
+def test_a_hold_of_a_request_without_spans_says_itself_that_it_is_over(ended, cause):
+    scene = Scene(until_s=30)
+    told = {names.REQUEST_ENDED: True} if ended else {}
+    for n in range(2):
+        scene.hold(f"unsampled{n}", 0.1, None, site=site(33), **told)
+    for n in range(5):
+        scene.gateway(f"victim{n}", 5 + n, 10 + n)
+        scene.app(f"victim{n}", 5 + n, None)
+        scene.wait(f"victim{n}", 5.01 + n, None)
+
+    [incident] = explain(scene.evidence())
+
+    assert incident.finding.cause == cause
+
+
 def test_many_brief_holders_mean_a_pool_that_is_too_small():
     scene = Scene(until_s=40)
     for n in range(120):
