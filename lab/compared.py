@@ -24,7 +24,7 @@ from why504.diagnose.facts import Facts
 from why504.diagnose.leaves import Resting, leaf_of
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
-from why504.model import Evidence, Hold, Leaf, Span, Victim
+from why504.model import Evidence, Hold, Incident, Leaf, Span, Victim
 
 NOTHING: Final = "N0"
 Pick = Span | Hold | None
@@ -49,9 +49,9 @@ def ablated(evidence: Evidence) -> dict[str, str]:
     return {name: _cause_of(explain(less(evidence))) for name, less in ABLATIONS.items()}
 
 
-def _cause_of(incidents: Sequence[object]) -> str:
-    largest = max(incidents, key=lambda i: len(i.victims), default=None)  # type: ignore[attr-defined]
-    return NOTHING if largest is None else str(largest.finding.cause)  # type: ignore[attr-defined]
+def _cause_of(incidents: Sequence[Incident]) -> str:
+    largest = max(incidents, key=lambda incident: len(incident.victims), default=None)
+    return NOTHING if largest is None else largest.finding.cause
 
 
 @dataclass(slots=True)
