@@ -116,6 +116,8 @@ def searched(postgres, tmp_path) -> Iterator[World]:
                     yield World(
                         client, f"http://127.0.0.1:{metrics_port}", database_url, groq, sinks
                     )
+                # What is lost at a process's end is the matter of other tests.
+                until_told(receiver)
                 process.send_signal(signal.SIGTERM)
                 process.wait(20)
             finally:
@@ -136,6 +138,15 @@ def until_live(client: httpx.Client) -> None:
             pass
         time.sleep(0.1)
     pytest.fail("the service did not start")
+
+
+def until_told(receiver: Receiver) -> None:
+    """Wait until the span of an LLM call has arrived, at most ten seconds; `judge` wants one."""
+    for _ in range(100):
+        told = [pair.key for span in list(receiver.spans) for pair in span.attributes]
+        if "gen_ai.request.model" in told:
+            return
+        time.sleep(0.1)
 
 
 def judge(sinks: Sinks) -> None:
