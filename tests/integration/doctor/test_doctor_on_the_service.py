@@ -97,6 +97,18 @@ def until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
     pytest.fail("the service did not start")
 
 
+def until_it_listens(url: str) -> None:
+    """The probe's port answers first: it opens while the application is still imported."""
+    for _ in range(300):
+        try:
+            httpx.get(url, timeout=1)
+        except httpx.ConnectError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the application never listened")
+
+
 def until_it_hangs(url: str) -> None:
     for _ in range(100):
         try:
@@ -176,6 +188,7 @@ def test_each_bad_ladder_of_the_service_is_named(tmp_path, changed, kinds):
 def test_a_service_whose_loop_stands_still_tells_its_limits(free_port, tmp_path):
     (tmp_path / "stuck.py").write_text(STUCK)
     with served("stuck:app", free_port, cwd=tmp_path) as url:
+        until_it_listens(f"http://127.0.0.1:{free_port}/fine")
         block = f"http://127.0.0.1:{free_port}/block"
         blocked = threading.Thread(target=_swallow, args=(block,), daemon=True)
         blocked.start()
