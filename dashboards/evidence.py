@@ -48,7 +48,7 @@ def incidents(folder: Path) -> list[Incident]:
     covered = store.extent()
     if covered is None:
         return []
-    found = explain(store.evidence(covered))
+    found = explain(store.sample(covered))
     return sorted(found, key=lambda incident: -incident.window.start_ns)
 
 

@@ -146,7 +146,7 @@ def _final(store: ParquetStore, clients: Summary) -> list[Incident]:
     while True:
         time.sleep(ASK_EVERY_S)
         incidents = _explained(store)
-        found = sum(len(each.victims) for each in incidents)
+        found = sum(each.count for each in incidents)
         if found >= clients.statuses.get(504, 0) or time.monotonic() > deadline_s:
             return incidents
 

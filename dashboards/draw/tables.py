@@ -19,7 +19,7 @@ def incident_rows(
     return {
         "Began": [moment(i.window.start_ns, zone) for i in incidents],
         "Cause": [plain(f"{i.finding.cause}  {i.finding.title}", CELL) for i in incidents],
-        "504s": [len(i.victims) for i in incidents],
+        "504s": [i.count for i in incidents],
         "Lasted": [duration((i.window.end_ns - i.window.start_ns) / 1e9) for i in incidents],
         "Confidence": [percent(i.finding.confidence) for i in incidents],
         "Mechanism": [plain(i.finding.mechanism, CELL) for i in incidents],

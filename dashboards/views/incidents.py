@@ -137,7 +137,7 @@ def _sentences(title: str, sentences: Sequence[str]) -> None:
 
 
 def _victims(incident: Incident, chosen: Victim, zone: tzinfo) -> None:
-    count = len(incident.victims)
+    count = incident.count
     shown = incident.victims[:VICTIMS_SHOWN]
     st.subheader("The 504s")
     if count > len(shown):

@@ -7,8 +7,10 @@ Definitions: docs/how-blame-works.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 AttributeValue = (
     str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
@@ -105,6 +107,18 @@ class Vitals(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What was read of a window that is too large to be read whole: some for many alike."""
+
+    stands_for: Mapping[str, float]
+    """Trace id -> for how many alike it stands, at least 1.0; a trace not named for itself."""
+    holders: Mapping[str, Any]
+    """Resource key -> how many held it when, of all (`diagnose.steps.Presence`)."""
+    requests: int
+    """How many requests there were in all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known about a window, merged: one row a span or record."""
 
@@ -117,6 +131,8 @@ class Evidence:
     heard_ns: Mapping[str, int] = field(default_factory=dict)
     """Instance -> the last moment at which it sent anything: what is open was open until then."""
     vitals: Sequence[Vitals] = ()
+    sample: Sample | None = None
+    """None where everything was read."""
 
 
 # --- findings ------------------------------------------------------------------------------------
@@ -184,6 +200,8 @@ class Victim:
     how: str = "timeout"
     """timeout (the gateway gave up, or a client after as long), slow (it took longer than was
     asked for), in flight (still open)."""
+    stands_for: float = 1.0
+    """For how many victims it stands, itself included: more than one in a sample."""
 
     @property
     def explained(self) -> bool:
@@ -226,9 +244,19 @@ class Incident:
     """What to bear in mind, for people: evidence that nobody told, clocks that disagreed."""
 
     @property
+    def count(self) -> int:
+        """How many requests were hit, also where `victims` are a sample of them."""
+        return how_many(self.victims)
+
+    @property
     def routes(self) -> list[str]:
         """Routes of the victims, most hit first."""
-        counts: dict[str, int] = {}
+        counts: dict[str, float] = {}
         for victim in self.victims:
-            counts[victim.route] = counts.get(victim.route, 0) + 1
+            counts[victim.route] = counts.get(victim.route, 0) + victim.stands_for
         return sorted(counts, key=lambda route: (-counts[route], route))
+
+
+def how_many(victims: Iterable[Victim]) -> int:
+    """Return for how many requests some victims stand."""
+    return round(math.fsum(victim.stands_for for victim in victims))

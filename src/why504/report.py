@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from why504.model import Incident, Victim
+from why504.model import Incident, Victim, how_many
 
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
@@ -85,9 +85,9 @@ def render_victims(victims: Sequence[Victim]) -> RenderableType:
     for heading in ("route", "blocked in", "held by"):
         table.add_column(heading, overflow="fold")
     table.add_column("for example", no_wrap=True)
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    ordered = sorted(groups.items(), key=lambda group: -how_many(group[1]))
     for cells, alike in ordered[:_MOST_ROWS]:
-        row = (f"{len(alike)} x", *cells, alike[0].trace_id[:_SHORT_TRACE] + "…")
+        row = (f"{how_many(alike)} x", *cells, alike[0].trace_id[:_SHORT_TRACE] + "…")
         table.add_row(*(Text(plain(cell)) for cell in row))
     left = len(ordered) - _MOST_ROWS
     return Group(table, Text(f"and {left} more kinds", style="dim")) if left > 0 else table
@@ -129,6 +129,7 @@ def as_json(incident: Incident) -> dict[str, Any]:
     """Return an incident as plain data; keys are the fields of `why504.model.Incident`."""
     document = asdict(incident)
     document["routes"] = incident.routes
+    document["count"] = incident.count
     document["finding"]["site"] = str(incident.finding.site) if incident.finding.site else None
     for row, victim in zip(document["victims"], incident.victims, strict=True):
         row["explained"] = victim.explained
@@ -187,11 +188,11 @@ def _blames(incident: Incident) -> RenderableType:
 
 def _counts(incident: Incident) -> RenderableType:
     victims = incident.victims
-    explained = sum(victim.explained for victim in victims)
-    unseen = sum(not victim.reached_app for victim in victims)
+    explained = how_many(victim for victim in victims if victim.explained)
+    unseen = how_many(victim for victim in victims if not victim.reached_app)
     summary = (
-        f"{len(victims)} {_ended(victims)}, {explained} traced to where their time went, "
-        f"{len(victims) - explained} not; "
+        f"{incident.count} {_ended(victims)}, {explained} traced to where their time went, "
+        f"{incident.count - explained} not; "
         f"{unseen} never seen by the application. "
         f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."
     )

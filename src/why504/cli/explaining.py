@@ -18,7 +18,7 @@ from why504 import report
 from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
 from why504.diagnose import explain as diagnose
 from why504.errors import ConfigError
-from why504.model import Incident, Span, Window
+from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
 
 
@@ -47,8 +47,13 @@ def explain(
             window = evidence_store.extent() or Window(0, 0)
         else:
             window = _window(last, start, end)
-        evidence = evidence_store.evidence(window)
         limit_s = _length_ns(slower_than) / 1e9 if slower_than else None
+        # One trace is looked for among the victims, so that none may be left out.
+        evidence = (
+            evidence_store.evidence(window)
+            if trace
+            else evidence_store.sample(window, slower_than_s=limit_s)
+        )
         incidents = diagnose(evidence, slower_than_s=limit_s)
     if trace:
         mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
@@ -56,7 +61,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
         return
-    _print_incidents(incidents, evidence.spans)
+    _print_incidents(incidents, evidence)
     if picture and incidents:
         with clear_errors():
             _draw(incidents[-1], picture)
@@ -112,10 +117,11 @@ def _length_ns(text: str) -> int:
     return int(float(match[1]) * seconds * 1e9)
 
 
-def _print_incidents(incidents: Sequence[Incident], spans: Sequence[Span]) -> None:
+def _print_incidents(incidents: Sequence[Incident], evidence: Evidence) -> None:
     console = Console()
     if not incidents:
-        requests = sum(span.kind == "server" and span.parent_id is None for span in spans)
+        roots = sum(span.kind == "server" and span.parent_id is None for span in evidence.spans)
+        requests = evidence.sample.requests if evidence.sample else roots
         console.print(report.render_nothing(requests))
     for incident in incidents:
         console.print(report.render(incident))

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, cast
 
+import numpy as np
+
 from why504 import names
 from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Activity, Segment
@@ -20,7 +22,7 @@ from why504.diagnose.endings import end_of
 from why504.diagnose.leaves import Resting, Source, after_leaf, leaf_of, unheld_leaf
 from why504.diagnose.overlay import Backends
 from why504.diagnose.slots import Slots
-from why504.diagnose.steps import Piece, gaps_between, share_out
+from why504.diagnose.steps import Piece, Presence, Shared, gaps_between, share_out
 from why504.model import Evidence, Hold, Leaf, Record, Span, Stall, Wait
 
 MOST_HOPS = 12
@@ -93,6 +95,22 @@ class Blamer:
         for stall in evidence.stalls:
             self._stalls[resource_key(stall)].append(stall)
         self._slots: dict[str, Slots] = {}
+        self._holders: dict[str, Presence] = {}
+        self._stands_for = evidence.sample.stands_for if evidence.sample else {}
+
+    def stands_for(self, item: Span | Record) -> float:
+        """Return for how many alike something stands: more than itself in a sample."""
+        return self._stands_for.get(item.trace_id, 1.0)
+
+    def holders_of(self, resource: str) -> Presence:
+        """Return how many held a resource when, those included that a sample left out."""
+        if resource not in self._holders:
+            told = self.evidence.sample.holders.get(resource) if self.evidence.sample else None
+            holds = self.holds_of(resource)
+            starts_ns = np.array([hold.start_ns for hold in holds], np.int64)
+            ends_ns = np.array([self.end_of(hold) for hold in holds], np.int64)
+            self._holders[resource] = told or Presence.of(starts_ns, ends_ns)
+        return self._holders[resource]
 
     def holds_of(self, resource: str) -> Sequence[Hold]:
         """Return the holds of a resource key, oldest first."""
@@ -141,13 +159,10 @@ class Blamer:
         outside = gaps_between([(o.start_ns, o.end_ns) for o in owners], start_ns, end_ns)
         return sorted([*owners, *(Owner(a, b, hold, None) for a, b in outside)], key=itemgetter(0))
 
-    def blame(self, victims: Sequence[tuple[Activity, int, int]]) -> Verdict:
-        """Pass on the seconds of `(activity, start_ns, end_ns)` until they rest."""
+    def blame(self, victims: Sequence[tuple[Activity, Piece]]) -> Verdict:
+        """Pass on the seconds of victims until they rest."""
         verdict = Verdict()
-        live = [
-            Blamed(activity, Piece(start_ns, end_ns, (end_ns - start_ns) / 1e9), VICTIMS)
-            for activity, start_ns, end_ns in victims
-        ]
+        live = [Blamed(activity, piece, VICTIMS) for activity, piece in victims]
         for _ in range(MOST_HOPS):
             waiting: dict[str, list[Blamed]] = defaultdict(list)
             for blamed in live:
@@ -196,20 +211,38 @@ class Blamer:
         self, resource: str, crowd: list[Blamed], verdict: Verdict
     ) -> list[Blamed]:
         """Hand a crowd's waiting to those who held the resource, each instant for itself."""
-        holds = [(hold, hold.start_ns, self.end_of(hold)) for hold in self.holds_of(resource)]
-        shared = share_out([b.piece for b in crowd], [(a, b) for _, a, b in holds])
+        shared = share_out([b.piece for b in crowd], self.holders_of(resource))
         passed: list[Blamed] = []
         for piece in shared.unheld:
             blamed = Blamed(crowd[0].activity, piece, resource)
             _rest(verdict, blamed, unheld_leaf(plain(resource)), "", None)
-        if not shared.times_ns:
-            return passed
-        for hold, hold_start_ns, hold_end_ns in holds:
-            start_ns = max(hold_start_ns, shared.times_ns[0])
-            end_ns = min(hold_end_ns, shared.times_ns[-1])
-            if start_ns < end_ns and shared.owed_at(end_ns) > shared.owed_at(start_ns):
-                passed.extend(self._to_holder(hold, (start_ns, end_ns), shared.owed_at, verdict))
+        owing = self._owing(resource, shared)
+        held_s = shared.held_s
+        if not owing and held_s > 0 and self.evidence.sample is not None:
+            # A sample may have read none of those who held it just then.
+            all_of_it = Piece(crowd[0].piece.start_ns, crowd[0].piece.end_ns, held_s)
+            blamed = Blamed(crowd[0].activity, all_of_it, resource)
+            _rest(verdict, blamed, unheld_leaf(plain(resource)), "", None)
+        told_s = math.fsum(owed_s for _, _, owed_s in owing)
+        for hold, span_ns, _ in owing:
+            # Those whom a sample read owe for those whom it left out.
+            times = self.stands_for(hold) * held_s / told_s if self.evidence.sample else 1.0
+            passed.extend(self._to_holder(hold, span_ns, _times(shared.owed_at, times), verdict))
         return passed
+
+    def _owing(self, resource: str, shared: Shared) -> list[tuple[Hold, tuple[int, int], float]]:
+        """Return who owes for a crowd's waiting, from when to when, and how many seconds."""
+        if not len(shared.times_ns):
+            return []
+        first_ns, last_ns = int(shared.times_ns[0]), int(shared.times_ns[-1])
+        owing = []
+        for hold in self.holds_of(resource):
+            start_ns, end_ns = max(hold.start_ns, first_ns), min(self.end_of(hold), last_ns)
+            if start_ns < end_ns:
+                owed_s = shared.owed_at(end_ns) - shared.owed_at(start_ns)
+                if owed_s > 0:
+                    owing.append((hold, (start_ns, end_ns), owed_s * self.stands_for(hold)))
+        return owing
 
     def _to_holder(
         self,
@@ -269,6 +302,10 @@ def _rest(
         if source.site is not None:
             resting.by_site[source.site] += seconds
     verdict.flow[blamed.via, "|".join(key)] += seconds
+
+
+def _times(owed_at: Callable[[int], float], times: float) -> Callable[[int], float]:
+    return owed_at if times == 1.0 else lambda time_ns: owed_at(time_ns) * times
 
 
 def plain(resource: str) -> str:

@@ -12,7 +12,7 @@ from why504.diagnose.activity import Process
 from why504.diagnose.blame import Blamer
 from why504.diagnose.clocks import Skew
 from why504.diagnose.peers import peer_of
-from why504.model import Victim
+from why504.model import Victim, how_many
 
 
 def caveats(victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, Skew]) -> list[str]:
@@ -26,6 +26,11 @@ def caveats(victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, S
     records = (*evidence.waits, *evidence.holds, *evidence.stalls, *evidence.vitals)
     probed = {record.service for record in records if record.last_seen_ns >= start_ns}
     lines = []
+    if evidence.sample is not None and (hit := how_many(victims)) > len(victims):
+        lines.append(
+            f"too much to be read whole: {len(victims)} of the {hit} requests, and of those "
+            "who held them up, were chosen by chance and stand for all; shares may be off by 3 %"
+        )
     if silent := sorted(services - probed):
         lines.append(
             f"{' and '.join(silent)}: nothing of pools, locks and event loops; "

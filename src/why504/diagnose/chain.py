@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from statistics import median
+from itertools import accumulate
 from typing import TypeVar
 
 from why504 import names
 from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key, plain
 from why504.diagnose.leaves import Resting
-from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait
+from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
 R = TypeVar("R", bound=Record)
 
@@ -54,19 +55,20 @@ def _resources_on_the_way(top: Resting, verdict: Verdict) -> list[str]:
 
 
 def _victims_link(victims: Sequence[Victim]) -> ChainLink:
-    routes = Counter(victim.route for victim in victims).most_common()
+    routes = _counted((victim.route, victim.stands_for) for victim in victims)
     more = f" and {len(routes) - 1} more route{'s'[: len(routes) > 2]}" if len(routes) > 1 else ""
-    statuses = Counter(
-        str(victim.status) if victim.how == "timeout" else victim.how for victim in victims
+    statuses = _counted(
+        (str(victim.status) if victim.how == "timeout" else victim.how, victim.stands_for)
+        for victim in victims
     )
-    counts = ", ".join(f"{count} x {status}" for status, count in statuses.most_common())
-    unseen = sum(not victim.reached_app for victim in victims)
+    counts = ", ".join(f"{count} x {status}" for status, count in statuses)
+    unseen = how_many(victim for victim in victims if not victim.reached_app)
     first, last = min(v.gave_up_ns for v in victims), max(v.gave_up_ns for v in victims)
     who = "the gateway gave up" if victims[0].how == "timeout" else "they ended, or were last seen,"
     evidence = [f"{who} between {_clock(first)} and {_clock(last)} UTC"]
     if unseen:
         evidence.append(f"{unseen} of them the application never saw")
-    lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims)
+    lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 * v.stands_for for v in victims)
     return ChainLink(f"{counts} on {routes[0][0]}{more}", lost_s, evidence)
 
 
@@ -74,14 +76,24 @@ def crowd_link(
     resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
 ) -> ChainLink:
     """Return the last link where nobody in particular is slow: the crowd itself."""
-    lengths_s = sorted(
-        (blamer.end_of(h) - h.start_ns) / 1e9 for h in held_by(resource, victims, blamer)
-    )
+    holds = held_by(resource, victims, blamer)
+    lengths_s = sorted(((blamer.end_of(h) - h.start_ns) / 1e9, blamer.stands_for(h)) for h in holds)
+    number = math.fsum(many for _, many in lengths_s)
+    so_far = accumulate(many for _, many in lengths_s)
+    half_s = next(s for (s, _), many in zip(lengths_s, so_far, strict=True) if many * 2 >= number)
     return ChainLink(
-        f"{len(lengths_s)} holds fill {in_words(resource)} one after another",
+        f"{number:.0f} holds fill {in_words(resource)} one after another",
         seconds,
-        [f"half of them shorter than {median(lengths_s):.2f} s, the longest {lengths_s[-1]:.2f} s"],
+        [f"half of them shorter than {half_s:.2f} s, the longest {lengths_s[-1][0]:.2f} s"],
     )
+
+
+def _counted(told: Iterable[tuple[str, float]]) -> list[tuple[str, int]]:
+    """Return how many there are of each, most first, from what each stands for."""
+    counts: dict[str, float] = defaultdict(float)
+    for what, many in told:
+        counts[what] += many
+    return [(what, round(counts[what])) for what in sorted(counts, key=lambda w: -counts[w])]
 
 
 def held_by(resource: str, victims: Sequence[Victim], blamer: Blamer) -> list[Hold]:
@@ -106,7 +118,7 @@ def _resource_link(
     return ChainLink(
         f"waiting for {_described(plain(resource), waits)}",
         seconds,
-        [line for line in (_held(holds, blamer), _waited(waits)) if line],
+        [line for line in (_held(holds, blamer), _waited(waits, blamer)) if line],
     )
 
 
@@ -134,11 +146,13 @@ def _described(name: str, waits: Sequence[Wait]) -> str:
 def _held(holds: Sequence[Hold], blamer: Blamer) -> str:
     if not holds:
         return "nobody is known to have held it"
-    owners = Counter(
-        owner.route if (owner := blamer.holder(hold)) else _session(hold) for hold in holds
+    owners = _counted(
+        (owner.route if (owner := blamer.holder(h)) else _session(h), blamer.stands_for(h))
+        for h in holds
     )
-    who, count = owners.most_common(1)[0]
-    others = f" and {len(holds) - count} more" if count < len(holds) else ""
+    who, count = owners[0]
+    rest = sum(number for _, number in owners[1:])
+    others = f" and {rest} more" if rest else ""
     oldest_s = max((blamer.end_of(h) - h.start_ns) / 1e9 for h in holds)
     sites = Counter(str(hold.site) for hold in holds if hold.site)
     taken = f", taken at {sites.most_common(1)[0][0]}" if sites else ""
@@ -149,12 +163,13 @@ def _session(hold: Hold) -> str:
     return str(hold.attributes.get(names.LOCK_SESSION, "a request without spans"))
 
 
-def _waited(waits: Sequence[Wait]) -> str:
+def _waited(waits: Sequence[Wait], blamer: Blamer) -> str:
     if not waits:
         return ""
     longest_s = max(((w.end_ns or w.last_seen_ns) - w.start_ns) / 1e9 for w in waits)
-    still = sum(w.end_ns is None for w in waits)
-    count = "1 wait" if len(waits) == 1 else f"{len(waits)} waits"
+    number = round(math.fsum(blamer.stands_for(w) for w in waits))
+    still = round(math.fsum(blamer.stands_for(w) for w in waits if w.end_ns is None))
+    count = "1 wait" if number == 1 else f"{number} waits"
     return f"{count}, longest {longest_s:.1f} s" + (
         f", {still} still open when last told" if still else ""
     )

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from why504 import names
 from why504.diagnose.activity import Process, process_of
 from why504.diagnose.peers import status_of
-from why504.model import Evidence, Record, Span
+from why504.model import Evidence, Record, Sample, Span
 
 _FEWEST: Final = 3
 """So many answered requests have to agree before a clock is called wrong."""
@@ -52,8 +52,20 @@ def in_step(evidence: Evidence) -> tuple[Evidence, Mapping[Process, Skew]]:
             instance: heard_ns + by_instance.get(instance, 0)
             for instance, heard_ns in evidence.heard_ns.items()
         },
+        sample=evidence.sample and _in_step(evidence.sample, by_instance),
     )
     return moved, found
+
+
+def _in_step(sample: Sample, by_instance: Mapping[str, int]) -> Sample:
+    """Return a sample whose counts of holders are on the gateway's clock too."""
+    moved = {
+        resource: replace(
+            present, times_ns=present.times_ns + by_instance.get(resource.partition(" of ")[2], 0)
+        )
+        for resource, present in sample.holders.items()
+    }
+    return replace(sample, holders=moved)
 
 
 def skews(spans: Iterable[Span]) -> dict[Process, Skew]:

@@ -6,7 +6,8 @@ clocks -> victims -> activities -> overlays (locks, stalls) -> blame -> judge ->
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,10 +21,11 @@ from why504.diagnose.clocks import Skew, in_step
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
 from why504.diagnose.split import connected
+from why504.diagnose.steps import Piece
 from why504.diagnose.story import tell
 from why504.diagnose.victims import GaveUp, bursts, find_victims
 from why504.diagnose.walk import Walker
-from why504.model import Blame, Evidence, Incident, Victim, Window
+from why504.model import Blame, Evidence, Incident, Victim, Window, how_many
 
 _MOST_TRACES = 5
 _BEYOND_DOUBT = 0.8
@@ -90,11 +92,11 @@ class _Court:
         return [self._incident([burst[number] for number in sorted(part)]) for part in parts]
 
     def _incident(self, burst: Sequence[GaveUp]) -> Incident:
-        lost = [(self._activities.of(one.span), one.span.start_ns, one.end_ns) for one in burst]
+        lost = [(self._activities.of(one.span), self._lost(one)) for one in burst]
         verdict = self._blamer.blame(lost)
         victims = [
             self._walker.victim(one, activity)
-            for one, (activity, _, _) in zip(burst, lost, strict=True)
+            for one, (activity, _) in zip(burst, lost, strict=True)
         ]
         window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
         return Incident(
@@ -103,10 +105,15 @@ class _Court:
             victims=victims,
             blames=_ranked(verdict, victims),
             finding=tell(verdict, victims, self._blamer),
-            blame_in_s=sum((v.gave_up_ns - v.start_ns) / 1e9 for v in victims),
+            blame_in_s=math.fsum(piece.seconds for _, piece in lost),
             blame_out_s=verdict.seconds,
             caveats=caveats(victims, self._blamer, self._skews),
         )
+
+    def _lost(self, one: GaveUp) -> Piece:
+        length_s = (one.end_ns - one.span.start_ns) / 1e9
+        seconds = length_s * self._blamer.stands_for(one.span)
+        return Piece(one.span.start_ns, one.end_ns, seconds)
 
 
 def _routes(activities: Activities) -> dict[str, str]:
@@ -129,14 +136,16 @@ def _identity(victims: Sequence[Victim]) -> str:
 
 def _ranked(verdict: Verdict, victims: Sequence[Victim]) -> list[Blame]:
     total_s = verdict.seconds or 1.0
-    most = Counter(leaf_key(v.leaf) for v in victims)
+    most: dict[tuple[str, str, str], list[Victim]] = defaultdict(list)
+    for victim in victims:
+        most[leaf_key(victim.leaf)].append(victim)
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
     return [
         Blame(
             leaf=resting.located,
             seconds=resting.seconds,
             share=resting.seconds / total_s,
-            victims=most[leaf_key(resting.leaf)],
+            victims=how_many(most[leaf_key(resting.leaf)]),
             trace_ids=resting.traces[:_MOST_TRACES],
         )
         for resting in ranked

@@ -19,7 +19,7 @@ from why504.diagnose.chain import held_by
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
 from why504.diagnose.starvation import gc_share, starved_share, thrashing
-from why504.model import Hold, Span, Stall, Victim, Vitals
+from why504.model import Hold, Span, Stall, Victim, Vitals, how_many
 
 _CARRIES_SHARE = 0.2
 """A resource that carried this share of a cause's blame is its mechanism."""
@@ -60,7 +60,7 @@ class Facts:
             resting=resting,
             last_resource=resource,
             crowded=self._crowded(resource),
-            long=mostly(self.lengths_s([resting]), self._wait_s * _LONG_SHARE),
+            long=mostly(self._lengths([resting]), self._wait_s * _LONG_SHARE),
             locks_in_doubt=self._locks_in_doubt,
             cpu_share=self.cpu_share([resting]) or 0.0,
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
@@ -75,8 +75,14 @@ class Facts:
 
     def lengths_s(self, leaves: Sequence[Resting]) -> list[float]:
         """Return how long each span, stall or hold in which the leaves can be seen lasted."""
+        return [length_s for length_s, _ in self._lengths(leaves)]
+
+    def _lengths(self, leaves: Sequence[Resting]) -> list[tuple[float, float]]:
+        """Return the same with how many alike each stands for."""
         sources = [source for leaf in leaves for source in leaf.sources.values()]
-        return [(self.blamer.end_of(source) - source.start_ns) / 1e9 for source in sources]
+        return [
+            ((self.blamer.end_of(s) - s.start_ns) / 1e9, self.blamer.stands_for(s)) for s in sources
+        ]
 
     def cpu_share(self, leaves: Sequence[Resting]) -> float | None:
         """Return CPU seconds per second of stall; None where nobody told."""
@@ -97,7 +103,10 @@ class Facts:
     def _is_crowded(self, resource: str) -> bool:
         """Return whether most of the time in which a resource was held was held briefly."""
         holds: list[Hold] = held_by(resource, self.victims, self.blamer)
-        lengths_s = [(self.blamer.end_of(hold) - hold.start_ns) / 1e9 for hold in holds]
+        lengths_s = [
+            ((self.blamer.end_of(hold) - hold.start_ns) / 1e9, self.blamer.stands_for(hold))
+            for hold in holds
+        ]
         return bool(holds) and not mostly(lengths_s, min(self._wait_s * _BRIEF_SHARE, _BRIEF_S))
 
     def _vitals(self, leaves: Sequence[Resting]) -> list[Vitals]:
@@ -157,8 +166,8 @@ class Facts:
                 status = status_of(span.attributes)
                 if span.status != "error" and (status is None or status < 500):
                     well[span.trace_id] = max(well[span.trace_id], span.end_ns)
-        late = sum(well.get(v.trace_id, 0) > v.gave_up_ns for v in self.victims)
-        return late / len(self.victims)
+        late = how_many(v for v in self.victims if well.get(v.trace_id, 0) > v.gave_up_ns)
+        return late / how_many(self.victims)
 
 
 def last_resource(leaves: Sequence[Resting]) -> str:
@@ -173,9 +182,13 @@ def last_resource(leaves: Sequence[Resting]) -> str:
     return best if best and carried[best] >= total_s * _CARRIES_SHARE else ""
 
 
-def mostly(lengths_s: Sequence[float], limit_s: float) -> bool:
-    """Return whether half of all the time, or more, is in lengths of at least `limit_s`."""
-    return math.fsum(x for x in lengths_s if x >= limit_s) * 2 >= math.fsum(lengths_s)
+def mostly(lengths: Sequence[tuple[float, float]], limit_s: float) -> bool:
+    """Return whether half of all the time, or more, is in lengths of at least `limit_s`.
+
+    `lengths` are seconds, and how many there are alike.
+    """
+    long_s = math.fsum(length_s * many for length_s, many in lengths if length_s >= limit_s)
+    return long_s * 2 >= math.fsum(length_s * many for length_s, many in lengths)
 
 
 def _stalls(leaves: Sequence[Resting]) -> list[Stall]:

@@ -8,11 +8,17 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from operator import itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
+Times = NDArray[np.int64]
+Floats = NDArray[np.float64]
+_NOBODY: Final = np.zeros(1, np.int64)
 
 
 class Piece(NamedTuple):
@@ -28,73 +34,111 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """How many held a resource when: `count[i]` from `times_ns[i]` on, nobody before the first.
+
+    Times may repeat; of equal ones the last counts.
+    """
+
+    times_ns: Times
+    count: Times
+
+    @classmethod
+    def of(cls, start_ns: Times, end_ns: Times) -> Presence:
+        """Count holds, given in any order; empty ones and such as end before they start are none.
+
+        Two arrays of equal length, int64.
+        """
+        real = start_ns < end_ns
+        starts_ns, ends_ns = np.sort(start_ns[real]), np.sort(end_ns[real])
+        times_ns = np.concatenate((starts_ns, ends_ns))
+        # A stable sort takes what is in order as it is.
+        order = np.argsort(times_ns, kind="stable")
+        return cls(times_ns[order], np.cumsum(np.where(order < len(starts_ns), 1, -1)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Presence]) -> Presence:
+        """Return the counts of stretches of time one after another; where two know, the later."""
+        times_ns, counts = list[Times](), list[Times]()
+        for part, after in zip(parts, [*parts[1:], None], strict=True):
+            end = len(part.times_ns)
+            if after is not None and len(after.times_ns):
+                end = int(np.searchsorted(part.times_ns, after.times_ns[0]))
+            times_ns.append(part.times_ns[:end])
+            counts.append(part.count[:end])
+        return cls(np.concatenate(times_ns), np.concatenate(counts))
+
+    def at(self, times_ns: Times) -> Times:
+        """Return how many held it at each of some moments."""
+        place = np.searchsorted(self.times_ns, times_ns, "right")
+        return np.concatenate((_NOBODY, self.count))[place]
+
+
+@dataclass(frozen=True, slots=True)
 class Shared:
     """What each holder of a resource owes at any moment: the integral of waiting / holders."""
 
-    times_ns: list[int]
-    owed_s: list[float]
+    times_ns: Times
+    owed_s: Floats
     """Seconds that one holder, present from the start, owes at `times_ns[i]`; never falls."""
     unheld: list[Piece]
     """Waiting during which nobody held the resource."""
+    held_s: float
+    """The rest of it: waiting while somebody did."""
 
     def owed_at(self, time_ns: int) -> float:
         """Return the integral up to `time_ns`, linear between breakpoints."""
-        index = bisect_right(self.times_ns, time_ns) - 1
+        index = int(self.times_ns.searchsorted(time_ns, "right")) - 1
         if index < 0:
             return 0.0
         if index + 1 >= len(self.times_ns):
-            return self.owed_s[-1]
-        start_ns, end_ns = self.times_ns[index], self.times_ns[index + 1]
-        rise_s = self.owed_s[index + 1] - self.owed_s[index]
-        return self.owed_s[index] + rise_s * (time_ns - start_ns) / (end_ns - start_ns)
+            return float(self.owed_s[-1])
+        start_ns, end_ns = int(self.times_ns[index]), int(self.times_ns[index + 1])
+        begun_s, done_s = float(self.owed_s[index]), float(self.owed_s[index + 1])
+        return begun_s + (done_s - begun_s) * ((time_ns - start_ns) / (end_ns - start_ns))
 
 
-def share_out(waits: Iterable[Piece], holds: Iterable[tuple[int, int]]) -> Shared:
+def share_out(waits: Sequence[Piece], holders: Presence) -> Shared:
     """Divide waiting among the holders present, each moment for itself.
 
     Args:
         waits: lost time, any order, may overlap.
-        holds: `(start_ns, end_ns)` of each holder, any order, may overlap.
+        holders: how many held it when.
 
     Returns:
         The integral, such that the sum over holds of `owed_at(end) - owed_at(start)` plus the
         seconds of `unheld` equals the seconds of `waits`.
     """
-    rise: dict[int, float] = {}
-    waiters: dict[int, int] = {}
-    holders: dict[int, int] = {}
-    for start_ns, end_ns, seconds in waits:
-        density = seconds / (end_ns - start_ns)
-        rise[start_ns] = rise.get(start_ns, 0.0) + density
-        rise[end_ns] = rise.get(end_ns, 0.0) - density
-        waiters[start_ns] = waiters.get(start_ns, 0) + 1
-        waiters[end_ns] = waiters.get(end_ns, 0) - 1
-    if not rise:
-        return Shared([], [], [])
-    first_ns, last_ns = min(rise), max(rise)
-    for hold_start_ns, hold_end_ns in holds:
-        start_ns, end_ns = max(hold_start_ns, first_ns), min(hold_end_ns, last_ns)
-        if start_ns < end_ns:
-            holders[start_ns] = holders.get(start_ns, 0) + 1
-            holders[end_ns] = holders.get(end_ns, 0) - 1
-    return _integrate(rise, waiters, holders)
+    if not waits:
+        return Shared(_NOBODY[:0], np.empty(0), [], 0.0)
+    start_ns = np.array([piece.start_ns for piece in waits])
+    end_ns = np.array([piece.end_ns for piece in waits])
+    density = np.array([piece.seconds for piece in waits]) / (end_ns - start_ns)
+    first, last = np.searchsorted(holders.times_ns, (start_ns.min(), end_ns.max()))
+    times_ns = np.concatenate((np.sort(start_ns), np.sort(end_ns), holders.times_ns[first:last]))
+    times_ns.sort(kind="stable")
+    waiting = _crowd(start_ns, end_ns, density, times_ns)
+    present = holders.at(times_ns[:-1])
+    lost_s = waiting * np.diff(times_ns)
+    each_s = np.divide(lost_s, present, out=np.zeros(len(lost_s)), where=present > 0)
+    unheld = [
+        Piece(int(times_ns[i]), int(times_ns[i + 1]), float(lost_s[i]))
+        for i in np.flatnonzero((present == 0) & (lost_s > 0))
+    ]
+    held_s = float(lost_s[present > 0].sum())
+    return Shared(times_ns, np.concatenate(([0.0], np.cumsum(each_s))), unheld, held_s)
 
 
-def _integrate(rise: dict[int, float], waiters: dict[int, int], holders: dict[int, int]) -> Shared:
-    times_ns = sorted(rise.keys() | holders.keys())
-    owed_s = [0.0]
-    unheld: list[Piece] = []
-    waiting, crowd, present = 0.0, 0, 0
-    for start_ns, end_ns in pairwise(times_ns):
-        crowd += waiters.get(start_ns, 0)
-        # A sum of densities that should be 0 is a rounding error away from it.
-        waiting = max(0.0, waiting + rise.get(start_ns, 0.0)) if crowd else 0.0
-        present += holders.get(start_ns, 0)
-        lost_s = waiting * (end_ns - start_ns)
-        owed_s.append(owed_s[-1] + (lost_s / present if present else 0.0))
-        if not present and lost_s > 0:
-            unheld.append(Piece(start_ns, end_ns, lost_s))
-    return Shared(times_ns, owed_s, unheld)
+def _crowd(start_ns: Times, end_ns: Times, density: Floats, times_ns: Times) -> Floats:
+    """Return the waiting a nanosecond in each stretch between `times_ns`."""
+    change, number = np.zeros(len(times_ns)), np.zeros(len(times_ns), np.int64)
+    for edge_ns, sign in ((start_ns, 1), (end_ns, -1)):
+        place = np.searchsorted(times_ns, edge_ns)
+        np.add.at(change, place, sign * density)
+        np.add.at(number, place, sign)
+    # A sum of densities that should be 0 is a rounding error away from it.
+    waiting = np.where(np.cumsum(number) > 0, np.cumsum(change).clip(min=0.0), 0.0)
+    return np.asarray(waiting[:-1])
 
 
 def last_finishing(

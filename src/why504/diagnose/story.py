@@ -16,7 +16,7 @@ from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
 from why504.diagnose.facts import Facts, last_resource
 from why504.diagnose.leaves import Resting
-from why504.model import Finding, Site, Victim
+from why504.model import Finding, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
@@ -134,8 +134,9 @@ def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dic
 def _agreement(best: Suspect, victims: Sequence[Victim]) -> list[str]:
     """Return how many victims say the same each for itself."""
     keys = {leaf_key(leaf.leaf) for leaf in best.leaves}
-    same = sum(leaf_key(victim.leaf) in keys for victim in victims)
-    return [f"{same} of {len(victims)} requests lost most of their time to it"] if same else []
+    same = how_many(victim for victim in victims if leaf_key(victim.leaf) in keys)
+    total = how_many(victims)
+    return [f"{same} of {total} requests lost most of their time to it"] if same else []
 
 
 _HEALTH_PATH = re.compile(
@@ -146,8 +147,8 @@ _HEALTH_PATH = re.compile(
 
 def only_health_checks(victims: Sequence[Victim]) -> bool:
     """Return whether nearly all victims are probes of the service's health."""
-    checks = sum(bool(_HEALTH_PATH.search(victim.route)) for victim in victims)
-    return checks >= len(victims) * _NEARLY_ALL
+    checks = how_many(victim for victim in victims if _HEALTH_PATH.search(victim.route))
+    return checks >= how_many(victims) * _NEARLY_ALL
 
 
 def _site(best: Suspect, resource: str, blamer: Blamer) -> Site | None:
@@ -170,9 +171,9 @@ def _against(
         for other in sorted(suspects, key=lambda s: -s.seconds)
         if other is not best and other.seconds >= total_s * 0.02
     ]
-    unexplained = sum(not victim.explained for victim in victims)
+    unexplained = how_many(victim for victim in victims if not victim.explained)
     if unexplained:
-        lines.append(f"{unexplained} of {len(victims)} requests can't be explained")
+        lines.append(f"{unexplained} of {how_many(victims)} requests can't be explained")
     return lines or ["nothing speaks against it: hardly any lost time rests elsewhere"]
 
 

@@ -69,6 +69,7 @@ class Walker:
             explained_s=sum(seconds.values()) - unknown_s,
             unknown_s=unknown_s,
             how=how,
+            stands_for=self._blamer.stands_for(told),
         )
 
     def _flat(

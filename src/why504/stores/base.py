@@ -27,6 +27,13 @@ class EvidenceStore(Protocol):
             StoreUnavailable: the store can't be read now.
         """
 
+    def sample(self, window: Window, *, slower_than_s: float | None = None) -> Evidence:
+        """Return what explains the incidents of `window`: all, or a part with `Evidence.sample`.
+
+        Raises:
+            StoreUnavailable: the store can't be read now.
+        """
+
     def trace(self, trace_id: str) -> Evidence:
         """Return everything known of one trace (32 hex digits); empty when it is unknown.
 

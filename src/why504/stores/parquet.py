@@ -7,26 +7,31 @@ us list again, one that can't be read is left out with a warning. Nothing here w
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from why504 import tables
 from why504.errors import MissingExtra, StoreUnavailable
 from why504.model import Evidence, Window
+from why504.stores import columns
 from why504.stores.records import Row, evidence
+from why504.stores.sampled import Sampling
 
 try:
     import duckdb
+    import pyarrow as pa
 except ImportError as missing:
     raise MissingExtra("embedded") from missing
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 10
+WHOLE_ROWS: Final = 100_000
+"""A window with more is sampled: whole, it would take the engine over ten seconds."""
+T = TypeVar("T")
 
 _COLUMNS: Final = ", ".join(Row._fields)
-_EXTENT: Final = "SELECT min(start_ns), max(end_ns) FROM read_parquet($files)"
-_HEARD: Final = "SELECT instance, max(end_ns) FROM read_parquet($files) GROUP BY instance"
 _TRACE: Final = f"SELECT {_COLUMNS} FROM read_parquet($files) WHERE trace_id = $trace_id"  # noqa: S608, our own columns
 _WINDOW: Final = f"""
     WITH spans AS (FROM read_parquet($files)),
@@ -66,7 +71,7 @@ class ParquetStore:
         Raises:
             StoreUnavailable: the segments can't be read now.
         """
-        for start_ns, end_ns in self._query(_EXTENT):
+        for start_ns, end_ns in self._query(columns.EXTENT):
             if start_ns is not None:
                 return Window(start_ns, end_ns + 1)
         return None
@@ -78,7 +83,28 @@ class ParquetStore:
             StoreUnavailable: the segments can't be read now.
         """
         rows = self._query(_WINDOW, start_ns=window.start_ns, end_ns=window.end_ns)
-        return evidence(rows, window, dict(self._query(_HEARD)))
+        return evidence(rows, window, dict(self._query(columns.HEARD)))
+
+    def sample(self, window: Window, *, slower_than_s: float | None = None) -> Evidence:
+        """Return what explains the incidents of `window`: all of it, or if that is much, a part.
+
+        Of a window of over 100,000 rows those requests are chosen that tell most, by chance among
+        those alike, and the rest is counted (sampling.py).
+
+        Args:
+            window: in which incidents are looked for.
+            slower_than_s: which requests are of interest besides those that timed out.
+
+        Raises:
+            StoreUnavailable: the segments can't be read now.
+        """
+        if self._rows(window) <= WHOLE_ROWS:
+            return self.evidence(window)
+        return Sampling(self._columns, self._query).evidence(window, slower_than_s)
+
+    def _rows(self, window: Window) -> int:
+        found = self._query(columns.ROWS, start_ns=window.start_ns, end_ns=window.end_ns)
+        return int(found[0][0] or 0) if found else 0
 
     def trace(self, trace_id: str) -> Evidence:
         """Return everything known of one trace (32 hex digits); empty when it is unknown.
@@ -95,17 +121,32 @@ class ParquetStore:
             return Evidence(Window(0, 0))
         told = [Row._make(row) for row in rows]
         window = Window(min(row.start_ns for row in told), max(row.end_ns for row in told) + 1)
-        return evidence(rows, window, dict(self._query(_HEARD)))
+        return evidence(rows, window, dict(self._query(columns.HEARD)))
 
     def _query(self, sql: str, **values: Any) -> list[Any]:
+        return self._run(sql, values, lambda found: found.fetchall()) or []
+
+    def _columns(self, sql: str, **values: Any) -> dict[str, Any]:
+        return self._run(sql, values, lambda found: found.fetchnumpy()) or {}
+
+    def _run(self, sql: str, values: dict[str, Any], take: Callable[[Any], T]) -> T | None:
+        """Run a query on whatever segments there are; None when there are none.
+
+        Of `values` those that are Arrow tables are tables of that name in the query.
+        """
         for _ in range(ATTEMPTS):
             files = self._files()
             if not files:
-                return []
+                return None
             try:
                 with self._database.cursor() as cursor:
-                    parameters = {"files": [str(file) for file in files], **values}
-                    return cursor.execute(sql, parameters).fetchall()
+                    parameters: dict[str, Any] = {"files": [str(file) for file in files]}
+                    for name, value in values.items():
+                        if isinstance(value, pa.Table):
+                            cursor.register(name, value)
+                        else:
+                            parameters[name] = value
+                    return take(cursor.execute(sql, parameters))
             except duckdb.Error as error:
                 failure = error
                 self._set_unreadable_aside(files)

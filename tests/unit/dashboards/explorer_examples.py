@@ -285,6 +285,9 @@ class MemoryStore:
     def evidence(self, window: Window) -> Evidence:
         return Evidence(window)
 
+    def sample(self, window: Window, *, slower_than_s: float | None = None) -> Evidence:
+        return self.evidence(window)
+
     def trace(self, trace_id: str) -> Evidence:
         return self.traces.get(trace_id, Evidence(Window(T0, T0)))
 

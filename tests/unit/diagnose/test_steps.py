@@ -2,19 +2,24 @@ import math
 import random
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from why504.diagnose.steps import Piece, gaps_between, last_finishing, share_out
+from why504.diagnose.steps import Piece, Presence, gaps_between, last_finishing, share_out
 
 interval = st.tuples(st.integers(0, 1000), st.integers(1, 300)).map(lambda p: (p[0], p[0] + p[1]))
+
+
+def held(holds):
+    return Presence.of(*(np.array([row[i] for row in holds], np.int64) for i in (0, 1)))
 
 
 @given(st.lists(interval, max_size=15), st.lists(interval, min_size=1, max_size=15))
 def test_what_holders_owe_and_what_nobody_held_is_what_was_waited(holds, waits):
     pieces = [Piece(a, b, (b - a) * 2.0) for a, b in waits]
 
-    shared = share_out(pieces, holds)
+    shared = share_out(pieces, held(holds))
 
     owed = math.fsum(shared.owed_at(b) - shared.owed_at(a) for a, b in holds)
     unheld = math.fsum(p.seconds for p in shared.unheld)
@@ -22,7 +27,7 @@ def test_what_holders_owe_and_what_nobody_held_is_what_was_waited(holds, waits):
 
 
 def test_two_holders_share_what_they_hold_together():
-    shared = share_out([Piece(0, 100, 100.0)], [(0, 100), (50, 100)])
+    shared = share_out([Piece(0, 100, 100.0)], held([(0, 100), (50, 100)]))
 
     assert shared.owed_at(100) - shared.owed_at(0) == 75.0
     assert shared.owed_at(100) - shared.owed_at(50) == 25.0

@@ -1,0 +1,135 @@
+"""A sampled reading: which rows of a large window are read, and for how many they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from why504.diagnose.steps import Presence
+from why504.model import Evidence, Sample, Window
+from why504.stores import columns
+from why504.stores.records import Row, evidence
+from why504.stores.sampling import (
+    HOLDERS,
+    USUAL,
+    USUAL_FOR_NS,
+    Candidates,
+    Codes,
+    Floats,
+    Intervals,
+    Lots,
+    bursts,
+    holders_by_lot,
+    victims_by_lot,
+)
+
+_AROUND_NS: Final = 60 * 10**9
+"""A clock that is off by less hides nothing."""
+_BEGAN_BEFORE_NS: Final = 600 * 10**9
+"""A request may have begun this much before it waited or held."""
+_TRACE: Final = len(Row._fields)
+"""Place of a trace's hash in a row, after the columns of evidence."""
+
+
+class Query(Protocol):
+    """Runs SQL over all segments."""
+
+    def __call__(self, sql: str, **values: Any) -> Any:
+        """Return what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Reads a sample through queries that give numpy columns, or rows."""
+
+    columns: Query
+    rows: Callable[..., list[Any]]
+
+    def evidence(self, window: Window, slower_than_s: float | None) -> Evidence:
+        """Return the evidence of what was chosen; without incidents nothing is."""
+        found = self._candidates(window, slower_than_s)
+        windows = bursts(found)
+        if not windows:
+            requests = self.columns(columns.REQUESTS, **_bounds(window))["number"][0]
+            return Evidence(window, sample=Sample({}, {}, int(requests)))
+        heard = dict(self.rows(columns.HEARD))
+        lots = Lots()
+        kinds = list(victims_by_lot(found, windows, lots))
+        present = [self._others(one, HOLDERS / len(windows), heard, lots) for one in windows]
+        chosen, stands_for = lots.drawn()
+        rows = self.rows(
+            columns.chosen_rows(", ".join(Row._fields)),
+            start_ns=windows[0].start_ns - _AROUND_NS,
+            end_ns=max(one.end_ns for one in windows) + _AROUND_NS,
+            since_ns=min(windows[0].start_ns, lots.since_ns) - _BEGAN_BEFORE_NS,
+            chosen=pa.table({"trace": chosen}),
+        )
+        weights = _by_trace(rows, chosen, _calibrated(kinds, chosen, stands_for))
+        holders = self._by_resource(present, windows[0].start_ns - _AROUND_NS)
+        told = evidence([row[:_TRACE] for row in rows], window, heard)
+        return replace(told, sample=Sample(weights, holders, len(found.trace)))
+
+    def _candidates(self, window: Window, slower_than_s: float | None) -> Candidates:
+        if slower_than_s is None:
+            return Candidates(**self._within(columns.TIMED_OUT, window))
+        slow_ns = int(slower_than_s * 1e9)
+        return Candidates(**self._within(columns.TOOK_LONG, window, slow_ns=slow_ns))
+
+    def _others(
+        self, burst: Window, most: float, heard: Mapping[str, int], lots: Lots
+    ) -> dict[int, Presence]:
+        """Give those their chance whom victims of a burst waited for, and who tell the usual."""
+        around = Window(burst.start_ns - _AROUND_NS, burst.end_ns + _AROUND_NS)
+        told = pa.table({"instance": list(heard), "heard_ns": list(heard.values())})
+        records = Intervals(**self._within(columns.INTERVALS, around, heard=told))
+        present = holders_by_lot(records, most, lots)
+        owners = self._within(columns.LOCK_OWNERS, around)
+        lots.give(owners["trace"], np.ones(len(owners["trace"])), owners["start_ns"])
+        before = Window(burst.start_ns - USUAL_FOR_NS, burst.start_ns)
+        usual = self._within(columns.USUAL, before)
+        chance = np.full(len(usual["trace"]), USUAL / max(USUAL, len(usual["trace"])))
+        lots.give(usual["trace"], chance, usual["start_ns"])
+        return present
+
+    def _within(self, sql: str, window: Window, **values: Any) -> Mapping[str, Any]:
+        return dict(self.columns(sql, **_bounds(window), **values))
+
+    def _by_resource(
+        self, present: Sequence[Mapping[int, Presence]], start_ns: int
+    ) -> dict[str, Presence]:
+        """Return who held what when by resource key; of several bursts one after another."""
+        named = self.columns(columns.RESOURCES, start_ns=start_ns)
+        keys = dict(zip(named["code"].tolist(), named["resource"], strict=True))
+        merged: dict[str, Presence] = {}
+        for code in {code for one in present for code in one}:
+            parts = [one[code] for one in present if code in one]
+            merged[keys[code]] = parts[0] if len(parts) == 1 else Presence.joined(parts)
+        return merged
+
+
+def _bounds(window: Window) -> dict[str, int]:
+    return {"start_ns": window.start_ns, "end_ns": window.end_ns}
+
+
+def _calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Floats:
+    """Return the weights, such that those of the victims of a kind sum to their true number."""
+    result = stands_for.copy()
+    for alike in kinds:
+        place = np.searchsorted(chosen, alike).clip(max=len(chosen) - 1)
+        mine = np.unique(place[chosen[place] == alike])
+        if len(mine):
+            result[mine] = stands_for[mine] * (len(alike) / stands_for[mine].sum())
+    return result
+
+
+def _by_trace(rows: Sequence[Any], chosen: Codes, stands_for: Floats) -> dict[str, float]:
+    many = {
+        trace: weight
+        for trace, weight in zip(chosen.tolist(), stands_for.tolist(), strict=True)
+        if weight != 1.0
+    }
+    return {row[0].hex(): many[row[_TRACE]] for row in rows if row[_TRACE] in many}

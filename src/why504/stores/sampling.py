@@ -1,0 +1,173 @@
+"""Sampling: what to read of a window that is too large to be read whole.
+
+Who timed out is known exactly; of them, and of those who held what was waited for, some are chosen
+by chance, and each stands for as many as chance passed over (Horvitz and Thompson 1952). A hold is
+chosen the likelier, the more waiting went on during it: what matters is read for certain, and how
+many held a resource at each moment is counted over all. Pure arithmetic; the queries are parquet's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from why504.diagnose.steps import Presence
+from why504.diagnose.victims import NEW_INCIDENT_AFTER_NS
+from why504.model import Window
+
+Times = NDArray[np.int64]
+Codes = NDArray[np.uint64]
+"""Hashes of trace ids or resources: even over all 64 bits, so that they serve as lots too."""
+Floats = NDArray[np.float64]
+
+VICTIMS: Final = 800
+"""So many of a window's victims are read, about; 3 % is what a share may be off by then."""
+_VICTIMS_ALIKE: Final = 100
+"""Of each route of each burst so many are read at least."""
+HOLDERS: Final = 1_200
+"""So many holders of all resources together."""
+USUAL: Final = 200
+"""So many requests from before each burst, to know what is usual."""
+USUAL_FOR_NS: Final = 600 * 10**9
+MOST_BURSTS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Requests that may be victims, an element each."""
+
+    trace: Codes
+    alike: Codes
+    """Hash of what makes two of them alike: route and status."""
+    start_ns: Times
+    end_ns: Times
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Waits or holds, an element each; ends of what is open are those that were known last."""
+
+    trace: Codes
+    held: NDArray[np.bool_]
+    """Whether it is a hold."""
+    resource: Codes
+    start_ns: Times
+    end_ns: Times
+
+    def those(self, mine: NDArray[np.bool_]) -> Intervals:
+        """Return some of them."""
+        return Intervals(
+            self.trace[mine],
+            self.held[mine],
+            self.resource[mine],
+            self.start_ns[mine],
+            self.end_ns[mine],
+        )
+
+
+class Lots:
+    """Chances by trace, the best of all reasons to read it; drawn by the hash of its id."""
+
+    def __init__(self) -> None:
+        self._traces: list[Codes] = []
+        self._chances: list[Floats] = []
+        self.since_ns = 2**62
+        """Nothing that was drawn began earlier."""
+
+    def give(self, trace: Codes, chance: Floats, start_ns: Times) -> None:
+        """Give each trace a chance of being read, 0.0 to 1.0, and say when what it is for began."""
+        drawn = trace.astype(np.float64) / 2.0**64 < chance
+        self._traces.append(trace[drawn])
+        self._chances.append(np.minimum(chance[drawn], 1.0))
+        self.since_ns = min(self.since_ns, int(start_ns[drawn].min(initial=self.since_ns)))
+
+    def drawn(self) -> tuple[Codes, Floats]:
+        """Return the traces that are to be read, in order, and for how many each stands."""
+        if not self._traces:
+            return np.empty(0, np.uint64), np.empty(0)
+        trace, place = np.unique(np.concatenate(self._traces), return_inverse=True)
+        chance = np.zeros(len(trace))
+        np.maximum.at(chance, place, np.concatenate(self._chances))
+        return trace, 1.0 / chance
+
+
+def bursts(found: Candidates) -> list[Window]:
+    """Return the stretches of time in which victims were, two quiet minutes apart."""
+    order = np.argsort(found.end_ns, kind="stable")
+    start_ns, end_ns = found.start_ns[order], found.end_ns[order]
+    if not len(order):
+        return []
+    fresh = np.flatnonzero(start_ns[1:] - end_ns[:-1] > NEW_INCIDENT_AFTER_NS) + 1
+    edges = [0, *fresh.tolist(), len(order)]
+    if len(edges) - 1 > MOST_BURSTS:
+        edges = [0, len(order)]
+    return [Window(int(start_ns[a:b].min()), int(end_ns[b - 1]) + 1) for a, b in pairwise(edges)]
+
+
+def victims_by_lot(found: Candidates, windows: list[Window], lots: Lots) -> Iterator[Codes]:
+    """Give every victim its chance; yield those of each kind, of whom the true number is known."""
+    most = max(1, VICTIMS // max(1, len(windows)))
+    for window in windows:
+        inside = (found.end_ns >= window.start_ns) & (found.end_ns < window.end_ns)
+        share = most / max(1, int(inside.sum()))
+        for kind in np.unique(found.alike[inside]):
+            mine = inside & (found.alike == kind)
+            alike = found.trace[mine]
+            chance = min(1.0, max(share, _VICTIMS_ALIKE / len(alike)))
+            lots.give(alike, np.full(len(alike), chance), found.start_ns[mine])
+            yield alike
+
+
+def holders_by_lot(records: Intervals, most: float, lots: Lots) -> dict[int, Presence]:
+    """Give every hold its chance; return how many held each resource when, by its hash.
+
+    Args:
+        records: waits and holds of everybody.
+        most: how many holds are to be read, about, of all resources together.
+        lots: what chances are given to.
+    """
+    waits, holds = records.those(~records.held), records.those(records.held)
+    wanted = np.intersect1d(waits.resource, holds.resource)
+    most = most / max(1, len(wanted))
+    present: dict[int, Presence] = {}
+    for resource in wanted:
+        waited = waits.those(waits.resource == resource)
+        held = holds.those(holds.resource == resource)
+        presence = Presence.of(held.start_ns, held.end_ns)
+        owed = owed_by(waited.start_ns, waited.end_ns, held.start_ns, held.end_ns, presence)
+        total = float(owed.sum())
+        if total > 0:
+            chance = owed * (most / total) if len(owed) > most else np.where(owed > 0, 1.0, 0.0)
+            lots.give(held.trace, np.asarray(chance), held.start_ns)
+        present[int(resource)] = presence
+    return present
+
+
+def owed_by(
+    wait_start_ns: Times,
+    wait_end_ns: Times,
+    hold_start_ns: Times,
+    hold_end_ns: Times,
+    presence: Presence,
+) -> Floats:
+    """Return for each hold the seconds of others' waiting that it answers for.
+
+    At each moment the waiting is divided among all who hold. No pairs are formed: O(n log n).
+    """
+    edges_ns = np.concatenate((wait_start_ns, wait_end_ns))
+    order = np.argsort(edges_ns)
+    edges_ns, change = edges_ns[order], np.where(order < len(wait_start_ns), 1, -1)
+    # Holds are many and waits few: theirs are put between, instead of looking all of them up.
+    place = np.searchsorted(presence.times_ns, edges_ns, "right")
+    times_ns = np.insert(presence.times_ns, place, edges_ns)
+    present = np.insert(presence.count, place, presence.at(edges_ns))
+    waiting = np.cumsum(np.insert(np.zeros(len(presence.count), np.int64), place, change))
+    rate = np.divide(waiting, present, out=np.zeros(len(times_ns)), where=present > 0)
+    integral = np.concatenate(([0.0], np.cumsum(rate[:-1] * np.diff(times_ns) / 1e9)))
+    first, last = (np.searchsorted(times_ns, at_ns) for at_ns in (hold_start_ns, hold_end_ns))
+    return np.asarray(integral[last] - integral[first])
