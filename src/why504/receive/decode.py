@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring as _quoted
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -21,6 +22,8 @@ from why504.receive import wire
 MEMO_LIMIT: Final = 50_000
 MEMO_LONGEST: Final = 512
 """Bytes; longer attributes (stacks, queries) rarely repeat and would fill the memory."""
+MEMO_VALUES: Final = 2_000
+"""A key with more values than this has as many as there are users: those are not remembered."""
 INT64_MAX: Final = 2**63 - 1
 ZERO_TRACE: Final = bytes(16)
 ZERO_SPAN: Final = bytes(8)
@@ -56,6 +59,9 @@ class Decoder:
 
     def __init__(self) -> None:
         self._attributes: dict[bytes, str | Lifted] = {}
+        self._keys: dict[bytes, str] = {}
+        self._values: dict[str, int] = {}
+        """Key as JSON -> how many values of it were new."""
         self._resources: dict[tuple[bytes, ...], tuple[str, str, str]] = {}
 
     def decode(self, body: bytes) -> Batch:
@@ -78,6 +84,7 @@ class Decoder:
         if max(len(self._attributes), len(self._resources)) > MEMO_LIMIT:
             self._attributes.clear()
             self._resources.clear()
+            self._values.clear()
         return batch
 
     def _add(self, spans: Sequence[Any], batch: Batch) -> None:
@@ -113,6 +120,26 @@ class Decoder:
             columns["attributes"].append(f"{{{','.join(texts)}}}")
 
     def _learn(self, raw: bytes) -> str | Lifted:
+        # Most of what is new are ids in short strings: not worth a message object each, nor memory.
+        if short := _short_string(raw):
+            key, text = short
+            name = self._keys.get(key) or self._name(key)
+            if name not in LIFTED:
+                seen = self._values[name] = self._values.get(name, 0) + 1
+                known = f"{name}:{_quoted(text.decode('utf-8', 'replace'))}"
+                if seen <= MEMO_VALUES:
+                    self._attributes[raw] = known
+                return known
+        return self._learn_any(raw)
+
+    def _name(self, key: bytes) -> str:
+        """Return a key as JSON; forgets all when a client makes keys up."""
+        if len(self._keys) > MEMO_LIMIT:
+            self._keys.clear()
+            self._values.clear()
+        return self._keys.setdefault(key, _quoted(_text(key)))
+
+    def _learn_any(self, raw: bytes) -> str | Lifted:
         pair = wire.message("KeyValue").FromString(raw)
         key, value = _text(pair.key), _value(pair.value)
         known: str | Lifted = f"{_json(key)}:{_json(value)}"
@@ -163,6 +190,21 @@ def _fault(span: Any) -> str:
     if not 0 < start_ns <= INT64_MAX or end_ns > INT64_MAX:
         return f"times must lie between 1970 and 2262, got {start_ns} .. {end_ns}"
     return ""
+
+
+def _short_string(raw: bytes) -> tuple[bytes, bytes] | None:
+    """Return key and value of a pair, if that is a string and both are shorter than 128 bytes.
+
+    On the wire: 0A, length, key; 12, length of the rest, 0A, length, value; each length one byte.
+    """
+    size = len(raw)
+    if size < 6 or raw[0] != 0x0A or raw[1] > 0x7F:
+        return None
+    at = 2 + raw[1]
+    left = size - at - 4
+    if not 0 <= left < 0x7E or raw[at : at + 4] != bytes((0x12, left + 2, 0x0A, left)):
+        return None
+    return raw[2:at], raw[at + 4 :]
 
 
 def _value(value: Any) -> Any:
@@ -226,4 +268,6 @@ LIFT: Final = {
     if column.attribute
 }
 """Attribute -> its column and what fits there; what doesn't fit stays among the attributes."""
+LIFTED: Final = frozenset(_json(key) for key in LIFT)
+"""The same keys as JSON."""
 LIFTED_COLUMNS: Final = tuple(column.name for column in tables.SPANS if column.attribute)
