@@ -10,22 +10,21 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
+from why504.probe.calls import Calls
 from why504.probe.database import fail_span
-from why504.probe.inflight import Place, Registry
 from why504.probe.safety import Guard
 
 
 class Broker:
     """Wraps pika once the application has imported it; never imports it itself."""
 
-    def __init__(self, registry: Registry, guard: Guard, tracer: Tracer) -> None:
-        self._registry = registry
+    def __init__(self, guard: Guard, calls: Calls) -> None:
         self._guard = guard.site("pika")
-        self._tracer = tracer
+        self._calls = calls
         self._undo: list[Callable[[], None]] = []
         self.attached = False
 
@@ -69,26 +68,21 @@ class Broker:
         self._undo.append(lambda: setattr(owner, name, original))
 
     def _connect_span(self, connection: Any, parameters: Any = None, *args: Any, **kw: Any) -> Span:
-        return self._start("connect rabbitmq", SpanKind.CLIENT, _server(parameters))
+        told: dict[str, AttributeValue] = {names.MESSAGING_SYSTEM: "rabbitmq"}
+        return self._calls.begin("connect rabbitmq", {**told, **_server(parameters)})
 
     def _publish_span(self, channel: Any, exchange: str = "", *args: Any, **kwargs: Any) -> Span:
         routing_key = args[0] if args else kwargs.get("routing_key", "")
         parameters = getattr(getattr(channel.connection, "_impl", None), "params", None)
         attributes: dict[str, AttributeValue] = {
+            names.MESSAGING_SYSTEM: "rabbitmq",
             "messaging.operation.name": "publish",
             "messaging.operation.type": "send",
             "messaging.destination.name": ":".join(p for p in (exchange, str(routing_key)) if p),
             **_server(parameters),
         }
         name = f"publish {exchange or '(default)'}"
-        return self._start(name, SpanKind.PRODUCER, attributes)
-
-    def _start(self, name: str, kind: SpanKind, attributes: dict[str, AttributeValue]) -> Span:
-        place = Place.here()
-        attributes |= {names.MESSAGING_SYSTEM: "rabbitmq", names.THREAD_ID: place.thread_id}
-        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
-        self._registry.saw(place, span.get_span_context().trace_id)
-        return span
+        return self._calls.begin(name, attributes, SpanKind.PRODUCER)
 
 
 def _server(parameters: Any) -> dict[str, AttributeValue]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
-from why504.probe.inflight import Place, Registry
+from why504.probe.calls import Calls
 from why504.probe.safety import Guard
 
 if TYPE_CHECKING:
@@ -63,16 +63,15 @@ class Database:
 class StatementSpans:
     """One CLIENT span a statement of one engine."""
 
-    def __init__(self, engine: Engine, database: Database, registry: Registry) -> None:
+    def __init__(self, engine: Engine, database: Database) -> None:
         self._engine = engine
         self._database = database
-        self._registry = registry
         self._undo: list[Callable[[], None]] = []
 
-    def attach(self, guard: Guard, tracer: Tracer) -> None:
+    def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook the engine; `detach` undoes it."""
         self._guard = guard.site("statement")
-        self._tracer = tracer
+        self._calls = calls
         self._listen("before_cursor_execute", self._before)
         self._listen("after_cursor_execute", self._after)
         self._listen("handle_error", self._error)
@@ -95,16 +94,9 @@ class StatementSpans:
             if context is None:
                 return
             name, parsed = describe(statement)
-            place = Place.here()
-            attributes = {
-                **self._database.attributes,
-                **parsed,
-                names.DB_QUERY: statement[:_QUERY_LIMIT],
-                names.THREAD_ID: place.thread_id,
-            }
-            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
-            self._registry.saw(place, span.get_span_context().trace_id)
-            setattr(context, _SPAN, span)
+            query = {names.DB_QUERY: statement[:_QUERY_LIMIT]}
+            attributes = {**self._database.attributes, **parsed, **query}
+            setattr(context, _SPAN, self._calls.begin(name, attributes))
 
     def _after(
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Tracer
-
+from why504.probe.calls import Calls
 from why504.probe.database import Database, StatementSpans
 from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
@@ -38,13 +37,13 @@ class Engines:
             )
             self.pools.append(pool)
             database = Database.of(engine, name)
-            self._statements.append(StatementSpans(engine, database, registry))
+            self._statements.append(StatementSpans(engine, database))
 
-    def attach(self, guard: Guard, tracer: Tracer) -> None:
+    def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook every engine; `detach` undoes it."""
         for pool, statements in zip(self.pools, self._statements, strict=True):
-            pool.attach(guard, tracer)
-            statements.attach(guard, tracer)
+            pool.attach(guard, calls)
+            statements.attach(guard, calls)
 
     def detach(self) -> None:
         """Remove every hook."""

@@ -1,6 +1,6 @@
 """What is open now: spans and requests, by span id, with the task or thread each runs in.
 
-Fed by a SpanProcessor (recording spans) and by `requests.py` (requests that sampling dropped).
+Fed by a SpanProcessor (recording spans), `requests.py` and `calls.py` (what sampling dropped).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.clock import Clock
@@ -46,9 +47,10 @@ class Place:
 
 
 class OpenSpan:
-    """A span, or a request that is not sampled, that has not ended."""
+    """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
     __slots__ = (
+        "attributes",
         "home",
         "kind",
         "name",
@@ -74,6 +76,8 @@ class OpenSpan:
         self.opened_s = 0.0
         self.place = self.home = Place(None, 0)
         self.span: ReadableSpan | None = None
+        self.attributes: dict[str, AttributeValue] | None = None
+        """Of what sampling dropped, where it is no request; a span has its own."""
         self.scope: MutableMapping[str, Any] | None = None
         self.outer: OpenSpan | None = None
         self.telling: Telling | None = None
@@ -107,16 +111,21 @@ class Registry:
         self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
         self._thread_trace: dict[int, int] = {}
 
-    def open(self, entry: OpenSpan) -> bool:
-        """Keep an open span; return False (and count) when the limit is reached."""
+    def open(self, entry: OpenSpan) -> None:
+        """Keep an open span, the innermost of its task from now on."""
+        if self.keep(entry, entry.place):
+            self.enter(entry)
+            entry.home = entry.place
+
+    def keep(self, entry: OpenSpan, place: Place) -> bool:
+        """Keep what is open at a place; return False (and count) when the limit is reached."""
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return False
         entry.opened_s = self._clock.monotonic_s()
         entry.start_ns = entry.start_ns or self._clock.wall_ns()
+        entry.place = entry.home = place
         self.spans[entry.span_id] = entry
-        self.enter(entry)
-        entry.home = entry.place
         return True
 
     def enter(self, entry: OpenSpan) -> Place:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import Tracer
-
 from why504.probe.broker import Broker
+from why504.probe.calls import Calls
 from why504.probe.inflight import Registry
 from why504.probe.openrecord import RecordBook
 from why504.probe.outgoing import Outgoing
@@ -21,12 +20,12 @@ class Libraries:
         book: RecordBook,
         *,
         guard: Guard,
-        tracer: Tracer,
+        calls: Calls,
         hold_after_s: float,
     ) -> None:
         self._wrapped = (
-            Broker(registry, guard, tracer),
-            Outgoing(registry, guard, tracer),
+            Broker(guard, calls),
+            Outgoing(guard, calls),
             ThreadpoolWatch(book, registry, guard, hold_after_s=hold_after_s),
         )
 

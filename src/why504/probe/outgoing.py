@@ -14,13 +14,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe import site
+from why504.probe.calls import Calls
 from why504.probe.database import fail_span
-from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.safety import Guard
 
 _GEN_AI: Final = (names.GEN_AI_PROVIDER, names.GEN_AI_OPERATION, names.GEN_AI_MODEL)
@@ -32,10 +32,9 @@ _CLIENT_ERROR: Final = 400
 class Outgoing:
     """Wraps httpx once the application has imported it; never imports it itself."""
 
-    def __init__(self, registry: Registry, guard: Guard, tracer: Tracer) -> None:
-        self._registry = registry
+    def __init__(self, guard: Guard, calls: Calls) -> None:
         self._guard = guard.site("httpx")
-        self._tracer = tracer
+        self._calls = calls
         self._undo: list[Callable[[], None]] = []
 
     def attach(self) -> None:
@@ -74,40 +73,15 @@ class Outgoing:
 
         return traced
 
-    def _working(self) -> Callable[[], None]:
-        """Note that the running task works for its request; return how to undo it.
-
-        A request that is not sampled has no span that would tell where it waits, and its own task
-        may only wait for the one that calls.
-        """
-        with self._guard:
-            entry = REQUEST.get()
-            if entry is not None and entry.span is None and entry.span_id in self._registry.spans:
-                before = self._registry.enter(entry)
-                here = entry.place
-                return lambda: self._done(entry, here, before)
-        return _nothing
-
-    def _done(self, entry: OpenSpan, here: Place, before: Place) -> None:
-        with self._guard:
-            # Of calls side by side another one may have begun since.
-            if entry.place is here:
-                task = before.task()
-                gone = before.in_task and (task is None or task.done())
-                self._registry.leave(entry, entry.home if gone else before)
-
     def _traced_async(self, send: Any) -> Any:
         @functools.wraps(send)
         async def traced(client: Any, request: Any, **options: Any) -> Any:
             span = self._begin(request)
-            done = self._working()
             try:
                 response = await send(client, request, **options)
             except BaseException as error:
                 self._fail(span, error)
                 raise
-            finally:
-                done()
             self._end(span, response)
             return response
 
@@ -118,17 +92,12 @@ class Outgoing:
             # Outside a trace it is nobody's request: exporters and pollers call, too.
             if not trace.get_current_span().get_span_context().is_valid:
                 return None
-            place = Place.here()
             attributes = {
                 **_target(request),
                 **_of_the_call_around(),
                 **site.attributes_of(site.user_line(site.current_lines())),
-                names.THREAD_ID: place.thread_id,
             }
-            method = str(request.method)
-            span = self._tracer.start_span(method, kind=SpanKind.CLIENT, attributes=attributes)
-            self._registry.saw(place, span.get_span_context().trace_id)
-            return span
+            return self._calls.begin(str(request.method), attributes)
         return None
 
     def _end(self, span: Span | None, response: Any) -> None:
@@ -150,10 +119,6 @@ class Outgoing:
         if span is not None:
             with self._guard:
                 fail_span(span, error)
-
-
-def _nothing() -> None:
-    return None
 
 
 def retry_after_s(told: str | None) -> float | None:

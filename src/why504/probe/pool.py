@@ -12,10 +12,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace import Span
 
 from why504 import names
 from why504.probe import site
+from why504.probe.calls import Calls
 from why504.probe.database import Database, fail_span
 from why504.probe.inflight import Place, Registry
 from why504.probe.metrics import Metrics
@@ -82,10 +83,10 @@ class PoolWatch:
         self._holds: dict[int, OpenRecord] = {}
         self._undo: list[Callable[[], None]] = []
 
-    def attach(self, guard: Guard, tracer: Tracer) -> None:
+    def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook the engine; `detach` undoes it."""
         self._guard = guard.site("pool")
-        self._tracer = tracer
+        self._calls = calls
         self._database = Database.of(self._engine, self.name)
         self._metrics.born(self.name)
         self._listen("checkout", self._on_checkout)
@@ -169,11 +170,8 @@ class PoolWatch:
             if attempt is None:
                 return
             self._got_slot(attempt)
-            attempt.connecting = self._tracer.start_span(
-                f"connect {self._database.namespace}".rstrip(),
-                kind=SpanKind.CLIENT,
-                attributes=self._database.attributes,
-            )
+            name = f"connect {self._database.namespace}".rstrip()
+            attempt.connecting = self._calls.begin(name, dict(self._database.attributes))
 
     def _on_connected(self, connection: Any, record: Any) -> None:
         with self._guard:

@@ -113,10 +113,9 @@ def span_snapshot(
     """Return a span that has not ended, as far as it is known now, under an id of its own."""
     lines = activity.lines(entry.place, entry.trace_id)
     attributes: dict[str, AttributeValue] = dict(request_attributes(entry))
-    if entry.span is not None:
-        live = entry.span.attributes or {}
-        # One by one: the application may set one of them while they are read here.
-        attributes.update((key, live.get(key)) for key in tuple(live))
+    live = (entry.attributes if entry.span is None else entry.span.attributes) or {}
+    # One by one: the application may set one of them while they are read here.
+    attributes.update((key, live.get(key)) for key in tuple(live))
     if entry.route():
         attributes[names.HTTP_ROUTE] = entry.route()
     attributes.update(site.attributes_of(site.user_line(lines)))
@@ -147,26 +146,6 @@ def span_snapshot(
         start_ns=entry.start_ns,
         end_ns=entry.start_ns + max(0, int(age_s * 1e9)),
         attributes=attributes,
-    )
-
-
-def unsampled_final(entry: OpenSpan, now_s: float, status: int) -> RecordSpan:
-    """Return the server span of a request that sampling dropped: what was told needs an end."""
-    attributes: dict[str, AttributeValue] = {**request_attributes(entry), names.KEEP: True}
-    if entry.route():
-        attributes[names.HTTP_ROUTE] = entry.route()
-    if status:
-        attributes[names.HTTP_STATUS] = status
-    return RecordSpan(
-        name=span_name(entry),
-        trace_id=entry.trace_id,
-        span_id=entry.span_id,
-        parent_id=parent_of(entry),
-        start_ns=entry.start_ns,
-        end_ns=entry.start_ns + max(0, int((now_s - entry.opened_s) * 1e9)),
-        attributes=attributes,
-        kind=entry.kind,
-        error=f"HTTP {status}" if status >= 500 else None,
     )
 
 

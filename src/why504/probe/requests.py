@@ -7,23 +7,23 @@ Starlette's BaseHTTPMiddleware runs the rest of the application.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from why504 import names
 from why504.probe.clock import Clock
+from why504.probe.dropped import Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.metrics import Metrics
-from why504.probe.publisher import unsampled_final
-from why504.probe.records import Sender
 from why504.probe.safety import Guard
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+_SERVER_ERROR: Final = 500
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -37,13 +37,13 @@ class RequestWatch:
         *,
         clock: Clock,
         guard: Guard,
-        sender: Sender,
+        dropped: Dropped,
         on_scope: Callable[[Scope], None],
     ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._clock = clock
-        self._sender = sender
+        self._dropped = dropped
         self._on_scope = on_scope
         self._begin = guard.site("request begin")
         self._end = guard.site("request end")
@@ -70,13 +70,17 @@ class RequestWatch:
         with self._end:
             if entry.span is None:
                 self._registry.close(entry.span_id)
-                if entry.telling is not None and entry.telling.sequence > 0:
-                    now_s = self._clock.monotonic_s()
-                    self._sender.send(unsampled_final(entry, now_s, status))
+                self._tell_dropped(entry, status)
             elif names.HTTP_METHOD not in (entry.span.attributes or {}):
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
             self._metrics.request_ended(entry, status, seconds)
+
+    def _tell_dropped(self, entry: OpenSpan, status: int) -> None:
+        if self._dropped.is_long(entry):
+            told = {names.HTTP_STATUS: status} if status else {}
+            error = f"HTTP {status}" if status >= _SERVER_ERROR else None
+            self._dropped.tell(entry, told, error)
 
     def _speak_new_names(self, entry: OpenSpan, status: int) -> None:
         # Another instrumentor chose the old HTTP names before we could opt in to the new ones.

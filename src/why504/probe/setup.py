@@ -15,7 +15,9 @@ from why504 import names
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
 from why504.probe.apphooks import AppHooks
+from why504.probe.calls import Calls
 from why504.probe.clock import Clock
+from why504.probe.dropped import Dropped
 from why504.probe.engines import Engines
 from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.libraries import Libraries
@@ -111,6 +113,9 @@ class Probe:
         self.sender = RecordSender(
             settings.endpoint, self._provider.resource, on_failure=self._lost
         )
+        self._dropped = Dropped(self.sender, clock, settings.snapshot_after_s)
+        tracer = self._provider.get_tracer("why504", why504.__version__)
+        calls = Calls(tracer, self.registry, self._dropped)
         self.book = RecordBook(clock, random_ids(), self.sender)
         self.watchdog = Watchdog(
             self.registry,
@@ -127,13 +132,13 @@ class Probe:
             hold_after_s=settings.hold_after_s,
         )
         self.pools = self._engines.pools
-        self._engines.attach(guard, self._tracer)
+        self._engines.attach(guard, calls)
         self._limits.attach()
         self._libraries = Libraries(
             self.registry,
             self.book,
             guard=guard,
-            tracer=self._tracer,
+            calls=calls,
             hold_after_s=settings.hold_after_s,
         )
         self._hooks = None if app is None else self._hooked(app)
@@ -221,7 +226,6 @@ class Probe:
         if isinstance(self._provider, OwnProvider):
             self._own_export = OwnExport(Export(self._settings.endpoint, self._lost))
             self._provider.add_span_processor(self._own_export)
-        self._tracer = self._provider.get_tracer("why504", why504.__version__)
 
     def _watch_vitals(self) -> None:
         if self._vitals is not None:
@@ -236,7 +240,7 @@ class Probe:
             self.metrics,
             clock=self._clock,
             guard=self._guard,
-            sender=self.sender,
+            dropped=self._dropped,
             on_scope=self._on_scope,
         )
         hooks = AppHooks(app, watch)

@@ -1,0 +1,104 @@
+"""Outgoing calls: one span each; of a call that sampling drops, one all the same if it takes long.
+
+Head sampling throws away nine traces of ten, and with them the query that hangs. What stands for a
+dropped call costs an entry in the registry; the publisher tells it like any span that is open.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+)
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+from why504.probe import site
+from why504.probe.dropped import Dropped
+from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+
+
+class Calls:
+    """Begins the spans of outgoing calls: to databases, brokers, LLMs and other services.
+
+    Args:
+        tracer: makes the spans; its sampler may drop them.
+        registry: what is open now.
+        dropped: takes a dropped call that has ended.
+    """
+
+    def __init__(self, tracer: Tracer, registry: Registry, dropped: Dropped) -> None:
+        self._tracer = tracer
+        self._registry = registry
+        self._dropped = dropped
+
+    def begin(
+        self,
+        name: str,
+        attributes: dict[str, AttributeValue],
+        kind: SpanKind = SpanKind.CLIENT,
+    ) -> Span:
+        """Return the span of a call that begins now; whoever made the call ends it.
+
+        `attributes` are the span's own from now on.
+        """
+        place = Place.here()
+        attributes[names.THREAD_ID] = place.thread_id
+        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
+        context = span.get_span_context()
+        self._registry.saw(place, context.trace_id)
+        # A tracer that is switched off returns the span around: that one is nobody's call.
+        if span.is_recording() or not context.is_valid or context.span_id in self._registry.spans:
+            return span
+        entry = OpenSpan(context.trace_id, context.span_id, _parent_id(context.trace_id))
+        entry.name, entry.kind, entry.attributes = name, kind, attributes
+        return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
+
+    def ended(self, entry: OpenSpan, error: str | None) -> None:
+        """Forget a dropped call; tell it if it took long."""
+        if self._registry.close(entry.span_id) and self._dropped.is_long(entry):
+            # The caller's own line, unless an error ended the call from somewhere else.
+            line = site.user_line(site.current_lines()) if error is None else None
+            told = {**site.attributes_of(line), **(entry.attributes or {})}
+            self._dropped.tell(entry, told, error)
+
+
+class DroppedCall(NonRecordingSpan):
+    """Stands for the span of a call that sampling dropped; keeps what it is told."""
+
+    def __init__(self, entry: OpenSpan, context: SpanContext, calls: Calls) -> None:
+        super().__init__(context)
+        self._entry = entry
+        self._calls = calls
+        self._error: str | None = None
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Add what is known of the call by now."""
+        if self._entry.attributes is not None:
+            self._entry.attributes[key] = value
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Note whether the call failed, and how."""
+        if isinstance(status, StatusCode):
+            status = Status(status, description)
+        self._error = None if status.is_unset or status.is_ok else status.description or ""
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the call now."""
+        self._calls.ended(self._entry, self._error)
+
+
+def _parent_id(trace_id: int) -> int | None:
+    """Return what a dropped call is a part of: its request, which is told if the call is."""
+    around = trace.get_current_span()
+    request = REQUEST.get()
+    if request is not None and request.trace_id == trace_id and not around.is_recording():
+        return request.span_id
+    context = around.get_span_context()
+    return context.span_id if context.is_valid else None
