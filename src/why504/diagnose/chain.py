@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from why504 import names
 from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key, plain
+from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import Resting
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
@@ -111,7 +112,10 @@ def _resource_link(
     resource: str, seconds: float, victims: Sequence[Victim], blamer: Blamer
 ) -> ChainLink:
     if resource.startswith("loop:"):
-        stalls = _overlapping(blamer.stalls_of(resource), victims, blamer)
+        told = blamer.stalls_of(resource)
+        # One that went on untold may have begun before all victims.
+        last = sorted(told, key=lambda stall: stall.start_ns)[-1:]
+        stalls = _overlapping(told, victims, blamer) or last
         return _loop_link(resource, seconds, stalls, blamer)
     waits = _overlapping(blamer.waits_of(resource), victims, blamer)
     holds = held_by(resource, victims, blamer)
@@ -185,6 +189,8 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     if stuck:
         whose = "" if stuck == len(stalls) else f" of {stuck} of them"
         evidence.append(f"every sample{whose} shows the same line")
+    if any(s.end_ns is None and blamer.end_of(s) < due_of(s) for s in stalls):
+        evidence.append("its process told nothing more")
     process = plain(resource).removeprefix("loop:")
     return ChainLink(f"waiting for the event loop of process {process}", seconds, evidence)
 

@@ -20,6 +20,11 @@ def end_of(item: Span | Record, heard_ns: Mapping[str, int]) -> int:
     if item.end_ns is not None:
         return item.end_ns
     seen_ns = max(item.start_ns, item.last_seen_ns)
+    return max(seen_ns, min(heard_ns.get(item.instance, seen_ns), due_of(item)))
+
+
+def due_of(item: Span | Record) -> int:
+    """Return when what is open had to be told again, had it gone on."""
+    seen_ns = max(item.start_ns, item.last_seen_ns)
     # Intervals grow by half: at the age of 4.75 s the next row comes 3.4 s later.
-    due_ns = seen_ns + (seen_ns - item.start_ns) // 2 + _LATE_NS
-    return max(seen_ns, min(heard_ns.get(item.instance, seen_ns), due_ns))
+    return seen_ns + (seen_ns - item.start_ns) // 2 + _LATE_NS

@@ -16,6 +16,7 @@ from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Activity, Process, Segment, laid, process_of
 from why504.diagnose.endings import end_of
 from why504.diagnose.peers import peer_of
+from why504.diagnose.silence import Silence, upstream_of
 from why504.diagnose.starvation import could_not_run
 from why504.diagnose.steps import Timeline
 from why504.model import Evidence, Hold, Site, Span, Stall, Vitals, Wait
@@ -106,9 +107,12 @@ class _Processes:
 
     def __init__(self, evidence: Evidence, activities: Activities) -> None:
         rows: dict[Process, list[tuple[int, int, Stall]]] = defaultdict(list)
+        self._open: dict[Process, list[Stall]] = defaultdict(list)
         for stall in evidence.stalls:
             end_ns = end_of(stall, evidence.heard_ns)
             rows[process_of(stall)].append((stall.start_ns, end_ns, stall))
+            if stall.end_ns is None:
+                self._open[process_of(stall)].append(stall)
         self._stalls = {process: Timeline(found) for process, found in rows.items()}
         starved: dict[Process, list[tuple[int, int, Vitals]]] = defaultdict(list)
         for vitals in filter(could_not_run, evidence.vitals):
@@ -123,24 +127,40 @@ class _Processes:
         self._met: dict[str, set[Process]] = defaultdict(set)
         for activity in activities:
             if activity.callees and activity.root.service == names.GATEWAY_SERVICE:
-                self._met[_address(activity)].add(_answered(activity))
-        self._behind: dict[str, _Behind] = {}
+                self._met[upstream_of(activity.root)].add(_answered(activity))
+        self._silence = Silence(evidence)
+        self._behind: dict[tuple[str, Process | None, bool], _Behind] = {}
 
     def of(self, processes: Sequence[Process]) -> list[Timeline[Stall]]:
         return [self._stalls[process] for process in processes if process in self._stalls]
 
     def behind(self, gateway: Activity) -> _Behind:
         """Return what held up who took a request up, else all who may have been meant."""
-        if gateway.callees:
-            return self._both([_answered(gateway)])
-        address = _address(gateway)
-        if address not in self._behind:
-            self._behind[address] = self._both(sorted(self._meant(address)))
-        return self._behind[address]
+        address = upstream_of(gateway.root)
+        answered = _answered(gateway) if gateway.callees else None
+        connected = names.GATEWAY_UPSTREAM_CONNECT_S in gateway.root.attributes
+        key = address, answered, connected
+        if key not in self._behind:
+            meant = self._meant(address)
+            processes = sorted(meant) if answered is None else [answered]
+            starved = [self._starved[process] for process in processes if process in self._starved]
+            stalls = self.of(processes)
+            if connected:
+                # Its machine took the connection: it is there, whatever it does.
+                stalls += self._untold(processes, address, meant)
+            self._behind[key] = stalls, starved
+        return self._behind[key]
 
-    def _both(self, processes: Sequence[Process]) -> _Behind:
-        starved = [self._starved[process] for process in processes if process in self._starved]
-        return self.of(processes), starved
+    def _untold(
+        self, processes: Sequence[Process], address: str, meant: set[Process]
+    ) -> list[Timeline[Stall]]:
+        """Return the stalls that went on though their process could not tell it any more."""
+        found = (
+            self._silence.after(stall, address, meant - {process})
+            for process in processes
+            for stall in self._open.get(process, ())
+        )
+        return [Timeline([row]) for row in found if row is not None]
 
     def _meant(self, address: str) -> set[Process]:
         port = address.rpartition(":")[2]
@@ -150,10 +170,6 @@ class _Processes:
         # Of two machines with the same port, requests that both sides saw tell which is which.
         elsewhere = set().union(*(met for other, met in self._met.items() if other != address))
         return meant - (elsewhere - self._met.get(address, set()))
-
-
-def _address(gateway: Activity) -> str:
-    return str(gateway.root.attributes.get(names.GATEWAY_UPSTREAM_ADDRESS, ""))
 
 
 def _answered(gateway: Activity) -> Process:
