@@ -96,9 +96,8 @@ class DroppedCall(NonRecordingSpan):
 
 def _parent_id(trace_id: int) -> int | None:
     """Return what a dropped call is a part of: its request, which is told if the call is."""
-    around = trace.get_current_span()
     request = REQUEST.get()
-    if request is not None and request.trace_id == trace_id and not around.is_recording():
+    if request is not None and request.span is None and request.trace_id == trace_id:
         return request.span_id
-    context = around.get_span_context()
+    context = trace.get_current_span().get_span_context()
     return context.span_id if context.is_valid else None

@@ -46,6 +46,10 @@ class Place:
         return None if self._task is None else self._task()
 
 
+NOWHERE: Final = Place(None, 0)
+"""Of what is not kept yet."""
+
+
 class OpenSpan:
     """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
@@ -74,7 +78,7 @@ class OpenSpan:
         self.kind = SpanKind.INTERNAL
         self.start_ns = 0
         self.opened_s = 0.0
-        self.place = self.home = Place(None, 0)
+        self.place = self.home = NOWHERE
         self.span: ReadableSpan | None = None
         self.attributes: dict[str, AttributeValue] | None = None
         """Of what sampling dropped, where it is no request; a span has its own."""
