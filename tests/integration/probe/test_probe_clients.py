@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 
+import httpx
 import pika
 import pytest
 from fastapi import FastAPI
@@ -69,6 +70,40 @@ def test_a_statement_that_fails_ends_its_span_with_the_error(url, collector, set
     (failed,) = [s for s in statements(collector) if s.name == "SELECT nowhere"]
     assert failed.status == 2
     assert failed.attributes[names.ERROR_TYPE] == "UndefinedTable"
+
+
+UNSAMPLED = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
+
+
+@pytest.mark.postgres
+def test_of_a_request_that_is_not_sampled_only_the_long_statement_is_told(
+    url, collector, settings, serving
+):
+    app, engine = FastAPI(), create_async_engine(url)
+
+    @app.get("/report")
+    async def report() -> str:
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+            await connection.execute(text("select pg_sleep(:s)"), {"s": 0.9})
+        return "ok"
+
+    probe = why504.instrument(app, engine=engine, settings=settings)
+    try:
+        with serving(app) as base:
+            assert httpx.get(f"{base}/report", headers=UNSAMPLED).status_code == 200
+        probe.flush()
+    finally:
+        probe.shutdown()
+
+    (statement,) = [s for s in statements(collector) if names.KIND not in s.attributes]
+    (server,) = collector.servers()
+    assert (statement.kind, statement.parent_id) == (3, server.span_id)
+    assert "pg_sleep" in statement.attributes[names.DB_QUERY]
+    assert "0.9" not in statement.attributes[names.DB_QUERY]
+    assert statement.attributes[names.SERVER_ADDRESS] == "127.0.0.1"
+    assert statement.attributes[names.CODE_FILE] == "tests/integration/probe/test_probe_clients.py"
+    assert 0.8 < statement.seconds < 2.0
 
 
 @pytest.mark.postgres

@@ -83,6 +83,10 @@ def attempts(collector) -> list:
     return sorted(found, key=lambda span: span.start_ns)
 
 
+def attempts_that_ended(collector) -> list:
+    return [s for s in attempts(collector) if names.KIND not in s.attributes]
+
+
 def test_an_llm_client_that_tries_again_shows_each_refusal(api, probe, collector):
     client = groq.Groq(api_key=SECRET, base_url=api.url, timeout=7.0, max_retries=3)
     tracer = probe._provider.get_tracer("test")
@@ -125,7 +129,7 @@ async def test_a_call_that_hangs_is_told_while_it_hangs_and_ends_when_cancelled(
 
     assert snapshot[0].attributes[names.URL_PATH] == "/hang"
     assert names.CLIENT_TIMEOUT_S not in snapshot[0].attributes
-    (ended,) = [s for s in attempts(collector) if names.KIND not in s.attributes]
+    (ended,) = attempts_that_ended(collector)
     assert ended.attributes[names.ERROR_TYPE] == "CancelledError"
     assert SECRET not in str(collector.spans)
 
@@ -159,7 +163,7 @@ def test_retry_after_is_read_as_seconds_or_a_date(told, seconds):
 UNSAMPLED = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"}
 
 
-def test_a_request_that_is_not_sampled_tells_the_line_of_the_call_that_it_waits_for(
+def test_a_long_call_of_a_request_that_is_not_sampled_is_told_by_a_span_of_its_own(
     api, settings, collector, serving
 ):
     """Its own task waits for others: only the call itself shows where the time goes."""
@@ -185,12 +189,16 @@ def test_a_request_that_is_not_sampled_tells_the_line_of_the_call_that_it_waits_
     finally:
         probe.shutdown()
 
-    told = [s for s in collector.of_kind(names.SNAPSHOT) if "/both" in s.name]
     text = Path(__file__).read_text().splitlines()
     line = next(n for n, each in enumerate(text, 1) if each.endswith("# asking"))
+    (call,) = attempts_that_ended(collector)  # the quick one is not worth a word
+    assert (call.attributes[names.URL_PATH], call.attributes[names.CODE_LINE]) == ("/hang", line)
+    told = [s for s in collector.of_kind(names.SNAPSHOT) if s.name == "snapshot GET"]
     assert told
     for snapshot in told:
+        assert snapshot.attributes[names.SNAPSHOT_OF] == call.span_id
         assert snapshot.attributes[names.CODE_LINE] == line
         assert "httpcore/" in snapshot.attributes[names.CODE_STACKTRACE]
-    assert not attempts(collector)
+    (server,) = collector.servers()
+    assert call.parent_id == server.span_id
     assert probe.registry.spans == {}
