@@ -9,11 +9,10 @@ from collections.abc import Mapping
 
 from opentelemetry.util.types import AttributeValue
 
-from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan
-from why504.probe.publisher import parent_of, request_attributes, span_name
-from why504.probe.records import RecordSpan, Sender
+from why504.probe.records import Sender
+from why504.probe.rows import dropped_final
 
 
 class Dropped:
@@ -32,20 +31,5 @@ class Dropped:
         self, entry: OpenSpan, told: Mapping[str, AttributeValue], error: str | None = None
     ) -> None:
         """Send the span of what ends now, past the sampler; `error` says how it failed."""
-        lasted_ns = int((self._clock.monotonic_s() - entry.opened_s) * 1e9)
-        attributes = {**request_attributes(entry), **told, names.KEEP: True}
-        if entry.route():
-            attributes[names.HTTP_ROUTE] = entry.route()
-        self._sender.send(
-            RecordSpan(
-                name=span_name(entry),
-                trace_id=entry.trace_id,
-                span_id=entry.span_id,
-                parent_id=parent_of(entry),
-                start_ns=entry.start_ns,
-                end_ns=entry.start_ns + max(0, lasted_ns),
-                attributes=attributes,
-                kind=entry.kind,
-                error=error,
-            )
-        )
+        now_s = self._clock.monotonic_s()
+        self._sender.send(dropped_final(entry, now_s, told, error))

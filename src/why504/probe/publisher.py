@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Mapping, Set
 from typing import Final
 
-from opentelemetry import trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
@@ -16,7 +14,7 @@ from why504.probe.activity import Activity
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.records import RecordSpan
+from why504.probe.rows import span_snapshot
 from why504.probe.safety import Guard
 from why504.probe.telling import Rhythm, Telling
 
@@ -100,80 +98,6 @@ class Publisher:
         if sequence is not None:
             span_id = self._book.ids.generate_span_id()
             self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
-
-
-def span_snapshot(
-    entry: OpenSpan,
-    span_id: int,
-    now_s: float,
-    *,
-    activity: Activity,
-    waits: Mapping[int, str],
-) -> RecordSpan:
-    """Return a span that has not ended, as far as it is known now, under an id of its own."""
-    lines = activity.lines(entry.place, entry.trace_id)
-    attributes: dict[str, AttributeValue] = dict(request_attributes(entry))
-    live = (entry.attributes if entry.span is None else entry.span.attributes) or {}
-    # One by one: the application may set one of them while they are read here.
-    attributes.update((key, live.get(key)) for key in tuple(live))
-    if entry.route():
-        attributes[names.HTTP_ROUTE] = entry.route()
-    attributes.update(site.attributes_of(site.user_line(lines)))
-    if lines:
-        attributes[names.CODE_STACKTRACE] = site.stack_text(lines)
-    if entry.trace_id in waits:
-        attributes[names.WAITING_ON] = waits[entry.trace_id]
-    age_s = now_s - entry.opened_s
-    parent_id = parent_of(entry)
-    parent = "" if parent_id is None else trace.format_span_id(parent_id)
-    attributes.update(
-        {
-            names.KIND: names.SNAPSHOT,
-            names.KEEP: True,
-            names.SNAPSHOT_OF: trace.format_span_id(entry.span_id),
-            names.SNAPSHOT_SEQUENCE: 0 if entry.telling is None else entry.telling.sequence,
-            names.SNAPSHOT_PARENT: parent,
-            # An attribute, not the row's own kind: nobody may count a snapshot as a request.
-            names.SNAPSHOT_KIND: entry.kind.name.lower(),
-            names.INFLIGHT_AGE_S: round(age_s, 6),
-        }
-    )
-    return RecordSpan(
-        name=f"snapshot {span_name(entry)}",
-        trace_id=entry.trace_id,
-        span_id=span_id,
-        parent_id=entry.span_id,
-        start_ns=entry.start_ns,
-        end_ns=entry.start_ns + max(0, int(age_s * 1e9)),
-        attributes=attributes,
-    )
-
-
-def parent_of(entry: OpenSpan) -> int | None:
-    """Return the id of the span's parent; for a request that is not sampled, from its headers."""
-    if entry.span is not None or entry.scope is None:
-        return entry.parent_id
-    headers = {
-        key.decode("latin-1"): value.decode("latin-1")
-        for key, value in entry.scope.get("headers", ())
-    }
-    remote = trace.get_current_span(TraceContextTextMapPropagator().extract(headers))
-    context = remote.get_span_context()
-    return context.span_id if context.is_valid else None
-
-
-def span_name(entry: OpenSpan) -> str:
-    """Return the span's name now; a request that is not sampled is named like its server span."""
-    if entry.span is not None:
-        return entry.span.name
-    return " ".join(part for part in (entry.method(), entry.route()) if part) or entry.name
-
-
-def request_attributes(entry: OpenSpan) -> dict[str, AttributeValue]:
-    """Return what the request itself says; a sampled span says the same and more."""
-    if entry.scope is None:
-        return {}
-    return {names.HTTP_METHOD: entry.method(), names.URL_PATH: str(entry.scope.get("path", ""))}
 
 
 def run_forever(

@@ -17,7 +17,7 @@ from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.metrics import Metrics, labels_of
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.pool import PoolWatch
-from why504.probe.publisher import request_attributes, span_name
+from why504.probe.rows import request_attributes, span_name
 from why504.probe.safety import Guard
 from why504.probe.stall import LoopWatch, Watchdog
 
