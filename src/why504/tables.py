@@ -44,3 +44,7 @@ SPANS: Final = (
 object of what has no column of its own (lifted attributes are not repeated there)."""
 
 SEGMENT_GLOB: Final = "*.parquet"
+
+MERGED_FROM: Final = "why504.merged_from"
+"""Parquet metadata of a merged segment: JSON list of the files it was made of and took the place
+of. Who has read all of them needs not read it."""

@@ -6,6 +6,7 @@ Sizes are from measurements: below 40,000 rows a file, reading costs up to nine 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -113,7 +114,8 @@ class Segments:
 
     def _merge(self, name: str, sources: Sequence[Segment]) -> None:
         merged = pa.concat_tables([pq.read_table(source.path) for source in sources])
-        self._publish(name, merged.unify_dictionaries())
+        told = {tables.MERGED_FROM: json.dumps([source.path.name for source in sources])}
+        self._publish(name, merged.unify_dictionaries().replace_schema_metadata(told))
         self._remove(sources)
 
     def _publish(self, name: str, table: pa.Table) -> None:

@@ -6,6 +6,7 @@ us list again, one that can't be read is left out with a warning. Nothing here w
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,11 @@ T = TypeVar("T")
 
 _COLUMNS: Final = ", ".join(Row._fields)
 _TRACE: Final = f"SELECT {_COLUMNS} FROM read_parquet($files) WHERE trace_id = $trace_id"  # noqa: S608, our own columns
+_SINCE: Final = f"SELECT {_COLUMNS} FROM read_parquet($file{{0}}) WHERE end_ns >= $since{{0}}"  # noqa: S608, our own columns
+_MERGED: Final = f"""
+    SELECT file_name, decode(value) FROM parquet_kv_metadata($files)
+    WHERE decode(key) = '{tables.MERGED_FROM}'
+"""  # noqa: S608, our own name
 _WINDOW: Final = f"""
     WITH spans AS (FROM read_parquet($files)),
     heard AS (SELECT instance, max(end_ns) AS heard_ns FROM spans GROUP BY instance),
@@ -123,6 +129,33 @@ class ParquetStore:
         window = Window(min(row.start_ns for row in told), max(row.end_ns for row in told) + 1)
         return evidence(rows, window, dict(self._query(columns.HEARD)))
 
+    def newer(self, seen: set[str], window: Window) -> list[Any]:
+        """Return the rows that came since the last call, in the columns of `Row`.
+
+        The first call reads what overlaps `window`; later ones read new segments only, and in them
+        what ends in it or after it. A row may come again: after a merge of what was never seen.
+
+        Args:
+            seen: names of the segments read so far, empty at first; updated here.
+            window: what is of interest.
+
+        Raises:
+            StoreUnavailable: the segments can't be read now; nothing counts as seen then.
+        """
+        listed: list[Path] = []
+
+        def read(cursor: Any, files: list[Path]) -> list[Any]:
+            listed[:] = files
+            if not seen:
+                return _all(cursor, files, window)
+            return _new(cursor, files, seen, window.start_ns)
+
+        rows = self._reading(read) or []
+        # What is listed no longer will never be named as a part again.
+        seen.intersection_update(file.name for file in listed)
+        seen.update(file.name for file in listed)
+        return rows
+
     def _query(self, sql: str, **values: Any) -> list[Any]:
         return self._run(sql, values, lambda found: found.fetchall()) or []
 
@@ -134,19 +167,27 @@ class ParquetStore:
 
         Of `values` those that are Arrow tables are tables of that name in the query.
         """
+
+        def run(cursor: Any, files: list[Path]) -> T:
+            parameters: dict[str, Any] = {"files": [str(file) for file in files]}
+            for name, value in values.items():
+                if isinstance(value, pa.Table):
+                    cursor.register(name, value)
+                else:
+                    parameters[name] = value
+            return take(cursor.execute(sql, parameters))
+
+        return self._reading(run)
+
+    def _reading(self, read: Callable[[Any, list[Path]], T]) -> T | None:
+        """Have whatever segments there are read, again if one of them vanishes meanwhile."""
         for _ in range(ATTEMPTS):
             files = self._files()
             if not files:
                 return None
             try:
                 with self._database.cursor() as cursor:
-                    parameters: dict[str, Any] = {"files": [str(file) for file in files]}
-                    for name, value in values.items():
-                        if isinstance(value, pa.Table):
-                            cursor.register(name, value)
-                        else:
-                            parameters[name] = value
-                    return take(cursor.execute(sql, parameters))
+                    return read(cursor, files)
             except duckdb.Error as error:
                 failure = error
                 self._set_unreadable_aside(files)
@@ -179,3 +220,26 @@ class ParquetStore:
 
 _PROBE: Final = f"SELECT max(hash({_COLUMNS})) FROM read_parquet($files)"  # noqa: S608, our own columns
 """Reads every column that a query may read."""
+
+
+def _all(cursor: Any, files: list[Path], window: Window) -> list[Any]:
+    values = {"start_ns": window.start_ns, "end_ns": window.end_ns}
+    found = cursor.execute(_WINDOW, {"files": [str(file) for file in files], **values})
+    return list(found.fetchall())
+
+
+def _new(cursor: Any, files: list[Path], seen: set[str], since_ns: int) -> list[Any]:
+    """Return the rows of files not in `seen`; of a merged one those that its new parts may have."""
+    unread = [str(file) for file in files if file.name not in seen]
+    if not unread:
+        return []
+    merged = dict(cursor.execute(_MERGED, {"files": unread}).fetchall())
+    values: dict[str, Any] = {}
+    queries = []
+    for number, file in enumerate(unread):
+        parts: dict[str, int] = json.loads(merged[file]) if file in merged else {file: since_ns}
+        news = [oldest_ns for part, oldest_ns in parts.items() if part not in seen]
+        if news:
+            queries.append(_SINCE.format(number))
+            values |= {f"file{number}": file, f"since{number}": max(since_ns, min(news))}
+    return list(cursor.execute(" UNION ALL ".join(queries), values).fetchall()) if queries else []

@@ -47,7 +47,6 @@ class Row(NamedTuple):
     attributes: str
 
 
-SNAPSHOT_OF: Final = Row._fields.index("snapshot_of")
 KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
 RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall] | type[Vitals]]] = {
@@ -63,7 +62,11 @@ PLACE: Final = frozenset(
     {names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE}
 )
 
-_Key = tuple[bytes, bytes]
+_MOST_KNOWN: Final = 100_000
+"""Texts that are remembered; whoever merges for hours meets millions."""
+
+Key = tuple[bytes, bytes]
+"""Trace id and span id."""
 
 
 def evidence(
@@ -75,49 +78,86 @@ def evidence(
         rows: in the order of `Row`'s fields; plain tuples cost the garbage collector nothing.
         heard_ns: instance -> when it was last heard of, passed on as it is.
     """
-    items = sorted(_Merging(rows).items(), key=attrgetter("start_ns", "trace_id", "span_id"))
+    merging = Merging()
+    merging.add(rows)
+    return as_evidence(merging.items(), window, heard_ns)
+
+
+def as_evidence(
+    items: Iterable[Span | Record], window: Window, heard_ns: Mapping[str, int]
+) -> Evidence:
+    """Return merged items as evidence, each kind by start."""
+    ordered = sorted(items, key=attrgetter("start_ns", "trace_id", "span_id"))
     return Evidence(
         window=window,
-        spans=[item for item in items if isinstance(item, Span)],
-        waits=[item for item in items if isinstance(item, Wait)],
-        holds=[item for item in items if isinstance(item, Hold)],
-        stalls=[item for item in items if isinstance(item, Stall)],
+        spans=[item for item in ordered if isinstance(item, Span)],
+        waits=[item for item in ordered if isinstance(item, Wait)],
+        holds=[item for item in ordered if isinstance(item, Hold)],
+        stalls=[item for item in ordered if isinstance(item, Stall)],
         heard_ns=heard_ns,
-        vitals=[item for item in items if isinstance(item, Vitals)],
+        vitals=[item for item in ordered if isinstance(item, Vitals)],
     )
 
 
-class _Merging:
-    """Rows by span: its final, its latest snapshot, and the latest one that knows a place."""
+class Merging:
+    """Rows by span: its final, its latest snapshot, and the latest one that knows a place.
 
-    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._rows = rows
-        self._latest: dict[_Key, Row] = {}
-        self._placed: dict[_Key, Row] = {}
+    Rows may come in any order, in any number of portions and more than once.
+    """
+
+    def __init__(self) -> None:
+        self._finals: dict[Key, Row] = {}
+        self._latest: dict[Key, Row] = {}
+        self._placed: dict[Key, Row] = {}
         self._known: dict[tuple[str, int | None, str | None], _Told] = {}
-        for row in map(Row._make, (row for row in rows if row[SNAPSHOT_OF] is not None)):
-            key = (row.trace_id, row.snapshot_of or b"")
-            _keep_later(self._latest, key, row)
-            if '"code.' in row.attributes:
-                _keep_later(self._placed, key, row)
 
-    def items(self) -> Iterable[Span | Record]:
-        finals: dict[_Key, Span | Record] = {}
-        for row in map(Row._make, (row for row in self._rows if row[SNAPSHOT_OF] is None)):
-            if row.record == names.SNAPSHOT:
+    def __len__(self) -> int:
+        """Return how many spans and records are known, ended or open."""
+        return len(self._finals) + sum(key not in self._finals for key in self._latest)
+
+    def add(self, rows: Iterable[tuple[Any, ...]]) -> set[Key]:
+        """Take more rows; return the spans and records that they tell of.
+
+        Args:
+            rows: in the order of `Row`'s fields; plain tuples cost the garbage collector nothing.
+        """
+        told = set()
+        for row in map(Row._make, rows):
+            if row.snapshot_of is not None:
+                key = (row.trace_id, row.snapshot_of)
+                _keep_later(self._latest, key, row)
+                if '"code.' in row.attributes:
+                    _keep_later(self._placed, key, row)
+            elif row.record == names.SNAPSHOT:
                 continue
-            key = (row.trace_id, row.span_id)
-            item = self._item(key, row, row.end_ns)
-            if finals.setdefault(key, item) is not item:
-                # Sent twice. Should the copies differ, the answer must not depend on their order.
-                finals[key] = max(finals[key], item, key=repr)
-        still_open = self._latest.keys() - finals.keys()
-        return [
-            *finals.values(),
-            *(self._item(key, self._latest[key], None) for key in still_open),
-        ]
+            else:
+                key = (row.trace_id, row.span_id)
+                other = self._finals.setdefault(key, row)
+                if other is not row and other != row:
+                    # Should the copies differ, the answer must not depend on their order.
+                    self._finals[key] = max(other, row, key=repr)
+            told.add(key)
+        return told
 
-    def _item(self, key: _Key, row: Row, end_ns: int | None) -> Span | Record:
+    def items(self, keys: Iterable[Key] | None = None) -> list[Span | Record]:
+        """Return what is known of some spans and records, of all by default, in no order."""
+        if keys is None:
+            keys = self._finals.keys() | self._latest.keys()
+        return [self._merged(key) for key in keys]
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drop all that is known of some spans and records."""
+        for key in keys:
+            for rows in (self._finals, self._latest, self._placed):
+                rows.pop(key, None)
+
+    def _merged(self, key: Key) -> Span | Record:
+        final = self._finals.get(key)
+        if final is not None:
+            return self._item(key, final, final.end_ns)
+        return self._item(key, self._latest[key], None)
+
+    def _item(self, key: Key, row: Row, end_ns: int | None) -> Span | Record:
         told = self._told(row)
         seen = self._told(self._placed[key]) if key in self._placed else told
         if row.record in RECORDS and row.resource is not None:
@@ -127,6 +167,8 @@ class _Merging:
     def _told(self, row: Row) -> _Told:
         # Most rows of a service say the same, so each text is parsed once; nobody changes it.
         key = (row.attributes, row.http_status, row.resource)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
         return self._known.get(key) or self._known.setdefault(key, _parsed(row))
 
 
@@ -178,7 +220,7 @@ def _open_span(row: Row, span_id: bytes, told: _Told, seen: _Told) -> Span:
     )
 
 
-def _keep_later(kept: dict[_Key, Row], key: _Key, row: Row) -> None:
+def _keep_later(kept: dict[Key, Row], key: Key, row: Row) -> None:
     other = kept.setdefault(key, row)
     if other is not row and _rank(row) > _rank(other):
         kept[key] = row
