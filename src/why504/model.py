@@ -134,6 +134,21 @@ class Evidence:
     sample: Sample | None = None
     """None where everything was read."""
 
+    @classmethod
+    def of(
+        cls, items: Sequence[Span | Record], window: Window, heard_ns: Mapping[str, int]
+    ) -> Evidence:
+        """Return items of all kinds as evidence, each kind in the order given."""
+        return cls(
+            window=window,
+            spans=[item for item in items if isinstance(item, Span)],
+            waits=[item for item in items if isinstance(item, Wait)],
+            holds=[item for item in items if isinstance(item, Hold)],
+            stalls=[item for item in items if isinstance(item, Stall)],
+            heard_ns=heard_ns,
+            vitals=[item for item in items if isinstance(item, Vitals)],
+        )
+
 
 # --- findings ------------------------------------------------------------------------------------
 

@@ -46,5 +46,5 @@ object of what has no column of its own (lifted attributes are not repeated ther
 SEGMENT_GLOB: Final = "*.parquet"
 
 MERGED_FROM: Final = "why504.merged_from"
-"""Parquet metadata of a merged segment: JSON list of the files it was made of and took the place
-of. Who has read all of them needs not read it."""
+"""Parquet metadata of a merged segment: JSON object of the files whose place it took, each with
+the least `end_ns` in it. Who has read some of them finds the others' rows from there on."""

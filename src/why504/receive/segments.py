@@ -55,8 +55,10 @@ class Segment:
     size: int
     rows: int
     unpacked_bytes: int
+    oldest_ns: int
+    """When the first of its spans ended."""
     newest_ns: int
-    """When the last of its spans ended."""
+    """When the last of them did."""
 
 
 class Segments:
@@ -114,7 +116,7 @@ class Segments:
 
     def _merge(self, name: str, sources: Sequence[Segment]) -> None:
         merged = pa.concat_tables([pq.read_table(source.path) for source in sources])
-        told = {tables.MERGED_FROM: json.dumps([source.path.name for source in sources])}
+        told = {tables.MERGED_FROM: json.dumps({s.path.name: s.oldest_ns for s in sources})}
         self._publish(name, merged.unify_dictionaries().replace_schema_metadata(told))
         self._remove(sources)
 
@@ -161,18 +163,19 @@ def _inspect(path: Path) -> Segment:
     stat = path.stat()
     try:
         footer = pq.read_metadata(path)
-        newest_ns = max(_newest_ns(footer.row_group(i)) for i in range(footer.num_row_groups))
+        ends = [_ends_ns(footer.row_group(i)) for i in range(footer.num_row_groups)]
+        oldest_ns, newest_ns = min(ends)[0], max(end[1] for end in ends)
         unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         # Whoever broke it, its place is only known by its age; too large to be merged.
         log.warning("segment %s can't be read and is left alone: %s", path.name, error)
-        return Segment(path, stat.st_size, ROWS_PER_GROUP, 0, stat.st_mtime_ns)
-    return Segment(path, stat.st_size, footer.num_rows, unpacked, newest_ns)
+        return Segment(path, stat.st_size, ROWS_PER_GROUP, 0, 0, stat.st_mtime_ns)
+    return Segment(path, stat.st_size, footer.num_rows, unpacked, oldest_ns, newest_ns)
 
 
-def _newest_ns(group: Any) -> int:
-    column = group.column([c.name for c in tables.SPANS].index("end_ns"))
-    return int(column.statistics.max)
+def _ends_ns(group: Any) -> tuple[int, int]:
+    told = group.column([c.name for c in tables.SPANS].index("end_ns")).statistics
+    return int(told.min), int(told.max)
 
 
 _ARROW: Final = {

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from why504 import names
 from why504.model import (
-    Attributes,
     Evidence,
     Hold,
     Record,
@@ -47,6 +46,12 @@ class Row(NamedTuple):
     attributes: str
 
 
+_TRACE_ID, _SPAN_ID, _END_NS, _RECORD, _SNAPSHOT_OF, _SEQUENCE, _ATTRIBUTES = (
+    Row._fields.index(name)
+    for name in (
+        "trace_id", "span_id", "end_ns", "record", "snapshot_of", "sequence", "attributes"
+    )
+)  # fmt: skip
 KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
 RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall] | type[Vitals]]] = {
@@ -55,16 +60,18 @@ RECORDS: Final[Mapping[str, type[Wait] | type[Hold] | type[Stall] | type[Vitals]
     names.STALL: Stall,
     names.VITALS: Vitals,
 }
-BOOKKEEPING: Final = frozenset(
-    {names.KEEP, names.SNAPSHOT_PARENT, names.SNAPSHOT_KIND, names.INFLIGHT_AGE_S}
+_DROPPED: Final = frozenset(
+    {
+        *(names.KEEP, names.SNAPSHOT_PARENT, names.SNAPSHOT_KIND, names.INFLIGHT_AGE_S),
+        *(names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE),
+        *(names.RESOURCE, names.OUTCOME),
+    }
 )
-PLACE: Final = frozenset(
-    {names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE}
-)
-
 _MOST_KNOWN: Final = 100_000
 """Texts that are remembered; whoever merges for hours meets millions."""
 
+_Plain = tuple[Any, ...]
+"""A row as it was read: the garbage collector passes over plain tuples, not over a `Row`."""
 Key = tuple[bytes, bytes]
 """Trace id and span id."""
 
@@ -80,23 +87,8 @@ def evidence(
     """
     merging = Merging()
     merging.add(rows)
-    return as_evidence(merging.items(), window, heard_ns)
-
-
-def as_evidence(
-    items: Iterable[Span | Record], window: Window, heard_ns: Mapping[str, int]
-) -> Evidence:
-    """Return merged items as evidence, each kind by start."""
-    ordered = sorted(items, key=attrgetter("start_ns", "trace_id", "span_id"))
-    return Evidence(
-        window=window,
-        spans=[item for item in ordered if isinstance(item, Span)],
-        waits=[item for item in ordered if isinstance(item, Wait)],
-        holds=[item for item in ordered if isinstance(item, Hold)],
-        stalls=[item for item in ordered if isinstance(item, Stall)],
-        heard_ns=heard_ns,
-        vitals=[item for item in ordered if isinstance(item, Vitals)],
-    )
+    items = sorted(merging.items(), key=attrgetter("start_ns", "trace_id", "span_id"))
+    return Evidence.of(items, window, heard_ns)
 
 
 class Merging:
@@ -106,9 +98,9 @@ class Merging:
     """
 
     def __init__(self) -> None:
-        self._finals: dict[Key, Row] = {}
-        self._latest: dict[Key, Row] = {}
-        self._placed: dict[Key, Row] = {}
+        self._finals: dict[Key, _Plain] = {}
+        self._latest: dict[Key, _Plain] = {}
+        self._placed: dict[Key, _Plain] = {}
         self._known: dict[tuple[str, int | None, str | None], _Told] = {}
 
     def __len__(self) -> int:
@@ -122,16 +114,16 @@ class Merging:
             rows: in the order of `Row`'s fields; plain tuples cost the garbage collector nothing.
         """
         told = set()
-        for row in map(Row._make, rows):
-            if row.snapshot_of is not None:
-                key = (row.trace_id, row.snapshot_of)
+        for row in rows:
+            if row[_SNAPSHOT_OF] is not None:
+                key = (row[_TRACE_ID], row[_SNAPSHOT_OF])
                 _keep_later(self._latest, key, row)
-                if '"code.' in row.attributes:
+                if '"code.' in row[_ATTRIBUTES]:
                     _keep_later(self._placed, key, row)
-            elif row.record == names.SNAPSHOT:
+            elif row[_RECORD] == names.SNAPSHOT:
                 continue
             else:
-                key = (row.trace_id, row.span_id)
+                key = (row[_TRACE_ID], row[_SPAN_ID])
                 other = self._finals.setdefault(key, row)
                 if other is not row and other != row:
                     # Should the copies differ, the answer must not depend on their order.
@@ -152,24 +144,26 @@ class Merging:
                 rows.pop(key, None)
 
     def _merged(self, key: Key) -> Span | Record:
-        final = self._finals.get(key)
-        if final is not None:
-            return self._item(key, final, final.end_ns)
-        return self._item(key, self._latest[key], None)
-
-    def _item(self, key: Key, row: Row, end_ns: int | None) -> Span | Record:
+        final, placed = self._finals.get(key), self._placed.get(key)
+        plain = final or self._latest[key]
+        row = Row._make(plain)
         told = self._told(row)
-        seen = self._told(self._placed[key]) if key in self._placed else told
-        if row.record in RECORDS and row.resource is not None:
-            return _record(row, key[1], end_ns, told, seen)
-        return _open_span(row, key[1], told, seen) if end_ns is None else _span(row, told, seen)
+        seen = told if placed is None or placed is plain else self._told(Row._make(placed))
+        return _item(key, row, None if final is None else row.end_ns, told, seen)
 
     def _told(self, row: Row) -> _Told:
         # Most rows of a service say the same, so each text is parsed once; nobody changes it.
-        key = (row.attributes, row.http_status, row.resource)
+        text = row.attributes if row.snapshot_of is None else _ageless(row.attributes)
+        key = (text, row.http_status, row.resource)
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
-        return self._known.get(key) or self._known.setdefault(key, _parsed(row))
+        return self._known.get(key) or self._known.setdefault(key, _parsed(*key))
+
+
+def _item(key: Key, row: Row, end_ns: int | None, told: _Told, seen: _Told) -> Span | Record:
+    if row.record in RECORDS and row.resource is not None:
+        return _record(row, key[1], end_ns, told, seen)
+    return _open_span(row, key[1], told, seen) if end_ns is None else _span(row, told, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +171,8 @@ class _Told:
     """What the attributes of a row say."""
 
     attributes: dict[str, Any]
+    bare: dict[str, Any]
+    """Without what only says how it was told, or has a field of its own."""
     site: Site | None
     stack: str
 
@@ -214,21 +210,20 @@ def _open_span(row: Row, span_id: bytes, told: _Told, seen: _Told) -> Span:
         service=row.service,
         instance=row.instance,
         status=STATUSES[row.status],
-        attributes=_without(told.attributes, BOOKKEEPING | PLACE),
+        attributes=told.bare,
         site=seen.site,
         stack=seen.stack,
     )
 
 
-def _keep_later(kept: dict[Key, Row], key: Key, row: Row) -> None:
+def _keep_later(kept: dict[Key, _Plain], key: Key, row: _Plain) -> None:
     other = kept.setdefault(key, row)
-    if other is not row and _rank(row) > _rank(other):
-        kept[key] = row
-
-
-def _rank(row: Row) -> tuple[int, int, str]:
+    if other is row:
+        return
+    mine, others = (row[_SEQUENCE] or 0, row[_END_NS]), (other[_SEQUENCE] or 0, other[_END_NS])
     # The text decides between rows that claim the same: the answer must not depend on their order.
-    return (row.sequence or 0, row.end_ns, repr(row))
+    if mine > others or (mine == others and repr(row) > repr(other)):
+        kept[key] = row
 
 
 def _record(row: Row, span_id: bytes, end_ns: int | None, told: _Told, seen: _Told) -> Record:
@@ -243,22 +238,35 @@ def _record(row: Row, span_id: bytes, end_ns: int | None, told: _Told, seen: _To
         service=row.service,
         instance=row.instance,
         outcome=_text(told.attributes.get(names.OUTCOME)),
-        attributes=_without(told.attributes, BOOKKEEPING | PLACE | {names.RESOURCE, names.OUTCOME}),
+        attributes=told.bare,
         site=told.site or seen.site,
         stack=told.stack or seen.stack,
     )
 
 
-def _parsed(row: Row) -> _Told:
-    told: dict[str, Any] = json.loads(row.attributes)
+def _ageless(text: str) -> str:
+    """Return attributes as JSON with the age as 0: else no two snapshots would say the same."""
+    begin = text.find(_AGE) + len(_AGE)
+    if begin < len(_AGE):
+        return text
+    end = min(place for place in (text.find(",", begin), len(text) - 1) if place >= 0)
+    return f"{text[:begin]}0{text[end:]}"
+
+
+_AGE: Final = f'"{names.INFLIGHT_AGE_S}":'
+
+
+def _parsed(attributes: str, http_status: int | None, resource: str | None) -> _Told:
+    told: dict[str, Any] = json.loads(attributes)
     # Maps, absent values and bare lists of them have no place in the model: they become text.
-    if "{" in row.attributes[1:] or "null" in row.attributes:
+    if "{" in attributes[1:] or "null" in attributes:
         told = {key: _modelled(value) for key, value in told.items() if value is not None}
-    if row.http_status is not None:
-        told[names.HTTP_STATUS] = row.http_status
-    if row.resource is not None:
-        told[names.RESOURCE] = row.resource
-    return _Told(told, _site(told), _text(told.get(names.CODE_STACKTRACE)))
+    if http_status is not None:
+        told[names.HTTP_STATUS] = http_status
+    if resource is not None:
+        told[names.RESOURCE] = resource
+    bare = {key: value for key, value in told.items() if key not in _DROPPED}
+    return _Told(told, bare, _site(told), _text(told.get(names.CODE_STACKTRACE)))
 
 
 def _modelled(value: Any) -> Any:
@@ -266,10 +274,6 @@ def _modelled(value: Any) -> Any:
         isinstance(value, list) and any(isinstance(one, dict | list | None) for one in value)
     )
     return json.dumps(value, ensure_ascii=False) if nested else value
-
-
-def _without(attributes: Mapping[str, Any], dropped: frozenset[str]) -> Attributes:
-    return {key: value for key, value in attributes.items() if key not in dropped}
 
 
 def _site(attributes: Mapping[str, Any]) -> Site | None:

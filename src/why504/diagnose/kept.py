@@ -1,0 +1,246 @@
+"""What a live view keeps: the items of the last minutes, by trace, and no more than it may.
+
+An item replaces what was told of the same span or record before: whoever feeds this has merged the
+rows (stores/records.py). Times are Unix nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from why504 import names
+from why504.diagnose.endings import end_of
+from why504.diagnose.peers import status_of
+from why504.diagnose.victims import CLIENT_GAVE_UP, GATEWAY_TIMEOUT
+from why504.model import Evidence, Hold, Record, Span, Stall, Vitals, Wait
+
+Item = Span | Record
+Key = tuple[str, str]
+"""Trace id and span id."""
+
+KEEP_NS: Final = 15 * 60 * 1_000_000_000
+"""What was last told longer ago goes, and what ends as far ahead was told by a broken clock."""
+SILENT_NS: Final = 60 * 1_000_000_000
+"""A process not heard of for so long is taken for gone; what is open is told every 5 s."""
+MOST_ITEMS: Final = 150_000
+"""So many spans and records are kept, some 1.5 kB each."""
+MOST_USUAL: Final = 5_000
+"""Of the traces that ended well so many are kept, the latest: they only say what is usual."""
+_MAKE_ROOM: Final = 0.9
+"""To this share of the most, so that room is not made at every turn."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """What is kept of one trace."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    """By span id."""
+    open: set[str] = field(default_factory=set)
+    first_ns: int = 2**63
+    """When the first thing in it began."""
+    last_ns: int = 0
+    """When anything of it was last told of."""
+    gateway: Span | None = None
+    """The outermost gateway's span that ended."""
+    has: int = 0
+    """Open holds and stalls in it, and waits for locks of a database."""
+    weighty: int = 0
+    """Items of what anybody had, also of what is over, and of locks and processes."""
+    version: int = 0
+    """Another as soon as anything but the time of telling is another."""
+    marked: int = 0
+    """Items that may be to blame, or be blamed for: all but ordinary spans that ended well."""
+
+    def add(self, item: Item) -> None:
+        """Take an item in place of what was told before."""
+        before = self.items.get(item.span_id)
+        self.items[item.span_id] = item
+        self.first_ns = min(self.first_ns, item.start_ns)
+        self.last_ns = max(self.last_ns, item.last_seen_ns)
+        if before is not None and _says_the_same(before, item):
+            return
+        self.version += 1
+        self.has += _has(item) - _has(before)
+        self.weighty += _is_weighty(item) - _is_weighty(before)
+        self.marked += _is_marked(item) - _is_marked(before)
+        (self.open.add if item.end_ns is None else self.open.discard)(item.span_id)
+        known = self.gateway
+        if (
+            isinstance(item, Span)
+            and _ended_at_gateway(item)
+            and (known is None or (item.start_ns, item.span_id) <= (known.start_ns, known.span_id))
+        ):
+            self.gateway = item
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        """Return its rank when room has to be made; the least goes first."""
+        rank = 3 if self.has else 2 if self.open else 1 if self.marked else 0
+        return rank, self.last_ns
+
+
+_GAVE_UP: Final = (GATEWAY_TIMEOUT, CLIENT_GAVE_UP)
+
+
+class GoingOn(NamedTuple):
+    """A trace in which something is open."""
+
+    trace_id: str
+    trace: Trace
+    open: list[Item]
+    """By start."""
+
+
+class Kept:
+    """Items of the last 15 minutes, and of the traces that have something open."""
+
+    def __init__(self, most_items: int) -> None:
+        self.traces: dict[str, Trace] = {}
+        self.heard_ns: dict[str, int] = {}
+        """Instance -> when it was last heard of, on its own clock."""
+        self.items = 0
+        self.refused = 0
+        """Items that were too old, or too far ahead of all clocks."""
+        self.dropped = 0
+        """Items that had to go before their time, for want of room."""
+        self._most_items = most_items
+
+    def add(self, delta: Evidence, now_ns: int) -> set[Key]:
+        """Take what is new, or is told anew; return what is kept no longer."""
+        latest_ns = now_ns + KEEP_NS
+        gone: set[Key] = set()
+        for instance, heard_ns in delta.heard_ns.items():
+            if heard_ns <= latest_ns:
+                self.heard_ns[instance] = max(heard_ns, self.heard_ns.get(instance, 0))
+        for item in items_of(delta):
+            if item.last_seen_ns > latest_ns or item.start_ns > latest_ns:
+                self.refused += 1
+                gone.add((item.trace_id, item.span_id))
+                continue
+            trace = self.traces.setdefault(item.trace_id, Trace())
+            self.items += item.span_id not in trace.items
+            trace.add(item)
+        oldest_ns = now_ns - KEEP_NS
+        old = [t for t, trace in self.traces.items() if trace.last_ns < oldest_ns]
+        gone.update(self._forget(old))
+        gone.update(self._forget(self._more_than_usual()))
+        gone.update(self._make_room())
+        lost = [i for i, heard_ns in self.heard_ns.items() if heard_ns < oldest_ns]
+        for instance in lost:
+            del self.heard_ns[instance]
+        return gone
+
+    def silent(self, now_ns: int) -> list[str]:
+        """Return the instances that were not heard of for a minute."""
+        limit_ns = now_ns - SILENT_NS
+        return sorted(i for i, heard_ns in self.heard_ns.items() if heard_ns < limit_ns)
+
+    def going_on(self, now_ns: int) -> list[GoingOn]:
+        """Return the traces that go on.
+
+        Open is what was told again whenever it was due, by an instance that is not silent.
+        """
+        silent = self.silent(now_ns)
+        heard_ns = {i: ns for i, ns in self.heard_ns.items() if i not in silent}
+        found = []
+        for trace_id, trace in self.traces.items():
+            if trace.open:
+                told = [trace.items[span_id] for span_id in trace.open]
+                told = [item for item in told if _goes_on(item, heard_ns)]
+                if told:
+                    if len(told) > 1:
+                        told.sort(key=_BY_START)
+                    found.append(GoingOn(trace_id, trace, told))
+        return found
+
+    def _more_than_usual(self) -> list[str]:
+        usual = [(t.last_ns, trace_id) for trace_id, t in self.traces.items() if not t.marked]
+        excess = len(usual) - MOST_USUAL
+        return [trace_id for _, trace_id in sorted(usual)[:excess]] if excess > 0 else []
+
+    def _make_room(self) -> set[Key]:
+        if self.items <= self._most_items:
+            return set()
+        least = sorted(self.traces, key=lambda trace_id: (self.traces[trace_id].worth, trace_id))
+        excess = self.items - int(self._most_items * _MAKE_ROOM)
+        chosen = []
+        for trace_id in least:
+            if excess <= 0:
+                break
+            chosen.append(trace_id)
+            excess -= len(self.traces[trace_id].items)
+        gone = self._forget(chosen)
+        self.dropped += len(gone)
+        return gone
+
+    def _forget(self, trace_ids: Iterable[str]) -> set[Key]:
+        gone: set[Key] = set()
+        for trace_id in trace_ids:
+            trace = self.traces.pop(trace_id)
+            self.items -= len(trace.items)
+            gone.update((trace_id, span_id) for span_id in trace.items)
+        return gone
+
+
+def items_of(evidence: Evidence) -> Iterator[Item]:
+    """Yield everything that some evidence tells of."""
+    return chain(evidence.spans, evidence.waits, evidence.holds, evidence.stalls, evidence.vitals)
+
+
+_BY_START: Final = attrgetter("start_ns", "span_id")
+
+
+def _goes_on(item: Item, heard_ns: Mapping[str, int]) -> bool:
+    told_ns = heard_ns.get(item.instance)
+    return told_ns is not None and end_of(item, heard_ns) >= told_ns
+
+
+def _says_the_same(before: Item, item: Item) -> bool:
+    """Return whether only the time of telling is another."""
+    if before.end_ns is not None or item.end_ns is not None or type(before) is not type(item):
+        return False
+    return _SAYS[type(item)](before) == _SAYS[type(item)](item)
+
+
+_RECORDS: Final = attrgetter(
+    "start_ns", "parent_id", "attributes", "site", "stack", "instance", "resource", "outcome"
+)
+_SAYS: Final = {
+    Span: attrgetter(
+        "start_ns", "parent_id", "attributes", "site", "stack", "instance", "name", "status", "kind"
+    ),
+    **dict.fromkeys((Wait, Hold, Stall, Vitals), _RECORDS),
+}
+
+
+def _is_weighty(item: Item | None) -> bool:
+    """Return whether it tells of what anybody had, or of locks and processes."""
+    if isinstance(item, Span):
+        return item.name == names.LOCKS_WATCHED
+    return item is not None and not (
+        isinstance(item, Wait) and not item.resource.startswith("db.lock:")
+    )
+
+
+def _has(item: Item | None) -> bool:
+    if item is None or item.end_ns is not None:
+        return False
+    waits = isinstance(item, Wait) and item.resource.startswith("db.lock:")
+    return waits or isinstance(item, Hold | Stall)
+
+
+def _ended_at_gateway(span: Span) -> bool:
+    return span.service == names.GATEWAY_SERVICE and span.end_ns is not None
+
+
+def _is_marked(item: Item | None) -> bool:
+    if item is None:
+        return False
+    if not isinstance(item, Span) or item.end_ns is None or item.status == "error":
+        return True
+    return _ended_at_gateway(item) and status_of(item.attributes) in _GAVE_UP

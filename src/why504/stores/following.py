@@ -1,0 +1,71 @@
+"""A live view of a store: what came since the last look is read, merged, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+from why504.diagnose.kept import KEEP_NS
+from why504.diagnose.live import Live
+from why504.diagnose.now import Now
+from why504.model import Evidence, Window
+from why504.stores.records import Merging, Row
+
+_END: Final = Row._fields.index("end_ns")
+_INSTANCE: Final = Row._fields.index("instance")
+
+
+class Newer(Protocol):
+    """A store that can say what is new."""
+
+    def newer(self, seen: set[str], window: Window) -> list[Any]:
+        """Return rows that came since `seen`, and note there what was read."""
+
+
+class Following:
+    """Looks at a store again and again; for one thread at a time."""
+
+    def __init__(self, store: Newer, live: Live | None = None) -> None:
+        self._store = store
+        self._live = live or Live()
+        self._merging = Merging()
+        self._seen: set[str] = set()
+
+    def look(self, now_ns: int) -> Now:
+        """Return the view with everything that the store has by now.
+
+        Raises:
+            StoreUnavailable: the store can't be read now; the next look makes up for it.
+        """
+        with _uncollected():
+            return self._look(now_ns)
+
+    def _look(self, now_ns: int) -> Now:
+        window = Window(now_ns - KEEP_NS, now_ns + KEEP_NS)
+        rows = self._store.newer(self._seen, window)
+        heard_ns: dict[str, int] = {}
+        for row in rows:
+            if row[_END] <= window.end_ns:
+                heard_ns[row[_INSTANCE]] = max(row[_END], heard_ns.get(row[_INSTANCE], 0))
+        keys = self._merging.add(rows)
+        told = self._merging.items(keys)
+        gone = self._live.update(Evidence.of(told, window, heard_ns), now_ns)
+        self._merging.forget((bytes.fromhex(t), bytes.fromhex(s)) for t, s in gone)
+        return self._live.now()
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the garbage collector out of a look: it would go through all that is kept, twice.
+
+    What a look makes is either kept or freed by its count; the few rings are collected later.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
