@@ -25,6 +25,12 @@ def end_of(item: Span | Record, heard_ns: Mapping[str, int]) -> int:
 
 def due_of(item: Span | Record) -> int:
     """Return when what is open had to be told again, had it gone on."""
-    seen_ns = max(item.start_ns, item.last_seen_ns)
-    # Intervals grow by half: at the age of 4.75 s the next row comes 3.4 s later.
-    return seen_ns + (seen_ns - item.start_ns) // 2 + _LATE_NS
+    return due_again(item.start_ns, max(item.start_ns, item.last_seen_ns))
+
+
+def due_again(start_ns: int, seen_ns: int) -> int:
+    """Return until when something open must have been told again, that was last told at `seen_ns`.
+
+    Intervals grow by half: at the age of 4.75 s the next row comes 3.4 s later.
+    """
+    return seen_ns + (seen_ns - start_ns) // 2 + _LATE_NS

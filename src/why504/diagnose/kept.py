@@ -7,13 +7,13 @@ rows (stores/records.py). Times are Unix nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from why504 import names
-from why504.diagnose.endings import end_of
+from why504.diagnose.endings import due_again
 from why504.diagnose.peers import status_of
 from why504.diagnose.victims import CLIENT_GAVE_UP, GATEWAY_TIMEOUT
 from why504.model import Evidence, Hold, Record, Span, Stall, Vitals, Wait
@@ -40,6 +40,8 @@ class Trace:
 
     items: dict[str, Item] = field(default_factory=dict)
     """By span id."""
+    told_ns: dict[str, int] = field(default_factory=dict)
+    """When an open item was told again, saying nothing else that is new."""
     open: set[str] = field(default_factory=set)
     first_ns: int = 2**63
     """When the first thing in it began."""
@@ -60,6 +62,7 @@ class Trace:
         """Take an item in place of what was told before."""
         before = self.items.get(item.span_id)
         self.items[item.span_id] = item
+        self.told_ns.pop(item.span_id, None)
         self.first_ns = min(self.first_ns, item.start_ns)
         self.last_ns = max(self.last_ns, item.last_seen_ns)
         if before is not None and _says_the_same(before, item):
@@ -77,6 +80,21 @@ class Trace:
         ):
             self.gateway = item
 
+    def add_again(self, span_id: str, told_ns: int) -> None:
+        """Note that an open item was told again, until then."""
+        if span_id in self.open:
+            self.told_ns[span_id] = max(told_ns, self.told_ns.get(span_id, 0))
+            self.last_ns = max(self.last_ns, told_ns)
+
+    def current(self) -> list[Item]:
+        """Return the items as of their last telling."""
+        return [self.as_told(item) for item in self.items.values()]
+
+    def as_told(self, item: Item) -> Item:
+        """Return an item of this trace as of its last telling."""
+        told_ns = self.told_ns.get(item.span_id)
+        return item if told_ns is None else replace(item, last_seen_ns=told_ns)
+
     @property
     def worth(self) -> tuple[int, int]:
         """Return its rank when room has to be made; the least goes first."""
@@ -93,7 +111,7 @@ class GoingOn(NamedTuple):
     trace_id: str
     trace: Trace
     open: list[Item]
-    """By start."""
+    """By start; as they were told first, `trace.as_told` knows until when."""
 
 
 class Kept:
@@ -110,21 +128,26 @@ class Kept:
         """Items that had to go before their time, for want of room."""
         self._most_items = most_items
 
-    def add(self, delta: Evidence, now_ns: int) -> set[Key]:
-        """Take what is new, or is told anew; return what is kept no longer."""
+    def add(self, delta: Evidence, now_ns: int, again: Mapping[Key, int]) -> set[Key]:
+        """Take what is new, and what was told again until when; return what is kept no longer."""
         latest_ns = now_ns + KEEP_NS
         gone: set[Key] = set()
         for instance, heard_ns in delta.heard_ns.items():
             if heard_ns <= latest_ns:
                 self.heard_ns[instance] = max(heard_ns, self.heard_ns.get(instance, 0))
         for item in items_of(delta):
-            if item.last_seen_ns > latest_ns or item.start_ns > latest_ns:
-                self.refused += 1
+            if max(item.start_ns, item.last_seen_ns) > latest_ns:
                 gone.add((item.trace_id, item.span_id))
                 continue
             trace = self.traces.setdefault(item.trace_id, Trace())
             self.items += item.span_id not in trace.items
             trace.add(item)
+        for (trace_id, span_id), told_ns in again.items():
+            if told_ns > latest_ns:
+                gone.add((trace_id, span_id))
+            elif trace_id in self.traces:
+                self.traces[trace_id].add_again(span_id, told_ns)
+        self.refused += len(gone)
         oldest_ns = now_ns - KEEP_NS
         old = [t for t, trace in self.traces.items() if trace.last_ns < oldest_ns]
         gone.update(self._forget(old))
@@ -151,7 +174,7 @@ class Kept:
         for trace_id, trace in self.traces.items():
             if trace.open:
                 told = [trace.items[span_id] for span_id in trace.open]
-                told = [item for item in told if _goes_on(item, heard_ns)]
+                told = [item for item in told if _goes_on(item, trace, heard_ns)]
                 if told:
                     if len(told) > 1:
                         told.sort(key=_BY_START)
@@ -195,26 +218,31 @@ def items_of(evidence: Evidence) -> Iterator[Item]:
 _BY_START: Final = attrgetter("start_ns", "span_id")
 
 
-def _goes_on(item: Item, heard_ns: Mapping[str, int]) -> bool:
-    told_ns = heard_ns.get(item.instance)
-    return told_ns is not None and end_of(item, heard_ns) >= told_ns
+def _goes_on(item: Item, trace: Trace, heard_ns: Mapping[str, int]) -> bool:
+    until_ns = heard_ns.get(item.instance)
+    seen_ns = trace.told_ns.get(item.span_id, item.last_seen_ns)
+    return until_ns is not None and due_again(item.start_ns, seen_ns) >= until_ns
 
 
 def _says_the_same(before: Item, item: Item) -> bool:
     """Return whether only the time of telling is another."""
     if before.end_ns is not None or item.end_ns is not None or type(before) is not type(item):
         return False
-    return _SAYS[type(item)](before) == _SAYS[type(item)](item)
+    says = _SAYS[type(item)]
+    return bool(says(before) == says(item))
 
 
 _RECORDS: Final = attrgetter(
     "start_ns", "parent_id", "attributes", "site", "stack", "instance", "resource", "outcome"
 )
-_SAYS: Final = {
+_SAYS: Final[Mapping[type[Item], attrgetter[Any]]] = {
     Span: attrgetter(
         "start_ns", "parent_id", "attributes", "site", "stack", "instance", "name", "status", "kind"
     ),
-    **dict.fromkeys((Wait, Hold, Stall, Vitals), _RECORDS),
+    Wait: _RECORDS,
+    Hold: _RECORDS,
+    Stall: _RECORDS,
+    Vitals: _RECORDS,
 }
 
 

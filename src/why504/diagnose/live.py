@@ -7,10 +7,11 @@ and by what is new, not by the fifteen minutes that it keeps.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from why504 import names
 from why504.diagnose.board import Board
 from why504.diagnose.engine import explain
 from why504.diagnose.kept import MOST_ITEMS, GoingOn, Item, Kept, Key, Trace
@@ -49,7 +50,9 @@ class Live:
         self._changed = True
         self._told: Now | None = None
 
-    def update(self, delta: Evidence, now_ns: int) -> set[Key]:
+    def update(
+        self, delta: Evidence, now_ns: int, again: Mapping[Key, int] | None = None
+    ) -> set[Key]:
         """Take what is new or is told anew, in any order; return what is kept no longer.
 
         Args:
@@ -57,10 +60,11 @@ class Live:
                 not looked at.
             now_ns: Unix nanoseconds; what was last told 15 minutes before goes, with the exception
                 of traces that go on.
+            again: what is open as it was told before -> until when, Unix nanoseconds.
         """
         before = self._kept.items
-        gone = self._kept.add(delta, now_ns)
-        told = delta.spans or delta.waits or delta.holds or delta.stalls or delta.vitals
+        gone = self._kept.add(delta, now_ns, again or {})
+        told = again or delta.spans or delta.waits or delta.holds or delta.stalls or delta.vitals
         self._changed |= bool(told or gone or delta.heard_ns) or before != self._kept.items
         self._now_ns = now_ns
         return gone
@@ -110,19 +114,27 @@ class Live:
     def _victims(self, going_on: Sequence[GoingOn]) -> list[GaveUp]:
         """Return the victims of the last two minutes, in the order of giving up."""
         begun_ns = self._now_ns - NEW_INCIDENT_AFTER_NS
-        heard_ns, slow_ns = self._kept.heard_ns, int(self._slow_s * 1e9)
-        # Only what may be a victim, and who may have called it.
-        spans = [
-            item for one in going_on for item in one.open
-            if isinstance(item, Span)
-            and (item.kind != "server" or heard_ns[item.instance] - item.start_ns >= slow_ns)
-        ]  # fmt: skip
-        for trace in self._kept.traces.values():
-            if trace.gateway and trace.last_ns >= begun_ns and trace.marked:
-                ended = (item for item in trace.items.values() if isinstance(item, Span))
-                spans += [s for s in ended if s.end_ns is not None and s.end_ns >= begun_ns]
-        told = Evidence(Window(0, self._now_ns), spans=spans, heard_ns=heard_ns)
-        return find_victims(told, self._slow_s)
+        ended = [
+            trace.gateway
+            for trace in self._kept.traces.values()
+            if trace.marked and trace.gateway and trace.gateway.last_seen_ns >= begun_ns
+        ]
+        found = find_victims(Evidence(Window(begun_ns, self._now_ns), spans=ended))
+        known = {one.span.trace_id for one in found}
+        for one in going_on:
+            if one.trace_id not in known:
+                found += self._too_long(one)
+        return sorted(found, key=lambda one: (one.end_ns, one.span.trace_id, one.span.span_id))
+
+    def _too_long(self, one: GoingOn) -> Iterator[GaveUp]:
+        """Yield the requests of a trace that are open for too long, but not those they called."""
+        for item in one.open:
+            if isinstance(item, Span) and item.kind == "server":
+                now_ns = self._kept.heard_ns[item.instance]
+                caller = one.trace.items.get(item.parent_id or "")
+                outermost = caller is None or caller.service == names.GATEWAY_SERVICE
+                if outermost and now_ns - item.start_ns >= self._slow_s * 1e9:
+                    yield GaveUp(item, now_ns, "in flight")
 
     def _explained(self, victims: Sequence[GaveUp]) -> tuple[int, list[Incident]]:
         """Return what the engine says of victims evenly chosen, and how many it was given."""
@@ -156,12 +168,12 @@ class Live:
         usual: list[Trace] = []
         for trace_id, trace in self._kept.traces.items():
             if trace_id in mine or (trace.weighty and trace.last_ns >= start_ns):
-                items += trace.items.values()
+                items += trace.current()
             elif not trace.marked and trace.last_ns - trace.first_ns < self._slow_s * 1e9:
                 usual.append(trace)
         usual.sort(key=lambda trace: (trace.last_ns, next(iter(trace.items.values())).trace_id))
         for trace in _evenly(usual, _USUAL):
-            items += trace.items.values()
+            items += trace.current()
         return items
 
 

@@ -139,7 +139,7 @@ def _at_one_instant(
     """
     items: list[Item] = []
     for one in going_on:
-        items += one.open
+        items += map(one.trace.as_told, one.open)
         if len(one.trace.items) > len(one.trace.open):
             items += _around(one)
     items = [item for item in items if not isinstance(item, Vitals)]

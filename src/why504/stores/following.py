@@ -49,9 +49,10 @@ class Following:
         for row in rows:
             if row[_END] <= window.end_ns:
                 heard_ns[row[_INSTANCE]] = max(row[_END], heard_ns.get(row[_INSTANCE], 0))
-        keys = self._merging.add(rows)
-        told = self._merging.items(keys)
-        gone = self._live.update(Evidence.of(told, window, heard_ns), now_ns)
+        added = self._merging.add(rows)
+        delta = Evidence.of(self._merging.items(added.changed), window, heard_ns)
+        again = {(t.hex(), s.hex()): told_ns for (t, s), told_ns in added.again.items()}
+        gone = self._live.update(delta, now_ns, again)
         self._merging.forget((bytes.fromhex(t), bytes.fromhex(s)) for t, s in gone)
         return self._live.now()
 

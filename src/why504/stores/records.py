@@ -46,10 +46,14 @@ class Row(NamedTuple):
     attributes: str
 
 
-_TRACE_ID, _SPAN_ID, _END_NS, _RECORD, _SNAPSHOT_OF, _SEQUENCE, _ATTRIBUTES = (
+(
+    _TRACE_ID, _SPAN_ID, _PARENT_ID, _END_NS, _RECORD, _SNAPSHOT_OF, _SEQUENCE, _HTTP_STATUS,
+    _ATTRIBUTES,
+) = (
     Row._fields.index(name)
     for name in (
-        "trace_id", "span_id", "end_ns", "record", "snapshot_of", "sequence", "attributes"
+        "trace_id", "span_id", "parent_id", "end_ns", "record", "snapshot_of", "sequence",
+        "http_status", "attributes",
     )
 )  # fmt: skip
 KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
@@ -91,6 +95,15 @@ def evidence(
     return Evidence.of(items, window, heard_ns)
 
 
+class Added(NamedTuple):
+    """What some rows told."""
+
+    changed: set[Key]
+    """Spans and records of which something is new; `Merging.items` has them."""
+    again: dict[Key, int]
+    """Open ones of which only the time is new: until then, Unix nanoseconds."""
+
+
 class Merging:
     """Rows by span: its final, its latest snapshot, and the latest one that knows a place.
 
@@ -107,16 +120,20 @@ class Merging:
         """Return how many spans and records are known, ended or open."""
         return len(self._finals) + sum(key not in self._finals for key in self._latest)
 
-    def add(self, rows: Iterable[tuple[Any, ...]]) -> set[Key]:
-        """Take more rows; return the spans and records that they tell of.
+    def add(self, rows: Iterable[tuple[Any, ...]]) -> Added:
+        """Take more rows.
 
         Args:
             rows: in the order of `Row`'s fields; plain tuples cost the garbage collector nothing.
         """
-        told = set()
+        changed: set[Key] = set()
+        again: dict[Key, int] = {}
         for row in rows:
             if row[_SNAPSHOT_OF] is not None:
                 key = (row[_TRACE_ID], row[_SNAPSHOT_OF])
+                if self._is_again(key, row):
+                    again[key] = row[_END_NS]
+                    continue
                 _keep_later(self._latest, key, row)
                 if '"code.' in row[_ATTRIBUTES]:
                     _keep_later(self._placed, key, row)
@@ -128,8 +145,20 @@ class Merging:
                 if other is not row and other != row:
                     # Should the copies differ, the answer must not depend on their order.
                     self._finals[key] = max(other, row, key=repr)
-            told.add(key)
-        return told
+            changed.add(key)
+        return Added(changed, {key: ns for key, ns in again.items() if key not in changed})
+
+    def _is_again(self, key: Key, row: _Plain) -> bool:
+        """Take a later snapshot if it tells the same as the latest; most do, while things hang."""
+        latest, placed = self._latest.get(key), self._placed.get(key)
+        if latest is None or key in self._finals or (placed is not None and placed is not latest):
+            return False
+        if _rank(row) <= _rank(latest) or not _same_but_time(latest, row):
+            return False
+        self._latest[key] = row
+        if placed is not None:
+            self._placed[key] = row
+        return True
 
     def items(self, keys: Iterable[Key] | None = None) -> list[Span | Record]:
         """Return what is known of some spans and records, of all by default, in no order."""
@@ -140,8 +169,8 @@ class Merging:
     def forget(self, keys: Iterable[Key]) -> None:
         """Drop all that is known of some spans and records."""
         for key in keys:
-            for rows in (self._finals, self._latest, self._placed):
-                rows.pop(key, None)
+            for known in (self._finals, self._latest, self._placed):
+                known.pop(key, None)
 
     def _merged(self, key: Key) -> Span | Record:
         final, placed = self._finals.get(key), self._placed.get(key)
@@ -216,11 +245,15 @@ def _open_span(row: Row, span_id: bytes, told: _Told, seen: _Told) -> Span:
     )
 
 
+def _rank(row: _Plain) -> tuple[int, int]:
+    return row[_SEQUENCE] or 0, row[_END_NS]
+
+
 def _keep_later(kept: dict[Key, _Plain], key: Key, row: _Plain) -> None:
     other = kept.setdefault(key, row)
     if other is row:
         return
-    mine, others = (row[_SEQUENCE] or 0, row[_END_NS]), (other[_SEQUENCE] or 0, other[_END_NS])
+    mine, others = _rank(row), _rank(other)
     # The text decides between rows that claim the same: the answer must not depend on their order.
     if mine > others or (mine == others and repr(row) > repr(other)):
         kept[key] = row
@@ -241,6 +274,16 @@ def _record(row: Row, span_id: bytes, end_ns: int | None, told: _Told, seen: _To
         attributes=told.bare,
         site=told.site or seen.site,
         stack=told.stack or seen.stack,
+    )
+
+
+def _same_but_time(one: _Plain, other: _Plain) -> bool:
+    """Return whether two snapshots of the same tell the same but the age."""
+    return (
+        one[_PARENT_ID:_END_NS] == other[_PARENT_ID:_END_NS]
+        and one[_END_NS + 1 : _SNAPSHOT_OF] == other[_END_NS + 1 : _SNAPSHOT_OF]
+        and one[_HTTP_STATUS] == other[_HTTP_STATUS]
+        and _ageless(one[_ATTRIBUTES]) == _ageless(other[_ATTRIBUTES])
     )
 
 
