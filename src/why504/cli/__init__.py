@@ -10,6 +10,7 @@ from why504.cli.importing import import_files
 from why504.cli.looking import doctor, ps
 from why504.cli.programs import demo, explorer, matrix
 from why504.cli.receiving import receive
+from why504.cli.watching import now
 
 app = typer.Typer(
     name="why504",
@@ -26,6 +27,6 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (demo, matrix, receive, explain, ps, doctor, explorer):
+for command in (demo, matrix, receive, explain, now, ps, doctor, explorer):
     app.command()(command)
 app.command("import")(import_files)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from why504.diagnose import explain as diagnose
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
+
+if TYPE_CHECKING:
+    from why504.stores.parquet import ParquetStore
 
 
 def explain(
@@ -40,14 +43,14 @@ def explain(
 ) -> None:
     """Say why requests timed out."""
     with clear_errors():
-        evidence_store = _open(store)
+        evidence_store = open_store(store)
         if trace:
             window = _around(evidence_store, trace)
         elif last == "all":
             window = evidence_store.extent() or Window(0, 0)
         else:
             window = _window(last, start, end)
-        limit_s = _length_ns(slower_than) / 1e9 if slower_than else None
+        limit_s = length_ns(slower_than) / 1e9 if slower_than else None
         # One trace is looked for among the victims, so that none may be left out.
         evidence = (
             evidence_store.evidence(window)
@@ -74,7 +77,12 @@ def _draw(incident: Incident, picture: Path) -> None:
         raise ConfigError(f"can't write {picture}: {error.strerror}") from error
 
 
-def _open(store: Path) -> EvidenceStore:
+def open_store(store: Path) -> ParquetStore:
+    """Return the embedded store in a folder.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
     from why504.stores.parquet import ParquetStore
 
     if not store.is_dir():
@@ -87,7 +95,7 @@ def _open(store: Path) -> EvidenceStore:
 
 def _window(last: str, start: str | None, end: str | None) -> Window:
     end_ns = _instant(end) if end else time.time_ns()
-    return Window(_instant(start) if start else end_ns - _length_ns(last), end_ns)
+    return Window(_instant(start) if start else end_ns - length_ns(last), end_ns)
 
 
 def _around(store: EvidenceStore, trace: str) -> Window:
@@ -109,7 +117,12 @@ def _instant(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
 
 
-def _length_ns(text: str) -> int:
+def length_ns(text: str) -> int:
+    """Return how long `90s`, `15m` or `500ms` is.
+
+    Raises:
+        ConfigError: it is no length of time.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
     if match is None:
         raise ConfigError(f"{text!r} is no length of time, such as 90s, 15m, 2h or 1d")
