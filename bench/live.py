@@ -184,12 +184,14 @@ def measure(folder: Path, open_requests: int, updates: int, say: Journal) -> Ver
     following = Following(ParquetStore(folder))
     first_s, _ = timed(lambda: following.look(now_ns))
     say(f"first look in {first_s:.2f} s")
-    lengths_s = []
+    lengths_s, cpu_s = [], []
     for sequence in range(2, updates + 2):
         at_ns = now_ns + (sequence - 1) * SECOND
         rows = writer.second(at_ns, sequence)
+        begun_s = time.thread_time()
         took_s, now = timed(lambda at_ns=at_ns: following.look(at_ns))
         lengths_s.append(took_s)
+        cpu_s.append(time.thread_time() - begun_s)
     say(f"{updates} updates, half of them within {median(lengths_s):.2f} s")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     window = Window(at_ns - KEEP_NS, at_ns + 1)
@@ -201,6 +203,7 @@ def measure(folder: Path, open_requests: int, updates: int, say: Journal) -> Ver
     verdict.checks = [
         Check("update after a segment, p50", median(lengths_s), TARGET_S, "s", anew_s),
         Check("update after a segment, longest", max(lengths_s), TARGET_S, "s", anew_s),
+        Check("processor time of an update, p50", median(cpu_s), None, "s"),
         *checked(now, whole, open_requests),
     ]
     verdict.facts = {

@@ -7,7 +7,7 @@ and by what is new, not by the fifteen minutes that it keeps.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -23,7 +23,7 @@ from why504.model import Evidence, Incident, Span, Window
 
 SLOW_S: Final = 10.0
 """A request that is open for longer is a victim, whatever the gateway says later."""
-MOST_EXPLAINED: Final = 120
+MOST_EXPLAINED: Final = 100
 """So many victims are explained, evenly chosen; holders that are victims come on top."""
 _MOST_EVIDENCE: Final = 15_000
 """Spans and records that the engine is given at most; else fewer, later victims are explained."""
@@ -121,20 +121,18 @@ class Live:
         ]
         found = find_victims(Evidence(Window(begun_ns, self._now_ns), spans=ended))
         known = {one.span.trace_id for one in found}
-        for one in going_on:
-            if one.trace_id not in known:
-                found += self._too_long(one)
+        heard_ns, slow_ns = self._kept.heard_ns, int(self._slow_s * 1e9)
+        found += [
+            GaveUp(item, heard_ns[item.instance], "in flight")
+            for one in going_on
+            if one.trace_id not in known
+            for item in one.open
+            if isinstance(item, Span)
+            and item.kind == "server"
+            and heard_ns[item.instance] - item.start_ns >= slow_ns
+            and _is_outermost(item, one)
+        ]
         return sorted(found, key=lambda one: (one.end_ns, one.span.trace_id, one.span.span_id))
-
-    def _too_long(self, one: GoingOn) -> Iterator[GaveUp]:
-        """Yield the requests of a trace that are open for too long, but not those they called."""
-        for item in one.open:
-            if isinstance(item, Span) and item.kind == "server":
-                now_ns = self._kept.heard_ns[item.instance]
-                caller = one.trace.items.get(item.parent_id or "")
-                outermost = caller is None or caller.service == names.GATEWAY_SERVICE
-                if outermost and now_ns - item.start_ns >= self._slow_s * 1e9:
-                    yield GaveUp(item, now_ns, "in flight")
 
     def _explained(self, victims: Sequence[GaveUp]) -> tuple[int, list[Incident]]:
         """Return what the engine says of victims evenly chosen, and how many it was given."""
@@ -175,6 +173,12 @@ class Live:
         for trace in _evenly(usual, _USUAL):
             items += trace.current()
         return items
+
+
+def _is_outermost(span: Span, one: GoingOn) -> bool:
+    """Return whether nobody but a gateway is known to have called."""
+    caller = one.trace.items.get(span.parent_id or "")
+    return caller is None or caller.service == names.GATEWAY_SERVICE
 
 
 def _as_evidence(
