@@ -202,6 +202,22 @@ def test_what_is_told_again_stays_open_and_grows_older():
     assert live.now().victims == 1
 
 
+def test_what_says_something_new_counts_from_then_on_whatever_it_told_again_before():
+    scene = Scene(until_s=4)
+    scene.app("slow", 0, None)
+    live = Live()
+    live.update(scene.evidence(), at(4), {})
+    live.update(Evidence(Window(0, 1)), at(9), {(hexid("slow", 32), hexid("slow/app", 16)): at(9)})
+    [span] = scene.spans
+    anew = replace(span, site=site(7), last_seen_ns=at(25))
+
+    live.update(Evidence(Window(0, 1), spans=[anew], heard_ns={APP: at(36)}), at(36))
+
+    assert [(stuck.age_s, str(stuck.site)) for stuck in live.now().open] == [
+        (36, "service/publisher.py:7")
+    ]
+
+
 def test_a_process_that_went_silent_is_named_and_its_requests_are_not_open():
     live = Live()
     live.update(pool_scene().evidence(), at(30))
