@@ -19,7 +19,7 @@ from why504.diagnose.now import Now
 from why504.diagnose.peers import status_of
 from why504.diagnose.present import Present
 from why504.diagnose.victims import GATEWAY_TIMEOUT, NEW_INCIDENT_AFTER_NS, GaveUp, find_victims
-from why504.model import Evidence, Incident, Span, Window
+from why504.model import Evidence, Incident, Sample, Span, Window
 
 SLOW_S: Final = 10.0
 """A request that is open for longer is a victim, whatever the gateway says later."""
@@ -141,22 +141,28 @@ class Live:
         found = explain(self._evidence(victims), slower_than_s=self._slow_s)
         latest_ns = max((incident.window.end_ns for incident in found), default=0)
         current = [i for i in found if i.window.end_ns > latest_ns - NEW_INCIDENT_AFTER_NS]
-        count = sum(len(incident.victims) for incident in current)
-        if count < len(victims):
-            said = f"made of {count} of {len(victims)} victims of the last two minutes"
-            current = [replace(i, caveats=[*i.caveats, said]) for i in current]
-        return count, current
+        return sum(len(incident.victims) for incident in current), current
 
     def _evidence(self, victims: Sequence[GaveUp]) -> Evidence:
-        """Return victims evenly chosen, with all that may have held them up."""
+        """Return victims evenly chosen, with all that may have held them up.
+
+        Those who had something are chosen all; one of the others stands for those passed over.
+        """
+        later = victims
         for most in (MOST_EXPLAINED, MOST_EXPLAINED // 4, MOST_EXPLAINED // 16):
-            chosen = _evenly(victims, most)
-            items = self._around(chosen)
+            having = [one for one in later if self._kept.traces[one.span.trace_id].weighty]
+            known = {one.span.trace_id for one in having}
+            chosen = _evenly([one for one in later if one.span.trace_id not in known], most)
+            items = self._around([*chosen, *having])
             if len(items) <= _MOST_EVIDENCE:
                 break
             # Later ones: what they wait for began later, and there is less of it.
-            victims = victims[-max(1, len(victims) // 4) :]
-        return _as_evidence(items, chosen, self._kept.heard_ns)
+            later = later[-max(1, len(later) // 4) :]
+        times = (len(victims) - len(having)) / max(1, len(chosen))
+        stands_for = {one.span.trace_id: times for one in chosen}
+        told = _as_evidence(items, [*chosen, *having], self._kept.heard_ns)
+        sample = Sample(stands_for, holders={}, requests=len(self._kept.traces))
+        return replace(told, sample=sample) if times > 1 else told
 
     def _around(self, chosen: Sequence[GaveUp]) -> list[Item]:
         """Return the traces of the chosen, of whoever had something meanwhile, and usual ones."""
