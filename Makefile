@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench bench-engine bench-receive matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
+.PHONY: help install demo test check bench bench-engine bench-live bench-receive matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -25,10 +25,13 @@ check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/docs
 
-bench: bench-engine bench-receive  ## every benchmark, one after another
+bench: bench-engine bench-live bench-receive  ## every benchmark, one after another
 
 bench-engine: install  ## 10 M spans to ranked causes, beside plain joins (5 min)
 	@exec $(BIN)/python -m bench.engine $(ARGS)
+
+bench-live: install  ## the live view at 10,000 open requests, beside reading anew (2 min)
+	@exec $(BIN)/python -m bench.live $(ARGS)
 
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive

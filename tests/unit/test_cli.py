@@ -51,3 +51,53 @@ def test_ps_without_a_probe_says_where_it_looked(run):
 
     assert result.exit_code == 2
     assert "no probe answers at http://127.0.0.1:9" in result.output
+
+
+def hang(folder) -> None:
+    """One request that waits for a connection, another that has it; told a moment ago."""
+    import time
+
+    from why504.receive.decode import Batch
+    from why504.receive.segments import Segments
+
+    now_ns = time.time_ns()
+    batch = Batch()
+    for number, record in enumerate(["snapshot", "hold", "snapshot", "wait"]):
+        trace = bytes([number // 2]) * 16
+        route = '"http.request.method":"GET","http.route":"/[bold]evil\\u001b[2J"'
+        told = {
+            "trace_id": trace, "span_id": bytes([90 + number]) * 8, "name": "snapshot GET",
+            "parent_id": None if record == "snapshot" else trace[:8], "kind": 1, "status": 0,
+            "start_ns": now_ns - 12 * 10**9, "end_ns": now_ns, "service": "shop",
+            "instance": "shop-1", "record": record, "sequence": 1,
+            "resource": None if record == "snapshot" else "db.pool:main",
+            "snapshot_of": trace[:8] if record == "snapshot" else bytes([number + 50]) * 8,
+            "attributes": '{"why504.snapshot.kind":"server",' + route + "}",
+            "resource_attributes": "{}",
+        }  # fmt: skip
+        for column, values in batch.columns.items():
+            values.append(told.get(column))
+    Segments(folder / "segments").write("0001", [batch])
+
+
+def test_now_says_what_is_open_and_who_has_what_it_waits_for(run, tmp_path):
+    hang(tmp_path)
+
+    text = run("now", "--store", tmp_path).output
+    told = json.loads(run("now", "--store", tmp_path, "--json").output)
+
+    assert "2 open, 0 x 504" in text
+    assert "waits for" in text
+    assert "[bold]" in text
+    assert "\x1b" not in text
+    first, second = told["open"]
+    assert (first["frees"], second["waits_for"]) == (1, "db.pool:main")
+    assert second["held_by"]["trace_id"] == first["trace_id"]
+    assert told["resources"][0]["waiters"] == 1
+    assert (told["victims"], told["explained"], len(told["incidents"])) == (2, 2, 1)
+
+
+def test_now_of_a_store_without_evidence_is_empty_and_of_none_says_how_to_get_one(run, tmp_path):
+    assert "0 open" in run("now", "--store", tmp_path).output
+    assert run("now", "--store", tmp_path / "none").exit_code == 2
+    assert "is no length of time" in run("now", "--store", tmp_path, "--slower-than", "x").output
