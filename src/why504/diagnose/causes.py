@@ -14,8 +14,8 @@ from why504.diagnose.leaves import Resting
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
 UNKNOWN: Final = "UNKNOWN"
-CPU_BOUND_SHARE: Final = 0.7
-"""A stall that burns this share of a core computes; one that burns less waits for somebody."""
+CPU_BOUND_SHARE: Final = 0.5
+"""A stall that burns this share of a core computes, on a busy machine too; else it waits."""
 MANY_CALLS: Final = 10
 """So many calls of one kind in one request are a loop over rows."""
 SLOWER: Final = 2.0

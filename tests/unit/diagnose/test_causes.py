@@ -139,12 +139,13 @@ def stalled(scene: Scene, cpu_s: float) -> None:
     [
         ({"cpu_s": 6, "delay_s": 0.2, "gc_s": 4.5}, "C1"),
         ({"cpu_s": 6, "delay_s": 0.2, "gc_s": 0.3}, "A3"),
+        ({"cpu_s": 4.3, "delay_s": 2.0, "gc_s": 0.2}, "A3"),
         ({"cpu_s": 0.9, "delay_s": 11, "gc_s": 0.1}, "E1"),
         ({"cpu_s": 0.9, "throttled_s": 9, "gc_s": 0.1}, "E1"),
         ({"cpu_s": 1, "faults": 9000, "rss": 95, "limit": 100}, "C1"),
         ({"cpu_s": 0.1, "delay_s": 0.3}, "B1"),
     ],
-    ids=["collects", "computes", "no core", "quota", "swaps", "waits"],
+    ids=["collects", "computes", "computes beside others", "no core", "quota", "swaps", "waits"],
 )
 def test_what_the_process_lacked_tells_causes_of_a_stall_apart(vitals, cause):
     scene = Scene(until_s=40)
