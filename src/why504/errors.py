@@ -8,6 +8,7 @@ Why504Error
 │   ├── TooLarge         larger than the receiver takes (413)
 │   └── UnknownFormat    a file in no format that can be imported
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
+├── NotReplayable        nothing can be said of what would have been; says why
 └── LabError             the lab could not start or drive one of its real parts
 """
 
@@ -47,6 +48,10 @@ class UnknownFormat(TelemetryRejected):
 
 class StoreUnavailable(Why504Error):
     """Evidence can't be written or read at the moment; the same call may succeed later."""
+
+
+class NotReplayable(Why504Error):
+    """What happened can't be played again, so that nothing can be said of changes."""
 
 
 class LabError(Why504Error):

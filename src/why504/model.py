@@ -241,6 +241,36 @@ class Finding:
     advice: Sequence[str]
     confidence: float
     """Share of all blame, 0.0 to 1.0, that came to rest on the leaves of this cause."""
+    leaves: Sequence[Leaf] = ()
+    """Of the cause, most blame first; none where no cause is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What would have become of an incident's victims, had one thing been otherwise."""
+
+    change: str
+    """For people, behind `if`: `LLM groq took at most 15 s`."""
+    victims: int
+    """How many victims were played again."""
+    left: int
+    """How many of them would have timed out all the same."""
+    new: int
+    """How many requests that were answered in time would have timed out instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An incident played again, each time with one change."""
+
+    same: int
+    """How many requests fare as they did when it is played unchanged ..."""
+    requests: int
+    """... of how many."""
+    tried: Sequence[Counterfactual] = ()
+    """Most helpful first; empty where nothing can be said."""
+    why_not: str = ""
+    """Why nothing can be said of changes, for people; empty where something can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +287,8 @@ class Incident:
     blame_out_s: float
     caveats: Sequence[str] = ()
     """What to bear in mind, for people: evidence that nobody told, clocks that disagreed."""
+    replay: Replay | None = None
+    """What would have helped; None where nobody asked for it."""
 
     @property
     def count(self) -> int:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from why504.model import Incident, Victim, how_many
+from why504.model import Incident, Replay, Victim, how_many
 
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
@@ -49,6 +49,8 @@ def render(incident: Incident) -> RenderableType:
         _headed("Against", _lines(finding.evidence_against)),
         _headed("What to do", _lines(finding.advice)),
     ]
+    if incident.replay is not None:
+        parts.insert(-1, _headed("What would have helped", _what_if(incident.replay)))
     if incident.caveats:
         parts.insert(-1, _headed("Bear in mind", _lines(incident.caveats)))
     when = f"incident {incident.id} · {_clock(incident.window.start_ns)}"
@@ -184,6 +186,22 @@ def _blames(incident: Incident) -> RenderableType:
             Text(plain(f"{blame.leaf.what}{at}")),
         )
     return table
+
+
+def _what_if(replay: Replay) -> RenderableType:
+    """Return what the replay says, or why it says nothing."""
+    if replay.why_not:
+        return Text(plain(f"not known: {replay.why_not}"), style="dim")
+    if not replay.tried:
+        return Text("nothing that can be tried out", style="dim")
+    lines = []
+    for tried in replay.tried:
+        also = f", and {tried.new} more" if tried.new else ""
+        lines.append(
+            f"if {tried.change}: {tried.left} of {tried.victims} would have timed out{also}"
+        )
+    faith = f"played again unchanged, {replay.same} of {replay.requests} requests fare as they did"
+    return Group(_lines(lines), Text(faith, style="dim"))
 
 
 def _counts(incident: Incident) -> RenderableType:

@@ -57,7 +57,7 @@ def explain(
             if trace
             else evidence_store.sample(window, slower_than_s=limit_s)
         )
-        incidents = diagnose(evidence, slower_than_s=limit_s)
+        incidents = diagnose(evidence, slower_than_s=limit_s, what_if=True)
     if trace:
         mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
         incidents = [replace(incident, victims=victims) for incident, victims in mine if victims]

@@ -94,6 +94,20 @@ class Activity:
         return route_of(self.root)
 
 
+def flat(activity: Activity, start_ns: int, end_ns: int) -> list[tuple[Segment, Activity]]:
+    """Return the segments of a window, in order, with calls replaced by what the callee did."""
+    found: list[tuple[Segment, Activity]] = []
+    todo = [(activity, start_ns, end_ns)]
+    while todo:
+        owner, a_ns, b_ns = todo.pop()
+        for segment in owner.between(a_ns, b_ns):
+            if segment.kind == "call" and segment.callee is not None:
+                todo.append((segment.callee, segment.start_ns, segment.end_ns))
+            else:
+                found.append((segment, owner))
+    return found if len(found) == 1 else sorted(found, key=lambda pair: pair[0].start_ns)
+
+
 def route_of(span: Span) -> str:
     """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
     route = span.attributes.get(names.HTTP_ROUTE)

@@ -89,6 +89,8 @@ class Cause:
     """How it reaches the victims, where that does not depend on what they waited for."""
     of_a_crowd: bool = False
     """Whether it is about how many there were, not about any one of them."""
+    of_the_process: bool = False
+    """Whether it is about a process as a whole: lines are where it happened to be."""
 
     @property
     def page(self) -> str:
@@ -154,6 +156,7 @@ CAUSES: Final = (
             "`gc.freeze()` after start-up, and fewer long-lived objects, make collections short.",
         ),
         mechanism="loop",
+        of_the_process=True,
     ),
     Cause(
         "E1",
@@ -166,6 +169,7 @@ CAUSES: Final = (
             "Don't search the code: the lines seen are where it happened to be.",
         ),
         mechanism="loop",
+        of_the_process=True,
     ),
     Cause(
         "A3",

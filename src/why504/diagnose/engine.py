@@ -1,6 +1,7 @@
 """The engine: evidence in, incidents with a named cause out. Pure.
 
 clocks -> victims -> activities -> overlays (locks, stalls) -> blame -> judge -> story -> split
+-> replay, where somebody asks for it
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from why504.diagnose.steps import Piece
 from why504.diagnose.story import tell
 from why504.diagnose.victims import GaveUp, bursts, find_victims
 from why504.diagnose.walk import Walker
+from why504.diagnose.whatif.replay import replay
 from why504.model import Blame, Evidence, Incident, Victim, Window, how_many
 
 _MOST_TRACES = 5
@@ -36,7 +38,9 @@ _FEWEST_VICTIMS = 3
 """... and this number of them."""
 
 
-def explain(evidence: Evidence, *, slower_than_s: float | None = None) -> list[Incident]:
+def explain(
+    evidence: Evidence, *, slower_than_s: float | None = None, what_if: bool = False
+) -> list[Incident]:
     """Return the incidents of some evidence, oldest first; none when nobody timed out.
 
     In every incident the seconds of blame equal the seconds that its victims lost, to 1e-6.
@@ -44,6 +48,7 @@ def explain(evidence: Evidence, *, slower_than_s: float | None = None) -> list[I
     Args:
         evidence: of a window.
         slower_than_s: requests that took longer, or are open for longer, are victims too.
+        what_if: also play each incident again with one thing changed; takes seconds.
     """
     evidence, skews = in_step(evidence)
     # A span that was stored twice is one span: a row more would be a victim more.
@@ -57,6 +62,8 @@ def explain(evidence: Evidence, *, slower_than_s: float | None = None) -> list[I
     lay_stalls(evidence, activities)
     court = _Court(activities, Blamer(evidence, activities, backends), skews)
     incidents = [incident for burst in bursts(victims) for incident in court.incidents(burst)]
+    if what_if:
+        incidents = [replace(each, replay=replay(each, court.blamer)) for each in incidents]
     return sorted(incidents, key=lambda incident: incident.window.start_ns)
 
 
@@ -67,7 +74,7 @@ class _Court:
         self, activities: Activities, blamer: Blamer, skews: Mapping[Process, Skew]
     ) -> None:
         self._activities = activities
-        self._blamer = blamer
+        self.blamer = blamer
         self._skews = skews
         self._walker = Walker(blamer, _routes(activities))
 
@@ -93,7 +100,7 @@ class _Court:
 
     def _incident(self, burst: Sequence[GaveUp]) -> Incident:
         lost = [(self._activities.of(one.span), self._lost(one)) for one in burst]
-        verdict = self._blamer.blame(lost)
+        verdict = self.blamer.blame(lost)
         victims = [
             self._walker.victim(one, activity)
             for one, (activity, _) in zip(burst, lost, strict=True)
@@ -104,15 +111,15 @@ class _Court:
             window=window,
             victims=victims,
             blames=_ranked(verdict, victims),
-            finding=tell(verdict, victims, self._blamer),
+            finding=tell(verdict, victims, self.blamer),
             blame_in_s=math.fsum(piece.seconds for _, piece in lost),
             blame_out_s=verdict.seconds,
-            caveats=caveats(victims, self._blamer, self._skews),
+            caveats=caveats(victims, self.blamer, self._skews),
         )
 
     def _lost(self, one: GaveUp) -> Piece:
         length_s = (one.end_ns - one.span.start_ns) / 1e9
-        seconds = length_s * self._blamer.stands_for(one.span)
+        seconds = length_s * self.blamer.stands_for(one.span)
         return Piece(one.span.start_ns, one.end_ns, seconds)
 
 

@@ -135,10 +135,7 @@ class Facts:
     def _slower(self, resting: Resting) -> float | None:
         """Return how many times longer it took than before the incident, None if unknown."""
         if resting.leaf.kind == "ext":
-            before_s = self._usual_s(
-                s for s in self.blamer.evidence.spans
-                if s.kind == "client" and call_name(s) == resting.leaf.what
-            )  # fmt: skip
+            before_s = self.usual_call_s(resting.leaf.what)
             now_s = self.lengths_s([resting])
         else:
             routes = {victim.route for victim in self.victims}
@@ -149,6 +146,12 @@ class Facts:
             )  # fmt: skip
             now_s = [(v.gave_up_ns - v.start_ns) / 1e9 for v in self.victims]
         return median(now_s) / before_s if before_s and now_s else None
+
+    def usual_call_s(self, what: str) -> float | None:
+        """Return how long calls of this name took before the incident, None if unknown."""
+        return self._usual_s(
+            s for s in self.blamer.evidence.spans if s.kind == "client" and call_name(s) == what
+        )
 
     def _usual_s(self, spans: Iterable[Span]) -> float | None:
         lengths_s = [

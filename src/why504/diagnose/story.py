@@ -111,6 +111,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
         if cause is not trigger
         else [line.format(**words) for line in cause.advice],
         confidence=share,
+        leaves=[leaf.located for leaf in sorted(best.leaves, key=lambda leaf: -leaf.seconds)],
     )
 
 

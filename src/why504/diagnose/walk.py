@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from why504 import names
-from why504.diagnose.activity import Activity, Segment, route_of
+from why504.diagnose.activity import Activity, Segment, flat, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
 from why504.diagnose.peers import status_of
@@ -40,7 +40,7 @@ class Walker:
     def victim(self, given_up: GaveUp, activity: Activity) -> Victim:
         """Tell one victim's story: what blocked it, who held that, where its time went."""
         told, gave_up_ns, how = given_up
-        segments = self._flat(activity, told.start_ns, gave_up_ns)
+        segments = flat(activity, told.start_ns, gave_up_ns)
         blocking = _blocking(segments, gave_up_ns - told.start_ns)
         seconds: dict[Leaf, float] = defaultdict(float)
         for segment, owner in segments:
@@ -72,21 +72,6 @@ class Walker:
             stands_for=self._blamer.stands_for(told),
         )
 
-    def _flat(
-        self, activity: Activity, start_ns: int, end_ns: int
-    ) -> list[tuple[Segment, Activity]]:
-        """Return the segments of a window with calls replaced by what the callee did."""
-        flat: list[tuple[Segment, Activity]] = []
-        todo = [(activity, start_ns, end_ns)]
-        while todo:
-            owner, a_ns, b_ns = todo.pop()
-            for segment in owner.between(a_ns, b_ns):
-                if segment.kind == "call" and segment.callee is not None:
-                    todo.append((segment.callee, segment.start_ns, segment.end_ns))
-                else:
-                    flat.append((segment, owner))
-        return flat if len(flat) == 1 else sorted(flat, key=lambda pair: pair[0].start_ns)
-
     def _rest(self, segment: Segment, activity: Activity, time_ns: int) -> Step:
         """Follow the oldest holder, again and again, at one moment."""
         first: Hold | Stall | None = None
@@ -109,7 +94,7 @@ class Walker:
 
     def _at(self, activity: Activity, time_ns: int) -> tuple[Segment, Activity] | None:
         """Return what an activity did at a moment, or whoever it had called did."""
-        return next(iter(self._flat(activity, time_ns, time_ns + 1)), None)
+        return next(iter(flat(activity, time_ns, time_ns + 1)), None)
 
     def _holder_name(self, holder: Hold | Stall | None) -> str:
         if holder is None:

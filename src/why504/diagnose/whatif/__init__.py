@@ -1,0 +1,1 @@
+"""What if: the record played again with one thing changed. Pure."""
