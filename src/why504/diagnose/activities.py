@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 
@@ -47,6 +48,18 @@ class Activities:
         """Return the activity that a span is part of."""
         root = self._roots[span.trace_id, span.span_id]
         return self._by_root[root.trace_id, root.span_id]
+
+    @cached_property
+    def routes(self) -> dict[str, str]:
+        """Return the application's route by the gateway's name for it, where there is only one.
+
+        From requests that both saw, for those that only the gateway saw.
+        """
+        routes: dict[str, set[str]] = defaultdict(set)
+        for activity in self:
+            if activity.root.service == names.GATEWAY_SERVICE and activity.callees:
+                routes[activity.root.name].add(activity.callees[0].route)
+        return {name: next(iter(known)) for name, known in routes.items() if len(known) == 1}
 
     def behind(self, record: Record) -> Activity | None:
         """Return whose record it is: by its span, else the only one of its trace and process."""

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from why504 import names
 from why504.diagnose.activities import Activities
 from why504.diagnose.activity import Process
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
@@ -76,7 +75,7 @@ class _Court:
         self._activities = activities
         self.blamer = blamer
         self._skews = skews
-        self._walker = Walker(blamer, _routes(activities))
+        self._walker = Walker(blamer)
 
     def incidents(self, burst: Sequence[GaveUp]) -> list[Incident]:
         """Return the incident of a burst; several if parts of it have causes of their own."""
@@ -121,18 +120,6 @@ class _Court:
         length_s = (one.end_ns - one.span.start_ns) / 1e9
         seconds = length_s * self.blamer.stands_for(one.span)
         return Piece(one.span.start_ns, one.end_ns, seconds)
-
-
-def _routes(activities: Activities) -> dict[str, str]:
-    """Return the application's route by the gateway's name for it, where there is only one.
-
-    From requests that both saw, for those that only the gateway saw.
-    """
-    routes: dict[str, set[str]] = defaultdict(set)
-    for activity in activities:
-        if activity.root.service == names.GATEWAY_SERVICE and activity.callees:
-            routes[activity.root.name].add(activity.callees[0].route)
-    return {name: next(iter(known)) for name, known in routes.items() if len(known) == 1}
 
 
 def _identity(victims: Sequence[Victim]) -> str:

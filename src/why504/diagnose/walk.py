@@ -6,7 +6,6 @@ Blame (blame.py) says how much; the walk says who, for the table of 504s and the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from why504 import names
@@ -32,10 +31,9 @@ class Step:
 class Walker:
     """Walks over the evidence that a Blamer knows."""
 
-    def __init__(self, blamer: Blamer, routes: Mapping[str, str]) -> None:
-        """Take the routes by what the gateway calls them, for requests that only it saw."""
+    def __init__(self, blamer: Blamer) -> None:
         self._blamer = blamer
-        self._routes = routes
+        self._routes = blamer.activities.routes
 
     def victim(self, given_up: GaveUp, activity: Activity) -> Victim:
         """Tell one victim's story: what blocked it, who held that, where its time went."""

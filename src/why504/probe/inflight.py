@@ -6,11 +6,13 @@ Fed by a SpanProcessor (recording spans), `requests.py` and `calls.py` (what sam
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import threading
 import weakref
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -183,8 +185,8 @@ class Registry:
         known = self._innermost.get(id(task))
         if known is not None and known[0].task() is task:
             return known[1]
-        get_context = getattr(task, "get_context", None)  # Python 3.12 and later
-        return None if get_context is None else get_context().get(REQUEST)
+        context = _context_of(task)
+        return None if context is None else context.get(REQUEST)
 
     def last_trace_in(self, thread_id: int) -> int | None:
         """Return the trace that a thread was last seen to work for."""
@@ -198,6 +200,15 @@ class Registry:
     def requests(self) -> list[OpenSpan]:
         """Return the open requests, oldest first."""
         return [entry for entry in list(self.spans.values()) if entry.scope is not None]
+
+
+def _context_of(task: asyncio.Task[Any]) -> contextvars.Context | None:
+    """Return the context that a task runs in: that of whoever made it, and so of its request."""
+    get_context = getattr(task, "get_context", None)  # Python 3.12 and later
+    if get_context is not None:
+        return cast(contextvars.Context, get_context())
+    # In 3.11 a task does not tell its context, but the garbage collector knows what it refers to.
+    return next((r for r in gc.get_referents(task) if isinstance(r, contextvars.Context)), None)
 
 
 class RegistryProcessor(SpanProcessor):

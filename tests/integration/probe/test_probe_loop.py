@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -80,3 +81,30 @@ def test_a_blocked_loop_is_told_while_it_is_blocked(collector, settings, serving
     request = debug["requests"][0]
     assert request["route"] == "/block/{item}"
     assert request["state"].startswith("blocks the event loop")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_task_that_a_request_made_blocks_in_the_name_of_the_request(
+    collector, settings, serving, loop
+):
+    app = FastAPI()
+
+    async def compute() -> None:
+        time.sleep(1.5)
+
+    @app.get("/block")
+    async def block() -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(compute())
+        return "done"
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app, loop) as url:
+            headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+            httpx.get(f"{url}/block", headers=headers, timeout=20)
+            stalls = collector.wait_for(lambda: collector.of_kind(names.STALL, final=True))
+    finally:
+        probe.shutdown()
+
+    assert [stall.trace_id for stall in stalls] == [TRACE]

@@ -6,11 +6,11 @@ Each kind of place where lost time comes to rest has changes that may help it: `
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from why504.diagnose.causes import MANY_CALLS
 from why504.diagnose.whatif.record import Record
 from why504.diagnose.whatif.simulate import Block, Job, Key, Step, Work
 
@@ -28,6 +28,8 @@ class Change:
     """Where; a call of them is one thing, however many pieces it was cut into."""
     longest_s: float = math.inf
     """Such a call ends after so long, at the latest."""
+    most_calls: float = math.inf
+    """A request makes so many of them at the most; the others it spares."""
     off_the_loop: bool = False
     """Such a call takes as long as it did, but blocks no event loop."""
     capacity: Mapping[str, int] = field(default_factory=dict)
@@ -41,12 +43,18 @@ class Change:
         return replace(record, jobs=jobs, capacity={**record.capacity, **self.capacity})
 
     def _changed(self, job: Job) -> Job:
-        left_ns: dict[str, float] = defaultdict(lambda: self.longest_s * 1e9)
+        left_ns: dict[str, float] = {}
         steps: list[Step] = []
+        spared = False
         for step in job.steps:
             if not isinstance(step, Work | Block) or step.leaf not in self.leaves:
-                steps.append(step)
+                # What a request makes of an answer is spared with it.
+                of_it = spared and isinstance(step, Work) and step.leaf[0] == "run"
+                steps += () if of_it else (step,)
                 continue
+            if step.call not in left_ns:
+                spared = len(left_ns) >= self.most_calls
+                left_ns[step.call] = 0.0 if spared else self.longest_s * 1e9
             length_ns = min(step.length_ns, left_ns[step.call])
             left_ns[step.call] -= length_ns
             if self.off_the_loop:
@@ -73,6 +81,8 @@ class Place:
     units: int = 0
     usual_s: float | None = None
     """How long it took before the incident, None if nobody knows."""
+    calls: float = 1.0
+    """How often a request that does it at all does it."""
 
 
 def changes_for(place: Place) -> list[Change]:
@@ -81,9 +91,18 @@ def changes_for(place: Place) -> list[Change]:
     return [change for change in changes if change is not None]
 
 
-def _bounded(place: Place) -> Change:
+def _bounded(place: Place) -> Change | None:
+    if place.calls >= MANY_CALLS:
+        return None
     longest_s = place.limit_s * _LIMIT_SHARE
     return Change(f"{place.what} took at most {longest_s:.3g} s", place.leaves, longest_s)
+
+
+def _once(place: Place) -> Change | None:
+    if place.calls < MANY_CALLS:
+        return None
+    words = f"{place.what} was asked once a request instead of {place.calls:.0f} times"
+    return Change(words, place.leaves, most_calls=1)
 
 
 def _as_before(place: Place) -> Change | None:
@@ -114,7 +133,7 @@ def _patient(place: Place) -> Change:
 
 
 CHANGES: Final[Mapping[str, Sequence[Callable[[Place], Change | None]]]] = {
-    "ext": (_bounded, _as_before),
+    "ext": (_once, _bounded, _as_before),
     "run": (_bounded,),
     "backoff": (_bounded,),
     "session": (_bounded,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from statistics import median
 from typing import Final
 
@@ -13,6 +13,7 @@ from why504.diagnose.facts import Facts
 from why504.diagnose.whatif.changes import Place
 from why504.diagnose.whatif.program import key_of
 from why504.diagnose.whatif.record import Record
+from why504.diagnose.whatif.simulate import Block, Key, Work
 from why504.model import Incident, Leaf
 
 _WAITED_SHARE: Final = 0.2
@@ -25,31 +26,38 @@ def places_of(incident: Incident, blamer: Blamer, record: Record) -> Iterator[Pl
     cause = next((row for row in CAUSES if row.id == incident.finding.cause), None)
     if cause is not None and cause.mechanism == "budget":
         yield Place("budget", "", limit_s)
-    if cause is None or not cause.of_the_process:
-        yield from _leaves(incident, blamer, limit_s)
+    if incident.finding.leaves and not (cause and cause.of_the_process):
+        yield _of_the_cause(incident, blamer, record, limit_s)
     for resource, seconds in _waited_s(incident, blamer).items():
         units = record.capacity.get(resource)
         if units is not None and seconds >= incident.blame_in_s * _WAITED_SHARE:
             yield Place("queue", plain(resource), limit_s, resource=resource, units=units)
 
 
-def _leaves(incident: Incident, blamer: Blamer, limit_s: float) -> Iterator[Place]:
-    by_kind: dict[str, list[Leaf]] = defaultdict(list)
-    for leaf in incident.finding.leaves:
-        by_kind[leaf.kind].append(leaf)
-    for kind, leaves in by_kind.items():
-        keys = frozenset(key_of(leaf) for leaf in leaves)
-        usual_s = None
-        if kind == "ext":
-            usual_s = Facts(incident.victims, blamer).usual_call_s(leaves[0].what)
-        yield Place(kind, _in_words(leaves), limit_s, keys, usual_s=usual_s)
-
-
-def _in_words(leaves: Sequence[Leaf]) -> str:
-    more = f" and {len(leaves) - 1} more" if len(leaves) > 1 else ""
+def _of_the_cause(incident: Incident, blamer: Blamer, record: Record, limit_s: float) -> Place:
+    """Return all leaves of the named cause as one place: together they are what is to be mended."""
+    leaves = incident.finding.leaves
     first = leaves[0]
-    at = f" at {first.site}" if first.site and first.kind in ("run", "stall") else ""
-    return f"{first.what}{at}{more}"
+    usual_s = None
+    if first.kind == "ext":
+        usual_s = Facts(incident.victims, blamer).usual_call_s(first.what)
+    keys = frozenset(key_of(leaf) for leaf in leaves)
+    what, calls = _in_words(first, len(leaves)), _calls(keys, record)
+    return Place(first.kind, what, limit_s, keys, usual_s=usual_s, calls=calls)
+
+
+def _calls(leaves: Collection[Key], record: Record) -> float:
+    """Return how many calls a request makes, of those that make any."""
+    counts = [
+        len({s.call for s in job.steps if isinstance(s, Work | Block) and s.leaf in leaves})
+        for job in record.jobs
+    ]
+    return median(count for count in counts if count) if any(counts) else 0.0
+
+
+def _in_words(leaf: Leaf, count: int) -> str:
+    at = f" at {leaf.site}" if leaf.site and leaf.kind in ("run", "stall") else ""
+    return f"{leaf.what}{at}" + (f" (and {count - 1} more lines)" if count > 1 else "")
 
 
 def _waited_s(incident: Incident, blamer: Blamer) -> dict[str, float]:

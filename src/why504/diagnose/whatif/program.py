@@ -13,7 +13,18 @@ from typing import NamedTuple
 from why504.diagnose.activity import Activity, Segment
 from why504.diagnose.blame import Blamer, Owner, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of
-from why504.diagnose.whatif.simulate import Answer, Await, Block, Give, Key, Step, Stop, Take, Work
+from why504.diagnose.whatif.simulate import (
+    Answer,
+    Await,
+    Block,
+    Give,
+    Key,
+    Step,
+    Stop,
+    Take,
+    Untold,
+    Work,
+)
 from why504.model import Hold, Leaf, Stall, Wait
 
 LATCHES = ("db.lock:", "broker:", "llm:")
@@ -27,11 +38,6 @@ _CLOCKS_NS = 50_000_000
 def key_of(leaf: Leaf) -> Key:
     """Return the name of a leaf: a peer is one wherever it is called from."""
     return leaf.kind, leaf.what, str(leaf.site or "") if leaf.kind in _LINES else ""
-
-
-def rest(usual_ns: float) -> Work:
-    """Return what a request that never finished had still to do."""
-    return Work(usual_ns, ("rest", "", ""), "")
 
 
 class Mark(NamedTuple):
@@ -70,13 +76,12 @@ class Program:
     """In order."""
     served: Activity | None
     """What the application did of it, as far as it is known."""
-    usual_ns: float
-    """What a request of its kind usually works."""
     blamer: Blamer
 
     def steps(self) -> Iterator[Step]:
-        """Yield the steps up to the last mark."""
+        """Yield the steps, up to where nobody told of any more."""
         place, at_ns = 0, 0.0
+        seen: set[str] = set()
         for segment, owner in self.timeline:
             at_ns = segment.start_ns
             while place < len(self.marks) and self.marks[place].time_ns < segment.end_ns:
@@ -86,14 +91,19 @@ class Program:
                 yield mark.step
                 place += 1
             yield from self._work(segment, owner, at_ns, segment.end_ns)
-            if isinstance(segment.source, Wait) and segment.kind == "wait":
-                yield from self._in_vain(segment, segment.source)
+            source = segment.source
+            # What was laid over a wait cuts it into pieces; it is one all the same.
+            if isinstance(source, Wait) and segment.kind == "wait" and source.span_id not in seen:
+                seen.add(source.span_id)
+                yield from self._in_vain(source)
             at_ns = segment.end_ns
         for mark in self.marks[place:]:
             if mark.time_ns > at_ns:
                 yield Work(mark.time_ns - at_ns, mark.kept, f"kept {place}")
                 at_ns = mark.time_ns
             yield mark.step
+        if self.served is None:
+            yield Untold("")
 
     def _work(
         self, segment: Segment, owner: Activity, start_ns: float, end_ns: float
@@ -120,22 +130,22 @@ class Program:
     def _is_own(self, stall: Stall) -> bool:
         return self.served is not None and self.blamer.activities.behind(stall) is self.served
 
-    def _in_vain(self, segment: Segment, wait: Wait) -> Iterator[Step]:
+    def _in_vain(self, wait: Wait) -> Iterator[Step]:
         """Yield a wait after which the request is not known to have had what it waited for."""
-        resource = resource_key(wait)
+        resource, end_ns = resource_key(wait), self.blamer.end_of(wait)
         if wait.resource.startswith(LATCHES):
             yield Await(resource)
         elif any(
             isinstance(mark.step, Take)
             and mark.step.resource == resource
-            and segment.start_ns <= mark.time_ns <= segment.end_ns + _CLOCKS_NS
+            and wait.start_ns <= mark.time_ns <= end_ns + _CLOCKS_NS
             for mark in self.marks
         ):
             return
         elif wait.end_ns is None:
-            yield Take(resource)
+            yield from (Take(resource), Untold(resource))
         elif wait.outcome == "acquired":
             yield from (Take(resource), Give(resource))
         else:
-            patience_ns = float(segment.end_ns - segment.start_ns)
-            yield from (Take(resource, patience_ns), rest(self.usual_ns), Answer(), Stop())
+            patience_ns = float(end_ns - wait.start_ns)
+            yield from (Take(resource, patience_ns), Untold(resource), Answer(), Stop())

@@ -7,18 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from statistics import median
 
 from why504 import names
 from why504.diagnose.activity import Activity, Process, Segment, flat, process_of
 from why504.diagnose.blame import Blamer, resource_key
 from why504.diagnose.leaves import stall_leaf
-from why504.diagnose.whatif.program import LATCHES, Mark, Program, key_of, marks_of, rest
+from why504.diagnose.whatif.completed import Completed, Told, usual_work_ns
+from why504.diagnose.whatif.program import LATCHES, Mark, Program, key_of, marks_of
 from why504.diagnose.whatif.simulate import Answer, Block, Job, Work
-from why504.model import Span, Stall
-
-_WAITING = ("wait", "stall", "starved")
-"""Kinds of segments in which a request does nothing itself."""
+from why504.model import Stall
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,8 @@ def record(blamer: Blamer, since_ns: int, until_ns: int) -> Record | None:
     None where no request is known to have been answered: then nobody knows what those that never
     finished had still to do.
     """
-    recorder = _Recorder(blamer, since_ns, until_ns)
-    return recorder.record() if recorder.usual_ns else None
+    usual_ns = usual_work_ns(blamer, since_ns) or usual_work_ns(blamer, until_ns)
+    return _Recorder(blamer, since_ns, until_ns).record(usual_ns) if usual_ns else None
 
 
 class _Recorder:
@@ -64,9 +61,8 @@ class _Recorder:
             self._loops[process_of(stall)][resource_key(stall)] = None
         self._blocked: set[str] = set()
         """Ids of the stalls that a request has as its own."""
-        self.usual_ns = _usual_ns(blamer, since_ns) or _usual_ns(blamer, until_ns)
 
-    def record(self) -> Record:
+    def record(self, usual_ns: Mapping[str, float]) -> Record:
         others: list[Job] = []
         marks: dict[int, list[Mark]] = defaultdict(list)
         for hold in self._blamer.evidence.holds:
@@ -78,14 +74,16 @@ class _Recorder:
                     others.append(Job(owner.start_ns, (taken.step, work, given.step)))
                 else:
                     marks[number] += (taken, given)
-        requests = [self._request(root, marks[number]) for number, root in enumerate(self._roots)]
+        told = [self._told(root, marks[number]) for number, root in enumerate(self._roots)]
+        requests = Completed(told, usual_ns).jobs()
         numbers = {
             (root.root.trace_id, root.root.span_id): number
             for number, root in enumerate(self._roots)
         }
         return Record(numbers, [*requests, *others, *self._blockers()], self._capacity())
 
-    def _request(self, root: Activity, marks: list[Mark]) -> Job:
+    def _told(self, root: Activity, marks: list[Mark]) -> Told:
+        """Return what is known of one request."""
         served: Activity | None = root
         if root.root.service == names.GATEWAY_SERVICE:
             served = max(root.callees, key=lambda callee: callee.root.start_ns, default=None)
@@ -96,19 +94,15 @@ class _Recorder:
         else:
             marks = [*marks, Mark(end_ns, 2, Answer())]
         timeline = _timeline(root, served)
-        stalls = [segment.source for segment, _ in timeline if isinstance(segment.source, Stall)]
-        usual_ns = self.usual_ns.get((served or root).route) or self.usual_ns[""]
-        in_order = sorted(marks, key=itemgetter(0, 1))
-        program = Program(timeline, in_order, served, usual_ns, self._blamer)
-        steps = list(program.steps())
+        program = Program(timeline, sorted(marks, key=itemgetter(0, 1)), served, self._blamer)
+        steps = tuple(program.steps())
         self._blocked |= {step.call for step in steps if isinstance(step, Block)}
-        if end_ns is None:
-            done_ns = math.fsum(s.length_ns for s in steps if isinstance(s, Work))
-            left_ns = max(0.0, usual_ns - done_ns) if done_ns < math.inf else usual_ns
-            steps += [rest(left_ns), Answer()]
+        stalls = [segment.source for segment, _ in timeline if isinstance(segment.source, Stall)]
         loops = dict(self._loops.get(process_of(served.root), {})) if served else {}
         loops.update(dict.fromkeys(resource_key(stall) for stall in stalls))
-        return Job(root.root.start_ns, steps, tuple(loops))
+        names_of = self._blamer.activities.routes
+        route = served.route if served else names_of.get(root.root.name, root.root.name)
+        return Told(Job(root.root.start_ns, steps, tuple(loops)), route, end_ns is not None)
 
     def _blockers(self) -> Iterator[Job]:
         """Yield the stalls of loops that no request is known to have caused."""
@@ -143,23 +137,3 @@ def _timeline(root: Activity, served: Activity | None) -> list[tuple[Segment, Ac
     begun_ns = served.root.start_ns
     before = flat(root, root.root.start_ns, begun_ns) if root is not served else []
     return [*before, *flat(served, begun_ns, max(begun_ns + 1, served.idle_ns))]
-
-
-def _usual_ns(blamer: Blamer, until_ns: int) -> dict[str, float]:
-    """Return the median work of the requests answered by then, by route; of all under ""."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for activity in blamer.activities:
-        if activity.root.end_ns and activity.root.end_ns <= until_ns and _was_served(activity.root):
-            work_ns = math.fsum(
-                segment.end_ns - segment.start_ns
-                for segment, _ in flat(activity, activity.root.start_ns, activity.root.end_ns)
-                if segment.kind not in _WAITING
-            )
-            found[activity.route].append(work_ns)
-            found[""].append(work_ns)
-    return {route: median(lengths) for route, lengths in found.items()}
-
-
-def _was_served(span: Span) -> bool:
-    told_by_gateway = span.service == names.GATEWAY_SERVICE
-    return span.kind == "server" and not told_by_gateway and span.status != "error"

@@ -22,7 +22,9 @@ from why504.errors import NotReplayable
 from why504.model import Counterfactual, Incident, Replay
 
 FAITHFUL_SHARE: Final = 0.95
-"""Of the victims, and of the requests that were answered in time, so many must fare as they did."""
+"""Of the requests so many must fare as they did ..."""
+FAITHFUL_SHARE_OF_EACH: Final = 0.9
+"""... and of the victims so many, and of those answered in time: real queues let some go first."""
 MOST_STEPS: Final = 150_000
 """What is played in a second or two; a larger record is not played."""
 _SAME_MOMENT_NS: Final = 1e6
@@ -54,13 +56,11 @@ class Player:
         self.same = sum(a.timed_out == b for a, b in zip(self._asked, late, strict=True))
         """How many requests fare unchanged as they did."""
         self.requests = len(self._asked)
-        for fate in (True, False):
-            fared = [b for a, b in zip(self._asked, late, strict=True) if a.timed_out == fate]
-            if sum(b == fate for b in fared) < len(fared) * FAITHFUL_SHARE:
-                raise NotReplayable(
-                    f"played again unchanged, only {self.same} of {self.requests} requests "
-                    "fare as they did"
-                )
+        if not _is_faithful([a.timed_out for a in self._asked], late):
+            raise NotReplayable(
+                f"played again unchanged, only {self.same} of {self.requests} requests "
+                "fare as they did"
+            )
         self.changes = [
             change
             for place in places_of(incident, blamer, self._record)
@@ -84,6 +84,16 @@ class Player:
             answers_ns[asked.job] - asked.start_ns > limit_ns - _SAME_MOMENT_NS
             for asked, limit_ns in zip(self._asked, limits_ns, strict=True)
         ]
+
+
+def _is_faithful(was: Sequence[bool], now: Sequence[bool]) -> bool:
+    same = [a == b for a, b in zip(was, now, strict=True)]
+    each = [
+        [s for s, late in zip(same, was, strict=True) if late == fate] for fate in (True, False)
+    ]
+    return sum(same) >= len(same) * FAITHFUL_SHARE and all(
+        sum(kind) >= len(kind) * FAITHFUL_SHARE_OF_EACH for kind in each
+    )
 
 
 def replay(incident: Incident, blamer: Blamer) -> Replay:

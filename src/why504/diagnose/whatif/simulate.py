@@ -65,7 +65,17 @@ class Stop(NamedTuple):
     """The job is over; what it still has is given back."""
 
 
-Step = Work | Block | Take | Give | Await | Answer | Stop
+class Untold(NamedTuple):
+    """What nobody told: how a request went on that never got what it waited for.
+
+    Not a step that can be played: record.py puts steps in its place.
+    """
+
+    resource: str
+    """What it waited for; empty where it was not even taken up."""
+
+
+Step = Work | Block | Take | Give | Await | Answer | Stop | Untold
 
 
 @dataclass(frozen=True, slots=True)
