@@ -61,8 +61,13 @@ class Calls:
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
 
     def ended(self, entry: OpenSpan, error: str | None) -> None:
-        """Forget a dropped call; tell it if it took long."""
-        if self._registry.close(entry.span_id) and self._dropped.is_long(entry):
+        """Forget a dropped call; tell it if it, or its request, took long."""
+        if self._registry.close(entry.span_id) is None:
+            return
+        request = REQUEST.get()
+        if request is not None and request.span_id not in self._registry.spans:
+            request = None
+        if self._dropped.is_long(entry) or (request and self._dropped.is_of_a_long_one(request)):
             # The caller's own line, unless an error ended the call from somewhere else.
             line = site.user_line(site.current_lines()) if error is None else None
             told = {**site.attributes_of(line), **(entry.attributes or {})}

@@ -15,7 +15,7 @@ from why504 import names
 from why504.probe.activity import Activity
 from why504.probe.calls import Calls
 from why504.probe.database import fail_span
-from why504.probe.dropped import Dropped
+from why504.probe.dropped import MOST_SHORT_CALLS_PER_S, Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Registry, RegistryProcessor
 from why504.probe.openrecord import RecordBook
 from why504.probe.publisher import Publisher
@@ -138,6 +138,33 @@ def test_short_calls_tell_nothing_and_leave_nothing_behind(
     assert kept.sent == []
     assert registry.spans == {}
     assert registry.dropped == 0
+
+
+def test_of_a_request_that_takes_long_short_calls_are_told_too(
+    calls, clock, kept, registry, request_dropped
+):
+    registry.open(request_dropped)
+    for _ in range(5):
+        call = calls.begin("SELECT", dict(QUERY))
+        clock.advance(0.4)
+        call.end()
+
+    assert [told.name for told in kept.sent] == ["SELECT"] * 3
+    assert {told.parent_id for told in kept.sent} == {request_dropped.span_id}
+
+
+def test_no_more_short_calls_are_told_than_a_service_can_bear(
+    calls, clock, kept, registry, request_dropped
+):
+    registry.open(request_dropped)
+    clock.advance(2)
+    for _ in range(MOST_SHORT_CALLS_PER_S + 100):
+        calls.begin("SELECT", dict(QUERY)).end()
+    assert len(kept.sent) == MOST_SHORT_CALLS_PER_S
+
+    clock.advance(1)
+    calls.begin("SELECT", dict(QUERY)).end()
+    assert len(kept.sent) == MOST_SHORT_CALLS_PER_S + 1
 
 
 def test_a_dropped_call_that_fails_says_how(calls, clock, kept, request_dropped):
