@@ -69,9 +69,10 @@ def _candidates() -> Iterator[Path]:
 class Postgres:
     """A running server of our own on 127.0.0.1; user `postgres`, no password."""
 
-    def __init__(self, process: Process, port: int, *, scratch: Path | None) -> None:
+    def __init__(self, process: Process, port: int, data: Path, *, scratch: Path | None) -> None:
         self.process = process
         self.port = port
+        self.data = data
         self._scratch = scratch
         self.url = self.url_of("postgres")
         self._names = itertools.count(1)
@@ -83,8 +84,17 @@ class Postgres:
         self.stop()
 
     @classmethod
-    def start(cls, folder: Path, *, max_connections: int = 100, **settings: str) -> Self:
+    def start(
+        cls,
+        folder: Path,
+        *,
+        template: Path | None = None,
+        max_connections: int = 100,
+        **settings: str,
+    ) -> Self:
         """Make a new cluster below `folder` and start it; further settings as in postgresql.conf.
+
+        With `template` it is a copy of the `data` of a server that has ended.
 
         Raises:
             LabError: there are no binaries, or the server did not start.
@@ -100,7 +110,10 @@ class Postgres:
             binaries, scratch = _copy_for_nobody(binaries)
         data = (scratch or folder) / "data"
         program = functools.partial(Program, folder=folder, account=account)
-        run(program([str(binaries / "initdb"), "-D", str(data), *_INITDB], "initdb"))
+        if template is None:
+            run(program([str(binaries / "initdb"), "-D", str(data), *_INITDB], "initdb"))
+        else:
+            _copy(template, data, account)
         port = free_port()
         options = {**SETTINGS, **settings, "max_connections": str(max_connections)}
         argv = [str(binaries / "postgres"), "-D", str(data), "-c", f"port={port}"]
@@ -108,15 +121,15 @@ class Postgres:
             argv += ["-c", f"{name}={value}"]
         server = program(argv, "postgres", stop_signal=signal.SIGINT)
         process = start(server, ready=lambda: _takes_connections(port), timeout_s=30)
-        return cls(process, port, scratch=scratch)
+        return cls(process, port, data, scratch=scratch)
 
     def url_of(self, database: str) -> str:
         """Return the URL of a database of this server."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
-        name = f"lab_{os.getpid()}_{next(self._names)}"
+    def new_database(self, name: str = "") -> str:
+        """Make an empty database, of a new name unless one is given, and return its URL."""
+        name = name or f"lab_{os.getpid()}_{next(self._names)}"
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url_of(name)
@@ -129,6 +142,13 @@ class Postgres:
 
 
 _INITDB = ["-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"]
+
+
+def _copy(template: Path, data: Path, account: str) -> None:
+    shutil.copytree(template, data)
+    if account == "nobody":
+        for path in (data, *data.rglob("*")):
+            shutil.chown(path, leash.NOBODY, leash.NOBODY)
 
 
 def _takes_connections(port: int) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,27 @@ def test_a_new_server_has_the_settings_it_was_given_and_ends_with_all_its_backen
 
     assert shown == ["7", "1234ms", "127.0.0.1"]
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("account", ["own", "nobody"])
+def test_a_copy_of_a_server_that_has_ended_has_its_databases(
+    postgres, monkeypatch, tmp_path, account
+):
+    if account == "nobody":
+        if os.geteuid() != 0:
+            pytest.skip("only root can become somebody else")
+        monkeypatch.setattr(module, "_account", lambda: "nobody")
+    with Postgres.start(tmp_path / "first") as first:
+        with psycopg.connect(first.new_database("lab"), autocommit=True) as connection:
+            connection.execute("CREATE TABLE told AS SELECT 504 AS status")
+        first.process.stop()
+        shutil.copytree(first.data, tmp_path / "template")
+
+    with (
+        Postgres.start(tmp_path / "copy", template=tmp_path / "template") as copy,
+        psycopg.connect(copy.url_of("lab")) as connection,
+    ):
+        assert connection.execute("SELECT status FROM told").fetchone() == (504,)
 
 
 def test_a_frozen_server_answers_nobody_and_then_everybody(postgres, tmp_path):

@@ -172,3 +172,23 @@ def test_the_same_port_is_never_handed_out_twice_nor_one_that_is_taken():
 
     assert len(set(ports)) == 100
     assert not any(listens(port)() for port in ports)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract names are Linux's")
+def test_a_port_that_one_lab_was_given_is_not_given_to_another_while_the_first_lives(monkeypatch):
+    code = "from lab.stack.ports import free_port; print(free_port(), flush=True); input()"
+    root = str(Path(leash.__file__).parents[2])
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as other:
+        theirs = int(other.stdout.readline())
+        monkeypatch.setattr("random.sample", lambda *_: [theirs])
+        with pytest.raises(LabError, match="no free TCP port"):
+            free_port()
+        other.communicate(b"\n")
+
+    assert free_port() == theirs
