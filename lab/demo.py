@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.deployment import OURS
 from lab.faults import FAULTS, ROOT, fault
 from lab.run import run
 from lab.score import Outcome
 from lab.stack.ports import free_port
 from lab.stack.process import Process, Program, start
 from lab.stack.ready import answers
+from lab.stored import OURS
 from why504 import report
 from why504.errors import Why504Error
 

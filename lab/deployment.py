@@ -21,12 +21,10 @@ from lab.stack.postgres import Postgres
 from lab.stack.process import Process, Program, start
 from lab.stack.ready import answers
 from lab.stack.slow_link import SlowLink
+from lab.stored import OURS, STOCK
 from why504.errors import LabError
 
-OURS: Final = "store"
-"""Folder of our evidence, below that of the run."""
-STOCK: Final = "stock"
-"""Folder of what stock OpenTelemetry sent."""
+TEMPLATE_DATABASE: Final = "lab"
 START_TIMEOUT_S: Final = 60.0
 
 PYTHON: Final = {
@@ -47,18 +45,22 @@ class Deployment:
     world: World
     service: Restartable
     receiver: Restartable
+    stock: Process
+    """The receiver of what stock OpenTelemetry sends."""
     gateway: Nginx
 
 
-def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
+def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = None) -> Deployment:
     """Start the service with all that it needs; `stack` ends it.
+
+    With `template`, of lab/template.py, the database is a copy; without, it is made and filled.
 
     Raises:
         LabError: a part did not start; the message ends with the tail of its log.
     """
-    database = stack.enter_context(Postgres.start(folder / "postgres"))
-    url = database.new_database()
-    history = stack.enter_context(_python(folder, "lab.history", url))
+    database = stack.enter_context(Postgres.start(folder / "postgres", template=template))
+    url = database.url_of(TEMPLATE_DATABASE) if template else database.new_database()
+    history = None if template else stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
     watched = ["--gateway-log", str(gateway_log), "--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
     started, ours_url = receiver(folder, OURS, [*watched, "--postgres", url])
@@ -87,12 +89,12 @@ def deploy(row: Fault, folder: Path, stack: ExitStack) -> Deployment:
     stack.callback(service.kill)
     gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
     stack.enter_context(gateway)
-    if history.wait(START_TIMEOUT_S) != 0:
+    if history and history.wait(START_TIMEOUT_S) != 0:
         raise LabError(f"the history could not be written: see {history.program.log}")
     _wait_for(ours.process, answers(f"{ours_url}/healthz"))
     _wait_for(stock, answers(f"{stock_url}/healthz"))
     _wait_for(service.process, answers(f"http://127.0.0.1:{port}/v1/livez"))
-    return Deployment(folder, World(url, groq, service.process.pid), service, ours, gateway)
+    return Deployment(folder, World(url, groq, service.process.pid), service, ours, stock, gateway)
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:

@@ -94,6 +94,8 @@ class Fault:
     """Added to uvicorn's command line."""
     midway: str = "nothing"
     """What happens halfway through the load: a key of lab/midway.py."""
+    alone: bool = False
+    """Whether it takes a core for itself, so that no other run may be beside it."""
 
 
 _PIKA = Marker("lab/adapters/event_publisher.py", "= pika.BlockingConnection(")
@@ -237,6 +239,7 @@ FAULTS: Final = (
         site=Marker("lab/adapters/emotion_reader.py", "return sum(difflib"),
         alert="EventLoopBlocked",
         variant="computing on the loop",
+        alone=True,
         during={**_DAY, "score": 0.5},
     ),
     Fault(
@@ -259,6 +262,7 @@ FAULTS: Final = (
         site=None,
         alert="EventLoopBlocked",
         variant="everything kept",
+        alone=True,
         during={**_DAY, "score": 0.5},
     ),
     Fault(
@@ -279,6 +283,7 @@ FAULTS: Final = (
         site=None,
         alert="EventLoopBlocked",
         outside="starved service",
+        alone=True,
         during=_DAY,
     ),
     Fault(

@@ -121,8 +121,19 @@ def page(found: Sequence[Row]) -> str:
         "engine named. Numbers are sums over the runs. “Stock” is OpenTelemetry as its manual\n"
         "sets it up, in the same process and run. A hang lets it export the spans of a request's\n"
         "body or of a statement; the request's own span, which says how long and which route,\n"
-        f"leaves only when the request ends.\n\n{parts}\n## Faults\n\n{faults}\n\n"
+        f"leaves only when the request ends.\n\n"
+        f"{_commits(found)}\n\n{parts}\n## Faults\n\n{faults}\n\n"
         f"## Conditions\n\n{conditions}\n"
+    )
+
+
+def _commits(found: Sequence[Row]) -> str:
+    played = Counter(row["played_at"] for row in found)
+    runs = ", ".join(f"{at} ({n} run{'s' * (n > 1)})" for at, n in played.items())
+    scored = ", ".join(dict.fromkeys(row["scored_at"] for row in found))
+    return (
+        f"Played at commits {runs}; scored at {scored}.\n"
+        "A `+` says that files of the checkout differed from the commit."
     )
 
 

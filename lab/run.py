@@ -1,4 +1,4 @@
-"""Plays one fault on the real stack, from an empty folder to a scored outcome."""
+"""Plays one fault on the real stack, from an empty folder to what is kept of it, and its score."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lab.compared import ablated, baselines, stock_baseline
+from lab.commit import commit
 from lab.conditions import condition
-from lab.deployment import OURS, STOCK, Deployment, deploy
-from lab.faults import GATEWAY_TIMEOUT_S, fault
+from lab.deployment import Deployment, deploy
+from lab.faults import GATEWAY_TIMEOUT_S, Fault, fault
+from lab.kept import Course, keep
 from lab.load import Load, Plan, Summary, shots, summary
 from lab.midway import midway
 from lab.outside import ACTIONS
-from lab.score import Outcome, Seen, expected, score
+from lab.rescore import scored
+from lab.score import Outcome, expected
+from lab.stored import OURS, everything
 from why504.diagnose import explain
 from why504.diagnose.causes import UNKNOWN
-from why504.errors import StoreUnavailable
-from why504.model import Evidence, Incident, Window
+from why504.model import Incident
 from why504.stores.parquet import ParquetStore
 
+KEPT: Final = "kept"
+"""Folder of what scoring needs, below that of the run."""
 WARM_UP_S: Final = 3.0
 ASK_EVERY_S: Final = 1.0
 SETTLE_S: Final = 1.5
@@ -41,25 +45,69 @@ def run(
     under: str = "steady",
     progress: Progress = lambda text: None,
 ) -> Outcome:
-    """Inject a fault into a service of its own, load it, and return what was found.
+    """Play a fault, see `play`, and return what was found.
+
+    Raises:
+        LabError: there is no such fault, or a part did not start.
+    """
+    return scored(play(fault_id, folder=folder, seed=seed, under=under, progress=progress))
+
+
+def play(
+    fault_id: str,
+    *,
+    folder: Path,
+    seed: int = 0,
+    under: str = "steady",
+    template: Path | None = None,
+    progress: Progress = lambda text: None,
+) -> Path:
+    """Inject a fault into a service of its own, load it, and return the folder of what is kept.
 
     Args:
         fault_id: a row of lab/faults.py.
         folder: gets logs, databases and evidence; must be empty or missing.
         seed: of the load.
         under: a condition of lab/conditions.py.
+        template: of lab/template.py; without one the database is made and filled anew.
         progress: called with a sentence at each step.
 
     Raises:
         LabError: there is no such fault, or a part did not start.
     """
     row = condition(under).change(fault(fault_id))
-    wanted = expected(row)
+    wanted, played_at = expected(row), commit()
     began_s = time.monotonic()
     with ExitStack() as stack:
         progress("starting PostgreSQL, nginx, the receiver and the service")
-        deployed = deploy(row, folder, stack)
-        ours = ParquetStore(folder / OURS)
+        deployed = deploy(row, folder, stack, template)
+        clients, verdict_after_s = _course(row, deployed, seed, progress)
+        course = Course(
+            fault=row.id,
+            under=under,
+            seed=seed,
+            expected=wanted,
+            clients=clients,
+            gateway_504=tuple(_gave_up(deployed.gateway.access_log)),
+            verdict_after_s=verdict_after_s,
+            duration_s=time.monotonic() - began_s,
+            played_at=played_at,
+        )
+        keep(folder, folder / KEPT, course)
+    # A cluster has 40 MB, and nothing that the evidence has not.
+    shutil.rmtree(folder / "postgres" / "data", ignore_errors=True)
+    return folder / KEPT
+
+
+def _course(
+    row: Fault, deployed: Deployment, seed: int, progress: Progress
+) -> tuple[Summary, float | None]:
+    """Load the service and hang it until all evidence is stored and the receivers have ended.
+
+    Returns what the clients saw, and the seconds from the first 504 to the first named cause.
+    """
+    ours = ParquetStore(deployed.folder / OURS)
+    with ExitStack() as stack:
         progress("ordinary load")
         with _load(deployed, Plan(row.before, WARM_UP_S), seed) as warm_up:
             warm_up.wait(WARM_UP_S + GATEWAY_TIMEOUT_S)
@@ -67,33 +115,17 @@ def run(
         stack.enter_context(ACTIONS[row.outside](deployed.world))
         plan = Plan(row.during, row.lasts_s, row.abort_share)
         with _load(deployed, plan, seed + 1_000_003) as load, midway(row, deployed):
-            named_after_s = _named_after_s(ours, load, progress)
+            verdict_after_s = _named_after_s(ours, load, progress)
             load.wait(row.lasts_s + GATEWAY_TIMEOUT_S + PATIENCE_S)
         clients = summary([*warm_up.replies, *load.replies])
         progress("restarting the service, as production did, and asking once more")
         time.sleep(SETTLE_S)
         deployed.service.kill()
-        incidents = _final(ours, clients)
-        evidence, stock = _all(ours), _all(ParquetStore(folder / STOCK))
-        victims = [victim for incident in incidents for victim in incident.victims]
-        seen = Seen(
-            incidents=incidents,
-            gateway_504=frozenset(_gave_up(deployed.gateway.access_log)),
-            stock=stock,
-            clients=clients,
-            verdict_after_s=named_after_s,
-            duration_s=time.monotonic() - began_s,
-            seed=seed,
-            under=under,
-            baselines={
-                **baselines(evidence, victims),
-                "stock, longest span": stock_baseline(stock, victims),
-            },
-            ablations=ablated(evidence),
-        )
-    # A cluster has 40 MB, and nothing that the evidence has not.
-    shutil.rmtree(folder / "postgres" / "data", ignore_errors=True)
-    return score(row, wanted, seen)
+        _wait_for_every_504(ours, clients)
+        # Before the fault is undone: a lock that is released now is nothing that the clients met.
+        deployed.receiver.stop()
+        deployed.stock.stop()
+    return clients, verdict_after_s
 
 
 def _load(deployed: Deployment, plan: Plan, seed: int) -> Load:
@@ -123,32 +155,17 @@ def _named_after_s(store: ParquetStore, load: Load, progress: Progress) -> float
     return None
 
 
-def _all(store: ParquetStore) -> Evidence:
-    try:
-        extent = store.extent()
-        return store.evidence(extent) if extent else Evidence(Window(0, 0))
-    except StoreUnavailable:
-        return Evidence(Window(0, 0))
-    except RuntimeError as error:
-        # What DuckDB makes of ctrl-C.
-        if "interrupted" in str(error).lower():
-            raise KeyboardInterrupt from error
-        raise
-
-
 def _explained(store: ParquetStore) -> list[Incident]:
-    return explain(_all(store))
+    return explain(everything(store))
 
 
-def _final(store: ParquetStore, clients: Summary) -> list[Incident]:
-    """Explain once every 504 that clients saw has arrived, or after ten seconds."""
+def _wait_for_every_504(store: ParquetStore, clients: Summary) -> None:
+    """Return once every 504 that clients saw can be explained, or after ten seconds."""
     deadline_s = time.monotonic() + PATIENCE_S
-    while True:
+    told = -1
+    while told < clients.statuses.get(504, 0) and time.monotonic() < deadline_s:
         time.sleep(ASK_EVERY_S)
-        incidents = _explained(store)
-        found = sum(each.count for each in incidents)
-        if found >= clients.statuses.get(504, 0) or time.monotonic() > deadline_s:
-            return incidents
+        told = sum(incident.count for incident in _explained(store))
 
 
 def _gave_up(access_log: Path) -> Iterator[str]:

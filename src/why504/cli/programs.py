@@ -36,14 +36,20 @@ def matrix(
     sample: Annotated[
         int | None, typer.Option(min=1, help="Only so many runs, of every fault and condition.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="So many runs at once.")] = 2,
     resume: Annotated[bool, typer.Option(help="Keep the runs that are already recorded.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(help="Score the kept evidence anew and play nothing; with --resume the rest."),
+    ] = False,
 ) -> None:
     """Inject every fault under every condition and score what is named, beside simpler methods."""
     chosen = ["--faults", *faults] if faults else []
     under = ["--conditions", *condition] if condition else []
     some = ["--sample", str(sample)] if sample else []
-    arguments = ["--runs", str(runs), *chosen, *under, *some, *(["--resume"] * resume)]
-    _run_beside("lab.matrix", arguments)
+    flags = ["--resume"] * resume + ["--again"] * again
+    numbers = ["--runs", str(runs), "--jobs", str(jobs)]
+    _run_beside("lab.matrix", [*numbers, *chosen, *under, *some, *flags])
 
 
 def explorer(

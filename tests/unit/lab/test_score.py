@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from lab.cell import Cell
 from lab.conditions import CONDITIONS, FAKETIME
 from lab.faults import FAULTS, fault
 from lab.load import Summary
-from lab.matrix import Cell, sampled
+from lab.matrix import sampled
 from lab.matrix_page import Row, missed, page, tables
 from lab.midway import MIDWAY
 from lab.score import Seen, Verdict, expected, score
@@ -192,6 +193,7 @@ def recorded(fault_id="F1", named="F1", mechanism="loop", **changes) -> Row:
     trigger = fault(fault_id).trigger
     wanted = {"trigger": trigger, "mechanism": "loop", "site": None}
     changed = {"fault": fault_id, "trigger": named, "mechanism": mechanism, "expected": wanted}
+    changed |= {"played_at": "abc1234", "scored_at": "def5678"}
     return Row({**row, **changed, **changes})
 
 
@@ -229,6 +231,13 @@ def test_the_page_of_the_matrix_has_tables_with_as_many_cells_in_every_row():
         assert len(rows) == len(table.rows) + 2
         assert len({each.count("|") for each in rows}) == 1
     assert page([recorded()]).startswith("# The fault matrix")
+
+
+def test_the_page_says_which_commits_were_played_and_which_one_scored():
+    runs = [recorded(), recorded(), recorded(played_at="abc1235+")]
+
+    said = "Played at commits abc1234 (2 runs), abc1235+ (1 run); scored at def5678."
+    assert said in page(runs)
 
 
 def test_a_sample_has_every_fault_and_every_condition():
