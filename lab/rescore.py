@@ -24,7 +24,7 @@ def scored(kept: Path) -> Outcome:
     course = course_of(kept)
     evidence = everything(ParquetStore(kept / OURS))
     stock = everything(ParquetStore(kept / STOCK))
-    incidents = explain(evidence)
+    incidents = explain(evidence, what_if=True)
     victims = [victim for incident in incidents for victim in incident.victims]
     seen = Seen(
         incidents=incidents,

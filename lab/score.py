@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lab.faults import Fault
 from lab.load import Summary
-from why504.model import Evidence, Incident
+from why504.model import Evidence, Incident, Replay
 
 NOTHING: Final = "N0"
 """What is named when there is no incident."""
@@ -64,6 +64,8 @@ class Outcome:
     """Simpler method -> the cause that it names."""
     ablations: Mapping[str, str]
     """What was left out of the evidence -> the cause that the engine names then."""
+    replay: Replay | None = None
+    """The largest incident played again; None where there is none."""
     incidents: Sequence[Incident] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def score(fault: Fault, wanted: Verdict, seen: Seen) -> Outcome:
         under=seen.under,
         baselines=seen.baselines,
         ablations=seen.ablations,
+        replay=incident.replay if incident else None,
         incidents=seen.incidents,
     )
 
