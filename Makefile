@@ -36,11 +36,11 @@ bench-live: install  ## the live view at 10,000 open requests, beside reading an
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive
 
-matrix: install  ## every fault under every condition: injected against named (5 h, resumable)
-	@exec $(BIN)/why504 matrix --resume
+matrix: install  ## every fault under every condition: injected against named (2 h, resumable)
+	@exec $(BIN)/why504 matrix --resume $(ARGS)
 
-test-matrix: install  ## a sample of the matrix, with every fault and condition (20 min)
-	@exec $(BIN)/why504 matrix --sample 36
+test-matrix: install  ## a sample of the matrix, with every fault and condition (15 min)
+	@exec $(BIN)/why504 matrix --sample 40 $(ARGS)
 
 oracles: install  ## classic critical paths against their authors' answers (WHY504_ORACLES=folder)
 	@exec $(BIN)/python -m lab.oracles $(ARGS)

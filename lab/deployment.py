@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,10 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     Raises:
         LabError: a part did not start; the message ends with the tail of its log.
     """
-    database = stack.enter_context(Postgres.start(folder / "postgres", template=template))
+    with ThreadPoolExecutor(1) as beside:
+        llm = beside.submit(Groq.start, folder / "groq", delay_s=row.usual_llm_s)
+        database = stack.enter_context(Postgres.start(folder / "postgres", template=template))
+    groq = stack.enter_context(llm.result())
     url = database.url_of(TEMPLATE_DATABASE) if template else database.new_database()
     history = None if template else stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
@@ -68,7 +72,6 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     stack.callback(ours.stop)
     stock, stock_url = receiver(folder, STOCK, [])
     stack.enter_context(stock)
-    groq = stack.enter_context(Groq.start(folder / "groq", delay_s=row.usual_llm_s))
     environment = {
         "SERVICE_DATABASE_URL": _at_a_distance(row.database_delay_s, database, url, stack),
         "SERVICE_GROQ_BASE_URL": groq.url,

@@ -52,6 +52,8 @@ class Goal(NamedTuple):
     at_most: bool
     runs: int
     """Of how many it is the share; of none it is neither met nor missed."""
+    baseline: str = "none"
+    """What does as well without an engine, on the same runs."""
 
     @property
     def met(self) -> bool:
@@ -62,25 +64,18 @@ class Goal(NamedTuple):
 
 
 def goals(found: Sequence[Row]) -> list[Goal]:
-    """Return the figures of some runs beside their targets."""
+    """Return the figures of some runs beside their targets and what a simpler method reaches."""
     faults = [row for row in found if row["fault"] != CONTROL]
     controls = [row for row in found if row["fault"] == CONTROL]
     lines = [row for row in faults if row["expected"]["site"]]
     less = [(row, cause) for row in faults for cause in row["ablations"].values()]
     return [
-        _share("trigger named", faults, lambda r: r["trigger"] == r["expected"]["trigger"], 0.95),
-        _share(
-            "mechanism named", faults, lambda r: r["mechanism"] == r["expected"]["mechanism"], 0.98
-        ),
-        _share(
-            "line named, where there is one",
-            lines,
-            lambda r: r["site"] == r["expected"]["site"],
-            0.95,
-        ),
+        _named("trigger named", faults, "trigger", 0.95)._replace(baseline=_best_method(faults)),
+        _named("mechanism named", faults, "mechanism", 0.98),
+        _named("line named, where there is one", lines, "site", 0.95),
         _share(
             "controls with a cause", controls, lambda r: r["trigger"] != CONTROL, 0.02, at_most=True
-        ),
+        )._replace(baseline=_best_method(controls, wrong=True)),
         _share(
             "less evidence: right or UNKNOWN, never another cause",
             less,
@@ -94,6 +89,31 @@ def goals(found: Sequence[Row]) -> list[Goal]:
             1.0,
         ),
     ]
+
+
+def _named(name: str, rows: Sequence[Row], key: str, target: float) -> Goal:
+    """Return the share of runs with the right answer, beside always giving the commonest one."""
+    (_, most), *_ = Counter(row["expected"][key] for row in rows).most_common(1) or [("", 0)]
+    goal = _share(name, rows, lambda r: r[key] == r["expected"][key], target)
+    return goal._replace(baseline=f"always the commonest: {most / max(1, len(rows)):.0%}")
+
+
+def _best_method(rows: Sequence[Row], *, wrong: bool = False) -> str:
+    """Return the simpler method that is right most often, with its share, or its share of wrong."""
+    right = Counter(
+        {
+            name: sum(row["baselines"].get(name) == row["expected"]["trigger"] for row in rows)
+            for name in _methods_of(rows)
+        }
+    )
+    for name, count in right.most_common(1):
+        share = (len(rows) - count if wrong else count) / len(rows)
+        return f"{name}: {share:.0%}"
+    return "none"
+
+
+def _methods_of(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row["baselines"]))
 
 
 def missed(found: Sequence[Row]) -> list[Goal]:
@@ -189,7 +209,7 @@ def _methods(found: Sequence[Row]) -> Cells:
     def right(runs: Sequence[Row], name: str) -> str:
         return _of(runs, lambda r: r["baselines"].get(name) == r["expected"]["trigger"])
 
-    names = list(dict.fromkeys(name for row in found for name in row["baselines"]))
+    names = _methods_of(found)
     faults = [row for row in found if row["fault"] != CONTROL]
     ours = _of(faults, lambda r: r["trigger"] == r["expected"]["trigger"])
     rows = [["why504", ours], *([name, right(faults, name)] for name in names)]
@@ -218,10 +238,11 @@ def _of_goals(found: Sequence[Row]) -> Cells:
             goal.name,
             f"{goal.share:.1%} of {goal.runs}",
             f"{'at most' if goal.at_most else 'at least'} {goal.target:.0%}",
+            goal.baseline,
         ]
         for goal in goals(found)
     ]
-    return Cells("Goals", ("", "goal", "measured", "target"), rows)
+    return Cells("Goals", ("", "goal", "measured", "target", "baseline"), rows)
 
 
 def _share(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -123,6 +124,7 @@ def _course(
         deployed.service.kill()
         _wait_for_every_504(ours, clients)
         # Before the fault is undone: a lock that is released now is nothing that the clients met.
+        deployed.stock.send(signal.SIGTERM)
         deployed.receiver.stop()
         deployed.stock.stop()
     return clients, verdict_after_s

@@ -225,6 +225,18 @@ def test_a_goal_is_missed_by_wrong_names_and_not_by_what_was_not_run():
     assert [g.name for g in missed([recorded(blame_in_s=1.0)])] == ["blame conserved to 1e-6 s"]
 
 
+def test_a_goal_is_printed_with_its_figure_its_target_and_what_a_simpler_method_reaches():
+    runs = [recorded(), recorded("B1", "B1"), recorded(named="B1"), recorded("N0", "N0", "none")]
+
+    *_, of_goals = tables(runs)
+
+    assert of_goals.rows[:2] == [
+        ["MISS", "trigger named", "66.7% of 3", "at least 95%", "random span: 33%"],
+        ["pass", "mechanism named", "100.0% of 3", "at least 98%", "always the commonest: 100%"],
+    ]
+    assert of_goals.rows[3][2:] == ["0.0% of 1", "at most 2%", "random span: 100%"]
+
+
 def test_the_page_of_the_matrix_has_tables_with_as_many_cells_in_every_row():
     for table in tables([recorded(), recorded("N0", "N0", "none")]):
         rows = [each for each in table.for_page().splitlines() if each.startswith("|")]
