@@ -152,6 +152,7 @@ def _played(
         said = _verdict(row) if row else f"could not be played, see {playing.log_of(cell)}"
         _tell(errors, f"{cell}  {said}  {took_s:.0f} s  {_place(number, len(cells), schedule)}")
         if row:
+            playing.log_of(cell).unlink(missing_ok=True)
             yield cell, row
 
 
@@ -164,7 +165,8 @@ def _place(number: int, count: int, schedule: Schedule) -> str:
 
 
 def _tell(errors: Console, text: str) -> None:
-    errors.print(f"{time.strftime('%H:%M:%S')}  {text}", markup=False, highlight=False)
+    line = f"{time.strftime('%H:%M:%S')}  {text}"
+    errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _publish(found: Sequence[Row], path: Path) -> None:

@@ -18,6 +18,8 @@ from why504.errors import LabError
 
 POLL_S = 0.02
 TAIL_LINES = 15
+LAST_TURN_S = 60.0
+"""A killed process ends once it gets a turn, and fault E1 leaves the service a 300th of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Process:
             leash.signal_all(leash.descendants(self.pid), number)
 
     def _let_go(self) -> None:
-        self._leash.wait(10)
+        self._leash.wait(LAST_TURN_S)
         self._cord.close()
 
 
