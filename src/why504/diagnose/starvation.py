@@ -13,8 +13,9 @@ STARVED_SHARE: Final = 0.5
 """A process that could run and had no core for this share of the time is starved of it."""
 COLLECTING_SHARE: Final = 0.3
 """A process that collects garbage for this share of its CPU time does little else."""
-_WANTED_SHARE: Final = 0.2
-"""What wanted to run for less of the time did not starve, whatever the share."""
+_WANTED_SHARE: Final = 0.5
+"""What wanted to run for less of the time, all threads together, rested for the others: it was slow
+at times, but it left nothing waiting for seconds, whatever the share."""
 _FULL_SHARE: Final = 0.8
 _FAULTS_PER_S: Final = 50
 

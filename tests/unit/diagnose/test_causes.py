@@ -167,7 +167,13 @@ def test_vitals_of_another_process_say_nothing():
 
 
 @pytest.mark.parametrize(
-    ("vitals", "cause"), [({"cpu_s": 0.9, "delay_s": 9}, "E1"), ({"cpu_s": 3}, "UNKNOWN")]
+    ("vitals", "cause"),
+    [
+        ({"cpu_s": 0.9, "delay_s": 9}, "E1"),
+        ({"cpu_s": 3}, "UNKNOWN"),
+        ({"cpu_s": 1.8, "delay_s": 2.2}, "UNKNOWN"),
+    ],
+    ids=["no core", "computes", "rests most of the time, beside neighbours"],
 )
 def test_requests_that_a_starved_process_did_not_take_up_are_its(vitals, cause):
     scene = Scene(until_s=40)
