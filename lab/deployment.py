@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab import peers
 from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault
 from lab.outside import World
 from lab.restartable import Restartable
-from lab.stack.broker import MuteBroker
-from lab.stack.groq import Groq
 from lab.stack.nginx import Nginx
 from lab.stack.ports import free_port
 from lab.stack.postgres import Postgres
-from lab.stack.process import Process, Program, start
+from lab.stack.process import Process, Program, start, wait_until
 from lab.stack.ready import answers
 from lab.stack.slow_link import SlowLink
 from lab.stored import OURS, STOCK
@@ -59,10 +56,8 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     Raises:
         LabError: a part did not start; the message ends with the tail of its log.
     """
-    with ThreadPoolExecutor(1) as beside:
-        llm = beside.submit(Groq.start, folder / "groq", delay_s=row.usual_llm_s)
-        database = stack.enter_context(Postgres.start(folder / "postgres", template=template))
-    groq = stack.enter_context(llm.result())
+    beside = peers.begin(row, folder, stack)
+    database = stack.enter_context(Postgres.start(folder / "postgres", template=template))
     url = database.url_of(TEMPLATE_DATABASE) if template else database.new_database()
     history = None if template else stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
@@ -74,11 +69,9 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     stack.enter_context(stock)
     environment = {
         "SERVICE_DATABASE_URL": _at_a_distance(row.database_delay_s, database, url, stack),
-        "SERVICE_GROQ_BASE_URL": groq.url,
-        "SERVICE_GROQ_API_KEY": "lab",
+        **beside.environment(),
         **row.settings,
         "LAB_VARIANT": row.variant,
-        "LAB_BROKER_URL": stack.enter_context(MuteBroker()).url,
         "LAB_STOCK_ENDPOINT": stock_url,
         "OTEL_SERVICE_NAME": "context-handling",
         # Both set-ups read it: so that neither chooses the names of the other's attributes.
@@ -94,10 +87,13 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     stack.enter_context(gateway)
     if history and history.wait(START_TIMEOUT_S) != 0:
         raise LabError(f"the history could not be written: see {history.program.log}")
-    _wait_for(ours.process, answers(f"{ours_url}/healthz"))
-    _wait_for(stock, answers(f"{stock_url}/healthz"))
-    _wait_for(service.process, answers(f"http://127.0.0.1:{port}/v1/livez"))
-    return Deployment(folder, World(url, groq, service.process.pid), service, ours, stock, gateway)
+    wait_until(answers(f"{ours_url}/healthz"), ours.process, START_TIMEOUT_S)
+    wait_until(answers(f"{stock_url}/healthz"), stock, START_TIMEOUT_S)
+    alive = answers(f"http://127.0.0.1:{port}/v1/livez")
+    wait_until(alive, service.process, START_TIMEOUT_S)
+    beside.wait_until_ready()
+    world = World(url, beside, service.process.pid)
+    return Deployment(folder, world, service, ours, stock, gateway)
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:
@@ -135,13 +131,3 @@ def _at_a_distance(delay_s: float, database: Postgres, url: str, stack: ExitStac
         return url
     link = stack.enter_context(SlowLink(database.port, delay_s=delay_s))
     return url.replace(f":{database.port}/", f":{link.port}/")
-
-
-def _wait_for(process: Process, ready: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while not ready():
-        if not process.alive or time.monotonic() > deadline_s:
-            program = process.program
-            tail = program.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise LabError(f"{program.name} did not start:\n{tail}")
-        time.sleep(0.05)

@@ -51,6 +51,7 @@ NO_LIMITS: Final[Mapping[str, str]] = {
             "application_s": None,
             "analysis_s": None,
             "llm_s": None,
+            "memory_s": None,
             "statement_s": None,
             "idle_in_transaction_s": None,
             "lock_s": None,
@@ -78,6 +79,8 @@ class Fault:
     before: Rates = field(default_factory=lambda: {"suggest": 6, "livez": 1, "health": 0.5})
     variant: str = "good"
     """How the service is put together: a key of lab/adapters/variants.py."""
+    needs: tuple[str, ...] = ()
+    """What runs beside what every run has: names in lab/peers.py."""
     outside: str = "nothing"
     """What happens to the world around it: a key of lab/outside.py."""
     settings: Mapping[str, str] = field(default_factory=lambda: NO_LIMITS)
@@ -126,6 +129,22 @@ FAULTS: Final = (
         alert="ConnectionPoolExhausted",
         variant="publish in a thread",
         settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "5"},
+        during=_DAY,
+    ),
+    Fault(
+        id="F1-alarm",
+        description="RabbitMQ raises its memory alarm and reads no more from publishers "
+        "(`connection.blocked`); in a thread pika waits for a confirm that does not come, while "
+        "the transaction is open. Needs RabbitMQ.",
+        trigger="F1",
+        mechanism="pool",
+        site=Marker("lab/adapters/event_publisher.py", "channel.basic_publish("),
+        alert="ConnectionPoolExhausted",
+        variant="publish with confirms in a thread",
+        needs=("RabbitMQ",),
+        outside="memory alarm of the broker",
+        settings={**NO_LIMITS, "SERVICE_POOL_SIZE": "5"},
+        before={"end": 2, "suggest": 6, "livez": 1, "health": 0.5},
         during=_DAY,
     ),
     Fault(
@@ -276,6 +295,20 @@ FAULTS: Final = (
         during={**_DAY, "score": 12},
     ),
     Fault(
+        id="D1",
+        description="Mem0 answers after two minutes, and its client is awaited without a timeout: "
+        "scoring hangs, and nothing else does.",
+        trigger="D1",
+        mechanism="none",
+        site=Marker("lab/adapters/memory.py", "= await self._client.search("),
+        alert="GatewayTimeouts",
+        variant="memory without a limit",
+        needs=("Mem0",),
+        outside="slow memory",
+        before={"suggest": 6, "livez": 1, "health": 0.5, "score": 1},
+        during={**_DAY, "score": 2},
+    ),
+    Fault(
         id="E1",
         description="Neighbours with work to do share the one core that the service may use.",
         trigger="E1",
@@ -296,6 +329,18 @@ FAULTS: Final = (
         settings={},
         usual_llm_s=5.0,
         during={**_DAY, "score": 2},
+    ),
+    Fault(
+        id="G2",
+        description="The broker is silent, and the health check asks it inside the request, with "
+        "no limit that fits: whoever asks for the health hangs, and every other route answers.",
+        trigger="G2",
+        mechanism="none",
+        site=Marker("lab/adapters/check_health.py", "pika.BlockingConnection("),
+        alert="GatewayTimeouts",
+        variant="health asked in the request",
+        before={"suggest": 6, "livez": 1},
+        during={**_DAY, "health": 2},
     ),
     Fault(
         id="N0",

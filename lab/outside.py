@@ -12,9 +12,11 @@ from typing import Final
 
 import psycopg
 
-from lab.stack.groq import Groq
+from lab.peers import Peers
+from why504.errors import LabError
 
 SLOW_LLM_S: Final = 120.0
+SLOW_MEMORY_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class World:
     """What the service talks to, as far as it can be disturbed."""
 
     database_url: str
-    groq: Groq
+    peers: Peers
     service_pid: int
 
 
@@ -33,13 +35,30 @@ def _nothing(world: World) -> Iterator[None]:
 
 @contextmanager
 def _slow_llm(world: World) -> Iterator[None]:
-    world.groq.behave(delay_s=SLOW_LLM_S)
+    world.peers.groq.behave(delay_s=SLOW_LLM_S)
     yield
 
 
 @contextmanager
 def _refusing_llm(world: World) -> Iterator[None]:
-    world.groq.behave(limited=True, retry_after_s=20)
+    world.peers.groq.behave(limited=True, retry_after_s=20)
+    yield
+
+
+@contextmanager
+def _slow_memory(world: World) -> Iterator[None]:
+    if world.peers.mem0 is None:
+        raise LabError("the fault has no Mem0 to slow down: its `needs` must name it")
+    world.peers.mem0.behave(delay_s=SLOW_MEMORY_S)
+    yield
+
+
+@contextmanager
+def _memory_alarm(world: World) -> Iterator[None]:
+    """RabbitMQ's own alarm: it reads no more from any connection that publishes."""
+    if world.peers.rabbitmq is None:
+        raise LabError("the fault has no RabbitMQ to alarm: its `needs` must name it")
+    world.peers.rabbitmq.alarm(True)
     yield
 
 
@@ -88,6 +107,8 @@ ACTIONS: Final[Mapping[str, Callable[[World], AbstractContextManager[None]]]] = 
     "nothing": _nothing,
     "slow LLM": _slow_llm,
     "LLM over its quota": _refusing_llm,
+    "slow memory": _slow_memory,
+    "memory alarm of the broker": _memory_alarm,
     "slow trigger": _slow_trigger,
     "starved service": _starved_service,
     "rows locked by hand": _rows_locked_by_hand,

@@ -23,6 +23,7 @@ from service.application.end_conversation import EndConversation
 from service.application.ports.emotion_reader import EmotionReader
 from service.application.ports.event_publisher import EventPublisher
 from service.application.ports.health_check import HealthCheck
+from service.application.ports.memory import Memory
 from service.application.ports.unit_of_work import BeginWork
 from service.application.read_status import ReadStatus
 from service.application.score_conversation import ScoreConversation, ScoreWithoutHolding
@@ -48,6 +49,22 @@ def _outbox(_: Settings) -> EventPublisher:
     return OutboxPublisher()
 
 
+def _check_health(settings: Settings) -> CheckHealth:
+    # Without these two requests are served all the same: limits are counted alone, and messages
+    # wait in the outbox.
+    optional: list[HealthCheck] = []
+    if settings.redis_url is not None:
+        optional.append(RedisCheck(settings.redis_url, limit_s=settings.limits.health_s))
+    if settings.broker_url is not None:
+        optional.append(RabbitMQCheck(settings))
+    return CheckHealth(
+        [PostgresCheck(settings)],
+        optional,
+        limit_s=settings.limits.health_s,
+        every_s=settings.health_every_s,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Adapters:
     """How each replaceable part is made; the defaults are the service as it should be."""
@@ -55,6 +72,8 @@ class Adapters:
     units_of_work: Callable[[AsyncEngine], BeginWork] = units_of_work
     event_publisher: Callable[[Settings], EventPublisher] = _outbox
     emotion_reader: Callable[[Settings, CollectorRegistry], EmotionReader] = GroqEmotionReader
+    memory: Callable[[Settings, CollectorRegistry], Memory] = make_memory
+    check_health: Callable[[Settings], CheckHealth] = _check_health
     score_conversation: Callable[[BeginWork, AnalyseSession], ScoreConversation] = (
         ScoreWithoutHolding
     )
@@ -68,8 +87,8 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
     registry = CollectorRegistry()
     edge = Edge(settings, registry)
     reader = adapters.emotion_reader(settings, registry)
-    memory = make_memory(settings, registry)
-    health = _check_health(settings)
+    memory = adapters.memory(settings, registry)
+    health = adapters.check_health(settings)
     app = FastAPI(
         title="Context handling",
         description="What an AI companion remembers about its relation with a user.",
@@ -94,22 +113,6 @@ def create_app(settings: Settings | None = None, *, adapters: Adapters | None = 
         limits = limits_in_force(settings)
         why504.instrument(app, engine=engine, metrics=registry, limits=limits)
     return app
-
-
-def _check_health(settings: Settings) -> CheckHealth:
-    # Without these two requests are served all the same: limits are counted alone, and messages
-    # wait in the outbox.
-    optional: list[HealthCheck] = []
-    if settings.redis_url is not None:
-        optional.append(RedisCheck(settings.redis_url, limit_s=settings.limits.health_s))
-    if settings.broker_url is not None:
-        optional.append(RabbitMQCheck(settings))
-    return CheckHealth(
-        [PostgresCheck(settings)],
-        optional,
-        limit_s=settings.limits.health_s,
-        every_s=settings.health_every_s,
-    )
 
 
 def _lifespan(

@@ -67,12 +67,23 @@ def nginx_binary() -> Path:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+def rabbitmq_binaries() -> Path:
+    """Where the lab would find rabbitmq-server and rabbitmqctl."""
+    from lab.stack import rabbitmq as server
+
+    binaries = server.find_binaries()
+    if binaries is None:
+        missing(server.HOW_TO_GET_IT)
+    return binaries
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(
+    rabbitmq_binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RabbitMQ]:
     """A RabbitMQ for the whole run: use queues of your own, and leave it thawed and alive."""
     from lab.stack import rabbitmq as server
 
-    if server.find_binaries() is None:
-        missing(server.HOW_TO_GET_IT)
     with server.RabbitMQ.start(tmp_path_factory.mktemp("rabbitmq")) as running:
         yield running
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 
 import pika
+from pika.adapters.blocking_connection import BlockingChannel
 
 from service.application.ports.unit_of_work import UnitOfWork
 from service.domain.conversation import ConversationEnded
@@ -31,12 +32,14 @@ class BlockingPublisher:
         connection = pika.BlockingConnection(pika.URLParameters(self._broker_url))
         try:
             channel = connection.channel()
-            channel.queue_declare(queue=QUEUE, durable=True)
-            channel.basic_publish(
-                exchange="", routing_key=QUEUE, body=json.dumps(event.payload()).encode()
-            )
+            self._prepare(channel)
+            body = json.dumps(event.payload()).encode()
+            channel.basic_publish(exchange="", routing_key=QUEUE, body=body)
         finally:
             connection.close()
+
+    def _prepare(self, channel: BlockingChannel) -> None:
+        channel.queue_declare(queue=QUEUE, durable=True)
 
 
 class ThreadedPublisher(BlockingPublisher):
@@ -49,3 +52,14 @@ class ThreadedPublisher(BlockingPublisher):
     async def publish(self, event: ConversationEnded, work: UnitOfWork) -> None:
         """Send the event from a worker thread; returns when the broker has it."""
         await asyncio.to_thread(self._send, event)
+
+
+class ConfirmingPublisher(ThreadedPublisher):
+    """Waits until the broker confirms, so that no event is lost; pika has no limit for that.
+
+    A broker under a memory or disk alarm takes connections and confirms nothing until it is over.
+    """
+
+    def _prepare(self, channel: BlockingChannel) -> None:
+        super()._prepare(channel)
+        channel.confirm_delivery()

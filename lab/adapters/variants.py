@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from lab.adapters.check_health import CheckInTheRequest
 from lab.adapters.emotion_reader import (
     ComputingEmotionReader,
     ForgetfulEmotionReader,
@@ -12,7 +13,12 @@ from lab.adapters.emotion_reader import (
     SyncEmotionReader,
     ThreadedEmotionReader,
 )
-from lab.adapters.event_publisher import BlockingPublisher, ThreadedPublisher
+from lab.adapters.event_publisher import (
+    BlockingPublisher,
+    ConfirmingPublisher,
+    ThreadedPublisher,
+)
+from lab.adapters.memory import UnboundedMemory
 from lab.adapters.score_conversation import (
     ScoreInTwoSessions,
     ScoreRowByRow,
@@ -29,6 +35,13 @@ VARIANTS: Final[Mapping[str, Callable[[str], Adapters]]] = {
     "publish in a thread": lambda broker_url: Adapters(
         event_publisher=lambda _: ThreadedPublisher(broker_url)
     ),
+    "publish with confirms in a thread": lambda broker_url: Adapters(
+        event_publisher=lambda _: ConfirmingPublisher(broker_url)
+    ),
+    "health asked in the request": lambda broker_url: Adapters(
+        check_health=lambda _: CheckInTheRequest(broker_url)
+    ),
+    "memory without a limit": lambda _: Adapters(memory=UnboundedMemory),
     "sessions never removed": lambda _: Adapters(units_of_work=units_of_work),
     "sync LLM client": lambda _: Adapters(emotion_reader=SyncEmotionReader),
     "patient LLM client": lambda _: Adapters(emotion_reader=PatientEmotionReader),

@@ -139,7 +139,7 @@ def start(
     theirs.close()
     process = Process(program, leashed, ours)
     if ready is not None:
-        _wait_until(ready, process, timeout_s)
+        wait_until(ready, process, timeout_s)
     return process
 
 
@@ -158,7 +158,12 @@ def run(program: Program, *, timeout_s: float = 60.0) -> None:
         raise _failure(program, f"ended with code {code}")
 
 
-def _wait_until(ready: Callable[[], bool], process: Process, timeout_s: float) -> None:
+def wait_until(ready: Callable[[], bool], process: Process, timeout_s: float) -> None:
+    """Return once `ready()` is true of a program that was started.
+
+    Raises:
+        LabError: it ended or was not ready in time; the message ends with the tail of its log.
+    """
     deadline = time.monotonic() + timeout_s
     while not ready():
         if not process.alive:

@@ -16,7 +16,7 @@ import pika
 from pika.exceptions import ChannelClosedByBroker
 
 from lab.stack.ports import free_port
-from lab.stack.process import Process, Program, start
+from lab.stack.process import Process, Program, start, wait_until
 from lab.stack.ready import listens
 from why504.errors import LabError
 
@@ -52,7 +52,7 @@ class RabbitMQ:
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/%2F"
         self._program = program
         self._epmd = epmd
-        self._begin()
+        self.process = start(program)
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +67,21 @@ class RabbitMQ:
         Raises:
             LabError: there is no RabbitMQ, or it did not start.
         """
+        broker = cls.begin(folder)
+        try:
+            broker.wait_until_ready()
+        except LabError:
+            broker.stop()
+            raise
+        return broker
+
+    @classmethod
+    def begin(cls, folder: Path) -> Self:
+        """Do the same without waiting: the broker takes no connections before it is ready.
+
+        Raises:
+            LabError: there is no RabbitMQ.
+        """
         binaries = find_binaries()
         if binaries is None:
             raise LabError(HOW_TO_GET_IT)
@@ -79,14 +94,15 @@ class RabbitMQ:
         # The server would start a daemon of its own, which outlives it; this one is leashed.
         epmd = start(Program(["epmd"], "epmd", folder, env))
         program = Program([str(binaries / "rabbitmq-server")], "rabbitmq", folder, env)
-        try:
-            return cls(program, port=port, epmd=epmd)
-        except LabError:
-            epmd.stop(grace_s=0)
-            raise
+        return cls(program, port=port, epmd=epmd)
 
-    def _begin(self) -> None:
-        self.process = start(self._program, ready=listens(self.port), timeout_s=START_S)
+    def wait_until_ready(self) -> None:
+        """Return once it takes connections.
+
+        Raises:
+            LabError: it did not start; the message ends with the tail of its log.
+        """
+        wait_until(listens(self.port), self.process, START_S)
 
     def freeze(self) -> None:
         """Stop the broker where it is: the kernel takes what clients send, and nobody answers."""
@@ -103,7 +119,8 @@ class RabbitMQ:
     def restart(self) -> None:
         """Start it again with the same data on the same port."""
         self.process.stop(grace_s=0)
-        self._begin()
+        self.process = start(self._program)
+        self.wait_until_ready()
 
     def alarm(self, on: bool) -> None:
         """Raise or lift the memory alarm: while it is up, no publisher is read from."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.faults import FAULTS, ROOT, fault
+from lab.peers import RABBITMQ
 from lab.score import expected
 
 pytestmark = [
@@ -21,6 +22,12 @@ pytestmark = [
 ]
 AT_ONCE = 2
 """A run mostly waits for timeouts: two of them fit two cores."""
+
+
+def marked(row):
+    """Return the row as a parameter that asks for what not every machine has."""
+    needed = [pytest.mark.rabbitmq, pytest.mark.usefixtures("rabbitmq_binaries")]
+    return pytest.param(row, id=row.id, marks=needed if RABBITMQ in row.needs else [])
 
 
 def demonstrated(row, folder):
@@ -50,7 +57,7 @@ def outcomes(request, tmp_path_factory):
         yield lambda row: running[row.id].result()
 
 
-@pytest.mark.parametrize("row", [row for row in FAULTS if row.trigger != "N0"], ids=lambda r: r.id)
+@pytest.mark.parametrize("row", [marked(row) for row in FAULTS if row.trigger != "N0"])
 def test_a_fault_is_named_with_its_line_and_no_504_is_missed(row, outcomes):
     wanted = expected(row)
 

@@ -3,9 +3,10 @@ import pytest
 from lab.adapters.variants import VARIANTS
 from lab.faults import FAULTS, GATEWAY_TIMEOUT_S, Marker, fault
 from lab.load import ROUTES
-from lab.outside import ACTIONS
+from lab.outside import ACTIONS, World
+from lab.peers import NEEDS, Peers
 from service.application.settings import Settings
-from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME
+from why504.diagnose.causes import CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME
 from why504.errors import LabError
 
 EVERY_FAULT = pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.id)
@@ -21,23 +22,31 @@ def test_no_two_faults_share_an_id_in_any_case():
     assert len(set(ids)) == len(ids)
 
 
-def test_the_causes_of_the_first_version_all_have_a_fault():
-    assert {row.trigger for row in FAULTS} >= {
-        *("A1a", "A1b", "A1c", "A2a", "A2b", "A2c", "A3", "B1", "B2", "B3"),
-        *("C1", "C2", "E1", "F1", "G1", "N0"),
+def test_every_cause_of_the_taxonomy_has_a_fault():
+    assert {row.trigger for row in FAULTS} == {
+        cause.id for cause in (*CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME)
     }
 
 
 @EVERY_FAULT
 def test_a_fault_expects_a_cause_that_the_engine_can_name(row):
-    assert row.trigger in {cause.id for cause in (*CAUSES, NOTHING_TO_BLAME)}
+    assert row.trigger in {cause.id for cause in (*CAUSES, HEALTH_CHECK, NOTHING_TO_BLAME)}
 
 
 @EVERY_FAULT
 def test_a_fault_is_made_of_parts_that_exist(row):
     assert row.variant in VARIANTS
     assert row.outside in ACTIONS
+    assert set(row.needs) <= NEEDS
     assert {*row.before, *row.during} <= set(ROUTES)
+
+
+@pytest.mark.parametrize("action", ["slow memory", "memory alarm of the broker"])
+def test_what_a_fault_disturbs_without_having_asked_for_it_is_told(action):
+    without = World("", Peers(None, mem0=None, rabbitmq=None, broker_url=""), service_pid=0)
+
+    with pytest.raises(LabError, match="its `needs` must name it"), ACTIONS[action](without):
+        pass
 
 
 @pytest.mark.parametrize("row", [row for row in FAULTS if row.site], ids=lambda row: row.id)
@@ -70,7 +79,7 @@ def test_a_fault_is_found_whatever_the_case_of_its_id():
 
 
 def test_a_fault_that_does_not_exist_is_told_with_those_that_do():
-    with pytest.raises(LabError, match="F1, F1-pool, A1a"):
+    with pytest.raises(LabError, match="F1, F1-pool, F1-alarm, A1a"):
         fault("Z9")
 
 
