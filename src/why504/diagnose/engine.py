@@ -25,7 +25,7 @@ from why504.diagnose.steps import Piece
 from why504.diagnose.story import tell
 from why504.diagnose.victims import GaveUp, bursts, find_victims
 from why504.diagnose.walk import Walker
-from why504.diagnose.whatif.replay import replay
+from why504.diagnose.whatif.replay import replayed
 from why504.model import Blame, Evidence, Incident, Victim, Window, how_many
 
 _MOST_TRACES = 5
@@ -62,7 +62,7 @@ def explain(
     court = _Court(activities, Blamer(evidence, activities, backends), skews)
     incidents = [incident for burst in bursts(victims) for incident in court.incidents(burst)]
     if what_if:
-        incidents = [replace(each, replay=replay(each, court.blamer)) for each in incidents]
+        incidents = [replayed(each, court.blamer) for each in incidents]
     return sorted(incidents, key=lambda incident: incident.window.start_ns)
 
 

@@ -7,7 +7,7 @@ of a change. What is and is not played: docs/how-blame-works.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
@@ -104,6 +104,18 @@ def replay(incident: Incident, blamer: Blamer) -> Replay:
         return Replay(0, 0, why_not=str(error))
     tried = sorted((player.with_one(change) for change in player.changes), key=lambda c: c.left)
     return Replay(player.same, player.requests, tried)
+
+
+def replayed(incident: Incident, blamer: Blamer) -> Incident:
+    """Return an incident with its replay, which is evidence for its cause if it prevents most."""
+    played = replay(incident, blamer)
+    best = next((tried for tried in played.tried if tried.left * 2 < tried.victims), None)
+    if best is None or not incident.finding.leaves:
+        return replace(incident, replay=played)
+    line = f"if {best.change}: {best.left} of {best.victims} would have timed out (played again)"
+    finding = incident.finding
+    finding = replace(finding, evidence_for=[*finding.evidence_for, line])
+    return replace(incident, finding=finding, replay=played)
 
 
 def _written(incident: Incident, blamer: Blamer) -> Record:
