@@ -52,6 +52,11 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
 
+THREAD_CPU_SHARE: Final = "why504.thread.cpu_share"
+"""Cores that the worker thread of an open request used since it was first told there."""
+THREAD_WANTED_SHARE: Final = "why504.thread.wanted_share"
+"""Share of that time in which the thread ran or waited for a core: 0 is blocked in a call."""
+
 CPU_USED_S: Final = "why504.process.cpu_seconds"
 """Vitals: CPU time of all threads, user and system, within the interval."""
 CPU_DELAY_S: Final = "why504.process.run_delay_seconds"

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from why504 import names
-from why504.diagnose.steps import Timeline
+from why504.diagnose.steps import Timeline, gaps_between
 from why504.model import Record, Span, Stall, Vitals, Wait
 
 Process = tuple[str, str]
@@ -58,6 +58,8 @@ class Activity:
         """What other processes did for it, whenever they did it."""
         self.stalls: Sequence[Timeline[Stall]] = ()
         """When the loop that it ran on, or was sent to, did not turn."""
+        self.in_threads: Sequence[tuple[int, int]] = ()
+        """When a worker thread ran its code, `[start_ns, end_ns)`: the loop's stalls pass it by."""
         self.starved: Sequence[Timeline[Vitals]] = ()
         """When the process that it was sent to could not run."""
         self._cut = cut
@@ -80,8 +82,19 @@ class Activity:
                 return
             if segment.end_ns > start_ns:
                 clipped = segment.clip(start_ns, end_ns)
-                stood = laid([clipped], self.stalls, _blocks) if self.stalls else [clipped]
+                stood = self._stood(clipped) if self.stalls else [clipped]
                 yield from laid(stood, self.starved, _is_silence) if self.starved else stood
+
+    def _stood(self, segment: Segment) -> list[Segment]:
+        """Lay stalls over a segment, but for the parts of own code that ran in a thread."""
+        if segment.kind != "run" or not self.in_threads:
+            return laid([segment], self.stalls, _blocks)
+        rows = ((max(a, segment.start_ns), min(b, segment.end_ns)) for a, b in self.in_threads)
+        inside = [(a, b) for a, b in rows if a < b]
+        outside = list(gaps_between(inside, segment.start_ns, segment.end_ns))
+        parts = laid([segment.clip(*part) for part in outside], self.stalls, _blocks)
+        own = gaps_between(outside, segment.start_ns, segment.end_ns)
+        return sorted([*parts, *(segment.clip(*part) for part in own)], key=_START)
 
     @property
     def idle_ns(self) -> int:

@@ -16,6 +16,8 @@ from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 UNKNOWN: Final = "UNKNOWN"
 CPU_BOUND_SHARE: Final = 0.5
 """A stall that burns this share of a core computes, on a busy machine too; else it waits."""
+MUCH_OF_IT: Final = 1 / 3
+"""Threads that use this share of what a busy process uses compute; the blocked use nothing."""
 MANY_CALLS: Final = 10
 """So many calls of one kind in one request are a loop over rows."""
 SLOWER: Final = 2.0
@@ -40,7 +42,7 @@ class Case:
     locks_in_doubt: bool
     """Whether nobody asked PostgreSQL for waits for locks, or nobody can tell whose they were."""
     cpu_share: float
-    """CPU seconds per second of stall, 0.0 where nobody told."""
+    """Cores in use during its stalls, or by the threads that were at it; 0.0 if nobody told."""
     calls_per_request: float
     """How many spans of it one request has, on average."""
     refused: bool
@@ -51,6 +53,10 @@ class Case:
     """Share of the victims that the application answered well, after the gateway had given up."""
     bounded: bool
     """Whether its client has a timeout, as told by the span of the call."""
+    blocked: bool
+    """Whether it was in threads that waited inside a call: what lacks a core wants one."""
+    busy_share: float
+    """Cores that its process used during the incident; 0.0 where nobody told."""
     gc_share: float
     """Share of its CPU time that the process spent collecting garbage."""
     starved_share: float
@@ -96,6 +102,14 @@ class Cause:
     def page(self) -> str:
         """Return where it is explained, below the repository's root."""
         return f"docs/causes/{self.id}.md"
+
+
+def _computes(case: Case) -> bool:
+    """Return whether it burns CPU: all that a stalled process used, or much of a busy one's."""
+    if case.kind == "stall":
+        return case.cpu_share >= CPU_BOUND_SHARE
+    busy = case.busy_share >= CPU_BOUND_SHARE
+    return case.kind == "run" and busy and case.cpu_share >= case.busy_share * MUCH_OF_IT
 
 
 CAUSES: Final = (
@@ -161,7 +175,11 @@ CAUSES: Final = (
     Cause(
         "E1",
         "Too little CPU for the process",
-        lambda case: case.kind in _OF_THE_PROCESS and case.starved_share >= STARVED_SHARE,
+        lambda case: (
+            case.kind in _OF_THE_PROCESS
+            and case.starved_share >= STARVED_SHARE
+            and not case.blocked
+        ),
         "the process is ready to run and gets no core (seen at {site})",
         "for {starved} of the time that it could have run it had no core: run queue or quota",
         (
@@ -173,10 +191,10 @@ CAUSES: Final = (
     ),
     Cause(
         "A3",
-        "CPU-bound work on the event loop",
-        lambda case: case.kind == "stall" and case.cpu_share >= CPU_BOUND_SHARE,
-        "{what} computes on the event loop at {site} and lets nothing else run",
-        "meanwhile the process used {cpu} of a core: it computed",
+        "CPU-bound work that lets nothing else run",
+        _computes,
+        "{what} computes at {site}: one thread of Python runs at a time, so all else waits",
+        "meanwhile {cpu} of a core was used: it computed",
         ("Move the work to a process pool, or cut it into pieces with a bound on the input.",),
     ),
     Cause(

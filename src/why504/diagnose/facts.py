@@ -18,7 +18,8 @@ from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
-from why504.diagnose.starvation import gc_share, starved_share, thrashing
+from why504.diagnose.starvation import busy_share, gc_share, starved_share, thrashing
+from why504.diagnose.steps import gaps_between
 from why504.model import Hold, Span, Stall, Victim, Vitals, how_many
 
 _CARRIES_SHARE = 0.2
@@ -29,6 +30,8 @@ _BRIEF_S = 1.0
 """... unless it is longer than this: gateways that wait for a minute make no call short."""
 _LONG_SHARE = 0.5
 """A call that takes this share of the victims' wait is slow by itself."""
+_BLOCKED_SHARE = 0.05
+"""A thread that wanted a core for less of the time was blocked, whatever the process lacked."""
 _FEWEST = 3
 """So many earlier requests have to be known before anything is called slower than usual."""
 
@@ -36,8 +39,12 @@ _FEWEST = 3
 class Facts:
     """Answers about one incident."""
 
-    def __init__(self, victims: Sequence[Victim], blamer: Blamer) -> None:
+    def __init__(
+        self, victims: Sequence[Victim], blamer: Blamer, leaves: Sequence[Resting] = ()
+    ) -> None:
+        """Take the victims and all leaves on which their blame came to rest, if known."""
         self.victims = victims
+        self._leaves = leaves
         self.blamer = blamer
         self._wait_s = median([(v.gave_up_ns - v.start_ns) / 1e9 for v in victims])
         self._begun_ns = min(v.start_ns for v in victims)
@@ -62,7 +69,9 @@ class Facts:
             crowded=self._crowded(resource),
             long=mostly(self._lengths([resting]), self._wait_s * _LONG_SHARE),
             locks_in_doubt=self._locks_in_doubt,
-            cpu_share=self.cpu_share([resting]) or 0.0,
+            cpu_share=self.cpu_share(self._alike(resting)) or 0.0,
+            blocked=self._is_blocked(resting),
+            busy_share=busy_share(vitals),
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
             refused=self._was_refused(resting),
             slower=self._slower(resting),
@@ -72,6 +81,14 @@ class Facts:
             starved_share=starved_share(vitals),
             thrashing=thrashing(vitals),
         )
+
+    def _alike(self, resting: Resting) -> list[Resting]:
+        """Return a leaf with those of the same function: who computes is seen at many lines."""
+        if resting.leaf.kind != "run":
+            return [resting]
+        same = (resting.leaf.kind, resting.leaf.what)
+        known = self._leaves or [resting]
+        return [other for other in known if (other.leaf.kind, other.leaf.what) == same]
 
     def lengths_s(self, leaves: Sequence[Resting]) -> list[float]:
         """Return how long each span, stall or hold in which the leaves can be seen lasted."""
@@ -85,7 +102,42 @@ class Facts:
         ]
 
     def cpu_share(self, leaves: Sequence[Resting]) -> float | None:
-        """Return CPU seconds per second of stall; None where nobody told."""
+        """Return the cores in use while leaves went on: by stalls, else by their threads.
+
+        None where nobody told.
+        """
+        stalled = self._share_of_stalls(leaves)
+        return self._share_of_threads(leaves) if stalled is None else stalled
+
+    def _share_of_threads(self, leaves: Sequence[Resting]) -> float | None:
+        """Return the cores that the threads of all requests at these leaves used together.
+
+        Of many that compute each has little: one thread of Python runs at a time.
+        """
+        rows = [row for leaf in leaves for row in self._told_of_threads(leaf)]
+        length_s = _covered_s([(start_ns, end_ns) for start_ns, end_ns, _, _ in rows])
+        burned_s = math.fsum(ran * (end_ns - start_ns) / 1e9 for start_ns, end_ns, ran, _ in rows)
+        return burned_s / length_s if length_s > 0 else None
+
+    def _is_blocked(self, resting: Resting) -> bool:
+        """Return whether the threads of its requests wanted no core: they waited in a call."""
+        wanted = [share for _, _, _, share in self._told_of_threads(resting)]
+        return bool(wanted) and median(wanted) < _BLOCKED_SHARE
+
+    def _told_of_threads(self, leaf: Resting) -> list[tuple[int, int, float, float]]:
+        """Return (start, end, share that it ran, share that it wanted to) of requests in threads.
+
+        Shares are of a core; start and end in Unix nanoseconds.
+        """
+        rows = []
+        for source in leaf.sources.values() if leaf.leaf.kind == "run" else ():
+            ran = source.attributes.get(names.THREAD_CPU_SHARE)
+            wanted = source.attributes.get(names.THREAD_WANTED_SHARE, ran)
+            if isinstance(ran, int | float) and isinstance(wanted, int | float):
+                rows.append((source.start_ns, self.blamer.end_of(source), ran, wanted))
+        return rows
+
+    def _share_of_stalls(self, leaves: Sequence[Resting]) -> float | None:
         length_s, burned_s = 0.0, 0.0
         for stall in _stalls(leaves):
             value = stall.attributes.get(names.STALL_CPU_S)
@@ -111,13 +163,16 @@ class Facts:
 
     def _vitals(self, leaves: Sequence[Resting]) -> list[Vitals]:
         """Return what the processes of some leaves told of themselves during the incident."""
-        places = {source.instance for leaf in leaves for source in leaf.sources.values()}
+        sources = [source for leaf in leaves for source in leaf.sources.values()]
+        places = {source.instance for source in sources}
+        # The last word of a process that fell silent may be older than all its victims.
+        blamed = {source.span_id for source in sources if isinstance(source, Vitals)}
         return [
             vitals
             for vitals in self.blamer.evidence.vitals
             if vitals.instance in places
             and vitals.start_ns < self._ended_ns
-            and (vitals.end_ns or 0) > self._begun_ns
+            and ((vitals.end_ns or 0) > self._begun_ns or vitals.span_id in blamed)
         ]
 
     def _was_refused(self, resting: Resting) -> bool:
@@ -192,6 +247,14 @@ def mostly(lengths: Sequence[tuple[float, float]], limit_s: float) -> bool:
     """
     long_s = math.fsum(length_s * many for length_s, many in lengths if length_s >= limit_s)
     return long_s * 2 >= math.fsum(length_s * many for length_s, many in lengths)
+
+
+def _covered_s(rows: Sequence[tuple[int, int]]) -> float:
+    """Return the seconds that intervals of nanoseconds cover together."""
+    if not rows:
+        return 0.0
+    start_ns, end_ns = min(a for a, _ in rows), max(b for _, b in rows)
+    return (end_ns - start_ns - sum(b - a for a, b in gaps_between(rows, start_ns, end_ns))) / 1e9
 
 
 def _stalls(leaves: Sequence[Resting]) -> list[Stall]:

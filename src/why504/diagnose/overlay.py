@@ -95,6 +95,12 @@ def _note_lines(activity: Activity, start_ns: int, end_ns: int, lines: Counter[S
 def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     """Lay stalls of an event loop over everything that ran on it, or was sent to it."""
     processes = _Processes(evidence, activities)
+    in_threads: dict[Activity, list[tuple[int, int]]] = defaultdict(list)
+    for hold in evidence.holds:
+        if hold.resource == names.THREADPOOL and (holder := activities.behind(hold)) is not None:
+            in_threads[holder].append((hold.start_ns, end_of(hold, evidence.heard_ns)))
+    for activity, rows in in_threads.items():
+        activity.in_threads = rows
     for activity in activities:
         if activity.root.service == names.GATEWAY_SERVICE:
             activity.stalls, activity.starved = processes.behind(activity)
@@ -115,8 +121,11 @@ class _Processes:
                 self._open[process_of(stall)].append(stall)
         self._stalls = {process: Timeline(found) for process, found in rows.items()}
         starved: dict[Process, list[tuple[int, int, Vitals]]] = defaultdict(list)
-        for vitals in filter(could_not_run, evidence.vitals):
-            starved[process_of(vitals)].append((vitals.start_ns, vitals.end_ns or 0, vitals))
+        self._last: dict[Process, Vitals] = {}
+        for vitals in sorted(evidence.vitals, key=attrgetter("start_ns")):
+            self._last[process_of(vitals)] = vitals
+            if could_not_run(vitals):
+                starved[process_of(vitals)].append((vitals.start_ns, vitals.end_ns or 0, vitals))
         self._starved = {process: Timeline(found) for process, found in starved.items()}
         self._by_port: dict[str, set[Process]] = defaultdict(set)
         servers = (s for s in evidence.spans if s.kind == "server")
@@ -148,6 +157,7 @@ class _Processes:
             if connected:
                 # Its machine took the connection: it is there, whatever it does.
                 stalls += self._untold(processes, address, meant)
+                starved += self._untold_starving(processes, address, meant)
             self._behind[key] = stalls, starved
         return self._behind[key]
 
@@ -159,6 +169,18 @@ class _Processes:
             self._silence.after(stall, address, meant - {process})
             for process in processes
             for stall in self._open.get(process, ())
+        )
+        return [Timeline([row]) for row in found if row is not None]
+
+    def _untold_starving(
+        self, processes: Sequence[Process], address: str, meant: set[Process]
+    ) -> list[Timeline[Vitals]]:
+        """Return the times in which those had no core that could not tell it any more."""
+        last = {p: self._last[p] for p in processes if p in self._last}
+        found = (
+            self._silence.starved_after(vitals, address, meant - {process})
+            for process, vitals in last.items()
+            if could_not_run(vitals)
         )
         return [Timeline([row]) for row in found if row is not None]
 

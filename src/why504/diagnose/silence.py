@@ -1,8 +1,8 @@
-"""Silence: a stall that was open when its process fell silent goes on, until somebody contradicts.
+"""Silence: what held a process up when it fell silent goes on, until somebody contradicts.
 
-While it collects garbage, or a C call keeps the GIL, a process can't tell that it still stands: its
-last word comes early. Whoever gives an answer, refuses a connection or speaks in its place says
-that the stall is over: it was killed, or only its way to the receiver was cut off.
+While it collects garbage, has no core, or a C call keeps the GIL, a process can't tell that it
+still stands: its last word comes early. Whoever gives an answer, refuses a connection or speaks in
+its place says that this is over: it was killed, or only its way to the receiver was cut off.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from why504 import names
 from why504.diagnose.activity import Process, process_of
 from why504.diagnose.endings import due_of, end_of
 from why504.diagnose.peers import status_of
-from why504.model import Evidence, Record, Span, Stall
+from why504.model import Evidence, Record, Span, Stall, Vitals
 
 _GRAVE_NS: Final = 1_000_000_000
 """Shorter stalls are everyday: one that was open by chance explains no silence."""
+_VITALS_DUE_NS: Final = 3_000_000_000
+"""While something hangs, a process tells its vitals at least this often."""
 _GAVE_UP: Final = (499, 504)
 """What a gateway says of a request to which nobody reacted."""
 
@@ -53,12 +55,34 @@ class Silence:
         silent = stall.end_ns is None and told_ns < due_of(stall)
         if not silent or stall.last_seen_ns - stall.start_ns < _GRAVE_NS:
             return None
-        signs = chain(
-            (at_ns for at_ns in self._reactions_ns.get(address, ()) if at_ns > told_ns),
-            self._spoke(others, told_ns) if others else (),
-        )
-        until_ns = min(signs, default=self._known_ns)
+        until_ns = self._until(told_ns, address, others)
         return (told_ns, until_ns, stall) if until_ns > told_ns else None
+
+    def starved_after(
+        self, last: Vitals, address: str, others: Collection[Process]
+    ) -> tuple[int, int, Vitals] | None:
+        """Return the time in which a process went on without a core untold; None as above.
+
+        Args:
+            last: what it told last of itself, that it could not run.
+            address: where gateways reach it.
+            others: who else may answer there.
+        """
+        told_ns = last.end_ns or 0
+        heard_ns = self._evidence.heard_ns.get(last.instance, told_ns)
+        # Who could speak of anything when its vitals were due, and told none, did not starve.
+        if heard_ns - told_ns > _VITALS_DUE_NS:
+            return None
+        until_ns = self._until(heard_ns, address, others)
+        return (told_ns, until_ns, last) if until_ns > told_ns else None
+
+    def _until(self, after_ns: int, address: str, others: Collection[Process]) -> int:
+        """Return when somebody first contradicted a silence; the end of what is known if nobody."""
+        signs = chain(
+            (at_ns for at_ns in self._reactions_ns.get(address, ()) if at_ns > after_ns),
+            self._spoke(others, after_ns) if others else (),
+        )
+        return min(signs, default=self._known_ns)
 
     def _spoke(self, processes: Collection[Process], after_ns: int) -> Iterable[int]:
         evidence = self._evidence

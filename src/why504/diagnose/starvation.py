@@ -30,6 +30,12 @@ def could_not_run(vitals: Vitals) -> bool:
     )
 
 
+def busy_share(vitals: Sequence[Vitals]) -> float:
+    """Return how many cores a process used on average."""
+    lasted_s = math.fsum(_lasted_s(one) for one in vitals)
+    return _sum(vitals, names.CPU_USED_S) / lasted_s if lasted_s > 0 else 0.0
+
+
 def gc_share(vitals: Sequence[Vitals]) -> float:
     """Return the share of its CPU time that a process spent collecting garbage."""
     used_s = _sum(vitals, names.CPU_USED_S)
@@ -38,21 +44,36 @@ def gc_share(vitals: Sequence[Vitals]) -> float:
 
 def starved_share(vitals: Sequence[Vitals]) -> float:
     """Return the share of the time it could have run in which a process had no core."""
-    lacked_s = _sum(vitals, names.CPU_DELAY_S) + _sum(vitals, names.CPU_THROTTLED_S)
+    lacked_s = math.fsum(_lacked_s(one) for one in vitals)
     wanted_s = lacked_s + _sum(vitals, names.CPU_USED_S)
-    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    lasted_s = math.fsum(_lasted_s(one) for one in vitals)
     return lacked_s / wanted_s if wanted_s > lasted_s * _WANTED_SHARE else 0.0
 
 
 def thrashing(vitals: Sequence[Vitals]) -> bool:
     """Return whether memory was full and pages came back from disk all the time."""
-    lasted_s = math.fsum(((v.end_ns or v.start_ns) - v.start_ns) / 1e9 for v in vitals)
+    lasted_s = math.fsum(_lasted_s(one) for one in vitals)
     faults = _sum(vitals, names.MAJOR_FAULTS)
     full = any(
         _number(v, names.MEMORY_RSS) >= _FULL_SHARE * (_number(v, names.MEMORY_LIMIT) or math.inf)
         for v in vitals
     )
     return full and lasted_s > 0 and faults / lasted_s >= _FAULTS_PER_S
+
+
+def _lacked_s(vitals: Vitals) -> float:
+    """Return how long a process had no core, at most as long as it used none.
+
+    Threads wait for a core each for itself, also those that wake up only to find the interpreter
+    taken by another one. One thread of Python runs at a time: while one does, none is starved.
+    """
+    idle_s = max(0.0, _lasted_s(vitals) - _number(vitals, names.CPU_USED_S))
+    delayed_s = min(_number(vitals, names.CPU_DELAY_S), idle_s)
+    return delayed_s + _number(vitals, names.CPU_THROTTLED_S)
+
+
+def _lasted_s(vitals: Vitals) -> float:
+    return ((vitals.end_ns or vitals.start_ns) - vitals.start_ns) / 1e9
 
 
 def _sum(vitals: Sequence[Vitals], name: str) -> float:

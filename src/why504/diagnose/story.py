@@ -53,7 +53,7 @@ class Suspect:
 
 def tell(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> Finding:
     """Return the named cause of an incident, or UNKNOWN with what is missing."""
-    facts = Facts(victims, blamer)
+    facts = Facts(victims, blamer, list(verdict.resting.values()))
     suspects = _suspects(verdict, facts)
     named = [s for s in suspects if s.cause is not None]
     best = max(named, key=lambda s: s.seconds, default=None)

@@ -54,6 +54,10 @@ class Activity:
             return self._thread(place.thread_id)
         return self._thread(place.thread_id) if self._trace_in(place.thread_id) == trace_id else []
 
+    def worker(self, trace_id: int) -> int | None:
+        """Return the thread that works for a trace outside any loop, if there is one."""
+        return self._worker.get(trace_id)
+
     def _task(self, task: asyncio.Task[Any]) -> list[CodeLine]:
         thread_id = self._running.get(id(task))
         return site.task_lines(task) if thread_id is None else self._thread(thread_id)

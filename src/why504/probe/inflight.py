@@ -23,6 +23,7 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.safety import Guard
 from why504.probe.telling import Telling
+from why504.probe.threadcpu import Reading
 
 
 class Place:
@@ -70,6 +71,7 @@ class OpenSpan:
         "start_ns",
         "telling",
         "trace_id",
+        "worker_cpu",
     )
 
     def __init__(self, trace_id: int, span_id: int, parent_id: int | None) -> None:
@@ -87,6 +89,8 @@ class OpenSpan:
         self.scope: MutableMapping[str, Any] | None = None
         self.outer: OpenSpan | None = None
         self.telling: Telling | None = None
+        self.worker_cpu: Reading | None = None
+        """Of its worker thread, when it was first told there."""
 
     def route(self) -> str:
         """Return the route's template, as far as it is known now; empty before routing."""

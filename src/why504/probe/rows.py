@@ -9,7 +9,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
-from why504.probe import site
+from why504.probe import site, threadcpu
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan
 from why504.probe.records import RecordSpan
@@ -34,6 +34,7 @@ def span_snapshot(
     attributes.update(site.attributes_of(site.user_line(lines)))
     if lines:
         attributes[names.CODE_STACKTRACE] = site.stack_text(lines)
+    attributes.update(_of_the_worker(entry, now_s, activity.worker(entry.trace_id)))
     if entry.trace_id in waits:
         attributes[names.WAITING_ON] = waits[entry.trace_id]
     age_s = now_s - entry.opened_s
@@ -60,6 +61,16 @@ def span_snapshot(
         end_ns=entry.start_ns + max(0, int(age_s * 1e9)),
         attributes=attributes,
     )
+
+
+def _of_the_worker(entry: OpenSpan, now_s: float, thread_id: int | None) -> dict[str, float]:
+    """Return what its worker thread did since the entry was first told there, if known."""
+    now = None if thread_id is None else threadcpu.read(thread_id, now_s)
+    before = entry.worker_cpu
+    if now is None or before is None or before.thread_id != now.thread_id:
+        entry.worker_cpu = now
+        return {}
+    return now.shares_since(before)
 
 
 def dropped_final(

@@ -219,11 +219,20 @@ def _span(row: Row, told: _Told, seen: _Told) -> Span:
         row.service,
         row.instance,
         STATUSES[row.status],
-        told.attributes,
+        _with_shares(told.attributes, seen.attributes),
         # Where it was blocked is what a snapshot saw; its own code.* is where it is defined.
         seen.site or told.site,
         seen.stack or told.stack,
     )
+
+
+_SHARES: Final = (names.THREAD_CPU_SHARE, names.THREAD_WANTED_SHARE)
+
+
+def _with_shares(told: dict[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a final's attributes and what its thread did, which only a snapshot can tell."""
+    shares = {name: seen[name] for name in _SHARES if name in seen}
+    return {**told, **shares} if shares else told
 
 
 def _open_span(row: Row, span_id: bytes, told: _Told, seen: _Told) -> Span:

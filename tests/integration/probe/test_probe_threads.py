@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,35 @@ def test_waits_and_holds_of_threads_name_the_endpoint(collector, settings, servi
 
 def _two(found: list) -> list | None:
     return found if len({each.trace_id for each in found}) >= 2 else None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of each thread")
+@pytest.mark.parametrize(("computes", "least", "most"), [(True, 0.05, 1.1), (False, 0.0, 0.03)])
+def test_a_request_tells_whether_its_thread_computes(
+    computes, least, most, collector, settings, serving
+):
+    app, enough = FastAPI(), threading.Event()
+
+    @app.get("/work")
+    def work() -> None:
+        while computes and not enough.is_set():
+            sum(range(1000))
+        enough.wait(10)
+
+    def told() -> list:
+        return [s for s in collector.of_kind("snapshot") if names.THREAD_CPU_SHARE in s.attributes]
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url, ThreadPoolExecutor(1) as clients:
+            asked = clients.submit(httpx.get, f"{url}/work", timeout=20)
+            snapshots = collector.wait_for(told)
+            enough.set()
+            assert asked.result().status_code == 200
+    finally:
+        probe.shutdown()
+
+    assert least <= snapshots[-1].attributes[names.THREAD_CPU_SHARE] <= most
 
 
 def test_threads_that_are_free_write_nothing(collector, settings, serving):

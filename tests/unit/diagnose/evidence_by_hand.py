@@ -45,11 +45,11 @@ class Scene:
             )
         )  # fmt: skip
 
-    def app(self, who: str, start_s: float, end_s: float | None, route: str = "/v1/x") -> None:
-        self.span(
-            who, "app", "gw", start_s, end_s, kind="server",
-            **{names.HTTP_METHOD: "POST", names.HTTP_ROUTE: route, names.SERVER_PORT: 8000},
-        )  # fmt: skip
+    def app(
+        self, who: str, start_s: float, end_s: float | None, route: str = "/v1/x", **told
+    ) -> None:
+        served = {names.HTTP_METHOD: "POST", names.HTTP_ROUTE: route, names.SERVER_PORT: 8000}
+        self.span(who, "app", "gw", start_s, end_s, kind="server", **served, **told)
 
     def span(
         self, who, part, parent, start_s, end_s, *, kind="internal", name=None, site=None,

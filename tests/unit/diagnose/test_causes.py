@@ -140,12 +140,22 @@ def stalled(scene: Scene, cpu_s: float) -> None:
         ({"cpu_s": 6, "delay_s": 0.2, "gc_s": 4.5}, "C1"),
         ({"cpu_s": 6, "delay_s": 0.2, "gc_s": 0.3}, "A3"),
         ({"cpu_s": 4.3, "delay_s": 2.0, "gc_s": 0.2}, "A3"),
+        ({"cpu_s": 8.5, "delay_s": 40, "gc_s": 0.1}, "A3"),
         ({"cpu_s": 0.9, "delay_s": 11, "gc_s": 0.1}, "E1"),
         ({"cpu_s": 0.9, "throttled_s": 9, "gc_s": 0.1}, "E1"),
         ({"cpu_s": 1, "faults": 9000, "rss": 95, "limit": 100}, "C1"),
         ({"cpu_s": 0.1, "delay_s": 0.3}, "B1"),
     ],
-    ids=["collects", "computes", "computes beside others", "no core", "quota", "swaps", "waits"],
+    ids=[
+        "collects",
+        "computes",
+        "computes beside others",
+        "many threads, one core",
+        "no core",
+        "quota",
+        "swaps",
+        "waits",
+    ],
 )
 def test_what_the_process_lacked_tells_causes_of_a_stall_apart(vitals, cause):
     scene = Scene(until_s=40)
@@ -218,6 +228,71 @@ def test_threads_that_all_wait_for_an_llm_are_the_llm_by_way_of_the_limiter():
     finding = only(scene).finding
 
     assert (finding.cause, finding.mechanism) == ("B3", "limiter")
+
+
+@pytest.mark.parametrize(("cores_each", "cause"), [(0.02, "A3"), (0.0, "C2")])
+def test_threads_that_compute_are_told_from_threads_that_are_blocked(cores_each, cause):
+    scene = Scene(until_s=40)
+    taken_threads(scene)
+    scene.told_of_itself(8, 38, cpu_s=27)
+    for n in range(40):
+        told = {names.THREAD_CPU_SHARE: cores_each}
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51 + n % 3), **told)
+
+    finding = only(scene).finding
+
+    assert (finding.cause, finding.mechanism) == (cause, "limiter")
+    assert str(finding.site) == "service/publisher.py:51"
+
+
+@pytest.mark.parametrize(("wanted", "cause"), [(0.0, "C2"), (0.9, "E1")])
+def test_threads_that_are_blocked_lack_no_core_while_their_process_does(wanted, cause):
+    scene = Scene(until_s=40)
+    taken_threads(scene)
+    scene.told_of_itself(8, 38, cpu_s=4, delay_s=25)
+    for n in range(40):
+        told = {names.THREAD_CPU_SHARE: 0.0, names.THREAD_WANTED_SHARE: wanted}
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51), **told)
+
+    assert only(scene).finding.cause == cause
+
+
+def computing(scene: Scene, cores: float, *, process_cores: float) -> None:
+    """All victims together use so many cores, and are answered 2 s after the gateway gave up."""
+    victims(scene, app_end_s=6)
+    scene.told_of_itself(8, 18, cpu_s=process_cores * 10)
+    for n in range(VICTIMS):
+        told = {names.THREAD_CPU_SHARE: cores * 7.8 / 60}
+        start_s = 10 + n * 0.2
+        scene.hold(f"v{n}", start_s, start_s + 6, names.THREADPOOL)
+        scene.span(f"v{n}", "work", "app", start_s, start_s + 6, site=site(7), **told)
+
+
+@pytest.mark.parametrize(
+    ("cores", "process_cores", "cause"),
+    [(0.9, 0.95, "A3"), (0.35, 0.9, "A3"), (0.05, 0.9, "G1"), (0.1, 0.15, "G1")],
+    ids=["computes", "computes beside others", "another computes", "nobody computes"],
+)
+def test_requests_that_compute_for_long_are_no_impatient_gateway(cores, process_cores, cause):
+    scene = Scene(until_s=40)
+    computing(scene, cores, process_cores=process_cores)
+
+    finding = only(scene).finding
+
+    assert (finding.cause, finding.mechanism) == (cause, "none" if cause == "A3" else "budget")
+
+
+@pytest.mark.parametrize(("in_thread", "mechanism"), [(True, "none"), (False, "loop")])
+def test_a_stall_of_the_loop_does_not_hold_up_what_runs_in_a_thread(in_thread, mechanism):
+    scene = Scene(until_s=40)
+    computing(scene, 0.9, process_cores=0.95)
+    scene.stall("nobody", 10, 18, site(99, "uvicorn/server.py"), **{names.STALL_CPU_S: 7.6})
+    if not in_thread:
+        scene.holds = []
+
+    finding = only(scene).finding
+
+    assert (finding.cause, finding.mechanism) == ("A3", mechanism)
 
 
 def test_threads_that_nobody_is_known_to_have_are_unknown():

@@ -97,3 +97,39 @@ def test_a_stall_of_everyday_length_explains_no_silence():
 
 def test_a_machine_that_takes_no_connection_is_gone_not_stalled():
     assert causes(evidence(hang(**{names.GATEWAY_ATTEMPTS: 1}))) == {"UNKNOWN"}
+
+
+# --- without a core, until nothing could be told any more -----------------------------------------
+
+
+def starving(heard_s: float = LAST_WORD_S, **lacked: float) -> Evidence:
+    """The last word of a process that no request reached any more: its vitals."""
+    scene = Scene(until_s=60)
+    scene.app("served", 0.1, 0.2)
+    scene.told_of_itself(0.5, LAST_WORD_S, **(lacked or {"cpu_s": 0.1, "delay_s": 9}))
+    for n, (start_s, end_s) in enumerate(LATER):
+        scene.gateway(f"unseen{n}", start_s, end_s, **CONNECTED)
+    return dataclasses.replace(scene.evidence(), heard_ns={APP: at(heard_s)})
+
+
+def test_who_had_no_core_and_fell_silent_still_has_none():
+    [incident] = explain(starving())
+
+    assert (incident.finding.cause, incident.finding.mechanism) == ("E1", "loop")
+    assert all(victim.explained for victim in incident.victims)
+
+
+def test_who_fell_silent_with_a_core_is_unknown():
+    assert causes(starving(cpu_s=2.0, delay_s=0.1)) == {"UNKNOWN"}
+
+
+def test_who_could_speak_of_other_things_had_a_core():
+    assert causes(starving(heard_s=LAST_WORD_S + 5)) == {"UNKNOWN"}
+
+
+def test_an_answer_says_that_only_the_words_were_lost():
+    told = starving()
+    answered = Scene(until_s=60)
+    answered.gateway("other", 3.4, 3.5, 200, **CONNECTED, **{names.GATEWAY_UPSTREAM_HEADER_S: 0.1})
+
+    assert causes(dataclasses.replace(told, spans=[*told.spans, *answered.spans])) == {"UNKNOWN"}

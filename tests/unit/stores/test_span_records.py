@@ -128,6 +128,14 @@ def test_the_final_wins_over_every_snapshot_but_learns_where_it_was_blocked():
     assert told.attributes == {}
 
 
+def test_the_final_learns_what_its_thread_used_which_only_snapshots_tell():
+    busy = place(2).replace("{", '{"why504.thread.cpu_share":0.5,', 1)
+
+    told = the_span(snapshot(2, attributes=busy), row(attributes='{"http.route":"/"}'))
+
+    assert told.attributes == {names.THREAD_CPU_SHARE: 0.5, "http.route": "/"}
+
+
 def test_a_later_snapshot_without_a_place_does_not_hide_an_earlier_one():
     told = the_span(snapshot(1, attributes=place(1)), snapshot(2))
 
