@@ -5,12 +5,13 @@ A condition changes a row of lab/faults.py: its load, the service's settings, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from lab.faults import Fault
+from lab.sync.faults import LEFT_OUT, in_threads
 from why504.errors import LabError
 
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -24,6 +25,8 @@ class Condition:
     id: str
     description: str
     change: Callable[[Fault], Fault]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Fault -> why it can't be injected under this condition."""
 
 
 def _burst(row: Fault) -> Fault:
@@ -79,6 +82,9 @@ CONDITIONS: Final = (
         "asyncio",
         "Python's own event loop instead of uvloop",
         lambda row: replace(row, server_options=("--loop", "asyncio")),
+    ),
+    Condition(
+        "sync", "`def` endpoints in threads, synchronous clients (lab/sync)", in_threads, LEFT_OUT
     ),
 )
 """The plain one first."""

@@ -80,7 +80,7 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
         "WHY504_METRICS_PORT": str(free_port()),
     }
     port = free_port()
-    service = Restartable(_service(folder, port, environment, row.server_options))
+    service = Restartable(_service(row, folder, port, environment))
     # It hangs, so that asking it to end would only take time.
     stack.callback(service.kill)
     gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
@@ -118,10 +118,8 @@ def uvicorn(factory: str, port: int) -> list[str]:
     return [sys.executable, "-m", "uvicorn", "--factory", factory, *options]
 
 
-def _service(
-    folder: Path, port: int, environment: Mapping[str, str], options: Sequence[str]
-) -> Process:
-    argv = [*uvicorn("lab.app:create_app", port), *options]
+def _service(row: Fault, folder: Path, port: int, environment: Mapping[str, str]) -> Process:
+    argv = [*uvicorn(row.factory, port), *row.server_options]
     return start(Program(argv, "service", folder, {**PYTHON, **environment}))
 
 

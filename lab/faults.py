@@ -97,6 +97,8 @@ class Fault:
     """Added to uvicorn's command line."""
     midway: str = "nothing"
     """What happens halfway through the load: a key of lab/midway.py."""
+    factory: str = "lab.app:create_app"
+    """Of the application, as uvicorn takes it."""
     alone: bool = False
     """Whether it takes a core for itself, so that no other run may be beside it."""
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 
-from lab.conditions import CONDITIONS
-from lab.faults import FAULTS, fault
+from lab.conditions import CONDITIONS, Condition
+from lab.faults import FAULTS
 from why504.diagnose.causes import UNKNOWN
 
 CONTROL: Final = "N0"
@@ -133,7 +133,7 @@ def page(found: Sequence[Row]) -> str:
     """Return docs/matrix.md."""
     parts = "\n".join(table.for_page() for table in tables(found))
     faults = "\n".join(f"- **{row.id}**: {row.description}" for row in FAULTS)
-    conditions = "\n".join(f"- **{row.id}**: {row.description}" for row in CONDITIONS)
+    conditions = "\n".join(_told(row) for row in CONDITIONS)
     return (
         "# The fault matrix\n\n"
         "Written by `make matrix`: every fault of `lab/faults.py`, injected into the reference\n"
@@ -157,17 +157,22 @@ def _commits(found: Sequence[Row]) -> str:
     )
 
 
+def _told(row: Condition) -> str:
+    """Return a condition with what can't be injected under it, and why."""
+    without = "; ".join(f"without {fault}, {why}" for fault, why in row.left_out.items())
+    return f"- **{row.id}**: {row.description}" + (f" ({without})" if without else "")
+
+
 def _by_fault(found: Sequence[Row]) -> Cells:
     rows = []
     for fault_id in dict.fromkeys(row["fault"] for row in found):
         runs = [row for row in found if row["fault"] == fault_id]
         waits_s = [s for r in runs if (s := r["seconds_first_504_to_verdict"]) is not None]
-        injected = fault(fault_id)
         rows.append(
             [
                 fault_id,
-                f"{injected.trigger} · {injected.mechanism}",
-                ", ".join(sorted({f"{r['trigger']} · {r['mechanism']}" for r in runs})),
+                ", ".join(sorted({_cause(r["expected"]) for r in runs})),
+                ", ".join(sorted({_cause(r) for r in runs})),
                 _of(runs, lambda r: r["site"] == (r["expected"]["site"] or r["site"])),
                 *(str(_sum(runs, key)) for key in _SUMS),
                 f"{min(waits_s):.1f} to {max(waits_s):.1f} s" if waits_s else "",
@@ -178,6 +183,10 @@ def _by_fault(found: Sequence[Row]) -> Cells:
         "why504: any span", "stock: any span", "stock: request span", "named after",
     )  # fmt: skip
     return Cells("By fault", headings, rows)
+
+
+def _cause(told: Mapping[str, Any]) -> str:
+    return f"{told['trigger']} · {told['mechanism']}"
 
 
 _SUMS: Final = (

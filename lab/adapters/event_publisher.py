@@ -26,9 +26,10 @@ class BlockingPublisher:
 
     async def publish(self, event: ConversationEnded, work: UnitOfWork) -> None:
         """Send the event; returns when the broker has it."""
-        self._send(event)
+        self.send(event)
 
-    def _send(self, event: ConversationEnded) -> None:
+    def send(self, event: ConversationEnded) -> None:
+        """Send the event; returns when the broker has it."""
         connection = pika.BlockingConnection(pika.URLParameters(self._broker_url))
         try:
             channel = connection.channel()
@@ -51,7 +52,7 @@ class ThreadedPublisher(BlockingPublisher):
 
     async def publish(self, event: ConversationEnded, work: UnitOfWork) -> None:
         """Send the event from a worker thread; returns when the broker has it."""
-        await asyncio.to_thread(self._send, event)
+        await asyncio.to_thread(self.send, event)
 
 
 class ConfirmingPublisher(ThreadedPublisher):
