@@ -38,11 +38,12 @@ REQUESTS: Final = f"""
     WHERE {_OVERLAPS} AND kind = 2 AND parent_id IS NULL AND snapshot_of IS NULL
 """  # noqa: S608
 INTERVALS: Final = f"""
-    WITH records AS (
+    WITH records AS NOT MATERIALIZED (
         FROM read_parquet($files)
         WHERE record IN ('{names.WAIT}', '{names.HOLD}') AND start_ns < $end_ns
             AND resource IS NOT NULL
     ),
+    heard AS (SELECT unnest($instances) AS instance, unnest($heard_ns) AS heard_ns),
     told AS (
         SELECT trace_id, snapshot_of, instance, record, any_value({_KEY}) AS resource,
             min(start_ns) AS start_ns, max(end_ns) AS seen_ns
@@ -66,14 +67,17 @@ INTERVALS: Final = f"""
         start_ns, end_ns
     FROM known
 """  # noqa: S608
-"""Waits and holds; what is open lasts as `diagnose.endings.end_of` says."""
+"""Waits and holds; what is open lasts as `diagnose.endings.end_of` says.
+
+Not materialized, so that each use reads what it needs: of snapshots all, of the rest the window.
+"""
 RESOURCES: Final = f"""
     SELECT DISTINCT {_KEY} AS resource, hash({_KEY}) AS code
     FROM read_parquet($files)
-    WHERE record = '{names.HOLD}' AND resource IS NOT NULL AND end_ns >= $start_ns
+    WHERE record = '{names.HOLD}' AND resource IS NOT NULL AND {_OVERLAPS}
 """  # noqa: S608
 LOCK_OWNERS: Final = f"""
-    WITH records AS (
+    WITH records AS NOT MATERIALIZED (
         SELECT trace_id, resource, start_ns, attributes -> '$."{names.BACKEND_PID}"' AS pid
         FROM read_parquet($files)
         WHERE record = '{names.HOLD}' AND {_OVERLAPS}
@@ -88,16 +92,22 @@ USUAL: Final = f"""
     SELECT hash(trace_id) AS trace, min(start_ns) AS start_ns FROM read_parquet($files)
     WHERE {_OVERLAPS} AND kind = 2 AND snapshot_of IS NULL GROUP BY trace
 """  # noqa: S608
-_ALWAYS: Final = f"""record IN ('{names.STALL}', '{names.VITALS}')
+_DECIDES: Final = f"""record IN ('{names.STALL}', '{names.VITALS}')
     OR starts_with(resource, 'db.lock:') OR name = '{names.LOCKS_WATCHED}'"""
 
 
 def chosen_rows(columns: str) -> str:
-    """Return the query of all rows of the `chosen` traces, and of what is always read."""
+    """Return the query of all rows of the `chosen` traces."""
+    return _rows(columns, "hash(trace_id) IN (SELECT unnest($chosen::UBIGINT[]))")
+
+
+def deciding_rows(columns: str) -> str:
+    """Return the query of what is rare and decides, which is always read."""
+    return _rows(columns, _DECIDES)
+
+
+def _rows(columns: str, which: str) -> str:
     return f"""
         SELECT {columns}, hash(trace_id) AS trace FROM read_parquet($files)
-        WHERE start_ns < $end_ns AND end_ns >= $since_ns AND (
-            hash(trace_id) IN (SELECT trace FROM chosen)
-            OR (end_ns >= $start_ns AND ({_ALWAYS}))
-        )
+        WHERE {_OVERLAPS} AND ({which})
     """  # noqa: S608

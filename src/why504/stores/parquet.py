@@ -21,7 +21,6 @@ from why504.stores.sampled import Sampling
 
 try:
     import duckdb
-    import pyarrow as pa
 except ImportError as missing:
     raise MissingExtra("embedded") from missing
 
@@ -163,19 +162,10 @@ class ParquetStore:
         return self._run(sql, values, lambda found: found.fetchnumpy()) or {}
 
     def _run(self, sql: str, values: dict[str, Any], take: Callable[[Any], T]) -> T | None:
-        """Run a query on whatever segments there are; None when there are none.
-
-        Of `values` those that are Arrow tables are tables of that name in the query.
-        """
+        """Run a query on whatever segments there are; None when there are none."""
 
         def run(cursor: Any, files: list[Path]) -> T:
-            parameters: dict[str, Any] = {"files": [str(file) for file in files]}
-            for name, value in values.items():
-                if isinstance(value, pa.Table):
-                    cursor.register(name, value)
-                else:
-                    parameters[name] = value
-            return take(cursor.execute(sql, parameters))
+            return take(cursor.execute(sql, {"files": [str(file) for file in files], **values}))
 
         return self._reading(run)
 

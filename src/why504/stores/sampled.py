@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from why504.diagnose.steps import Presence
 from why504.model import Evidence, Sample, Window
@@ -23,6 +22,7 @@ from why504.stores.sampling import (
     Intervals,
     Lots,
     bursts,
+    drawn,
     holders_by_lot,
     victims_by_lot,
 )
@@ -57,21 +57,14 @@ class Sampling:
             requests = self.columns(columns.REQUESTS, **_bounds(window))["number"][0]
             return Evidence(window, sample=Sample({}, {}, int(requests)))
         heard = dict(self.rows(columns.HEARD))
-        lots = Lots()
-        kinds = list(victims_by_lot(found, windows, lots))
-        present = [self._others(one, HOLDERS / len(windows), heard, lots) for one in windows]
-        chosen, stands_for = lots.drawn()
-        rows = self.rows(
-            columns.chosen_rows(", ".join(Row._fields)),
-            start_ns=windows[0].start_ns - _AROUND_NS,
-            end_ns=max(one.end_ns for one in windows) + _AROUND_NS,
-            since_ns=min(windows[0].start_ns, lots.since_ns) - _BEGAN_BEFORE_NS,
-            chosen=pa.table({"trace": chosen}),
-        )
+        lots = [Lots(one) for one in windows]
+        kinds = list(victims_by_lot(found, lots))
+        present = [self._others(one, HOLDERS / len(lots), heard) for one in lots]
+        chosen, stands_for = drawn(lots)
+        rows = self._chosen(lots, chosen)
         weights = _by_trace(rows, chosen, _calibrated(kinds, chosen, stands_for))
-        holders = self._by_resource(present, windows[0].start_ns - _AROUND_NS)
         told = evidence([row[:_TRACE] for row in rows], window, heard)
-        return replace(told, sample=Sample(weights, holders, len(found.trace)))
+        return replace(told, sample=Sample(weights, _joined(present), len(found.trace)))
 
     def _candidates(self, window: Window, slower_than_s: float | None) -> Candidates:
         if slower_than_s is None:
@@ -79,40 +72,68 @@ class Sampling:
         slow_ns = int(slower_than_s * 1e9)
         return Candidates(**self._within(columns.TOOK_LONG, window, slow_ns=slow_ns))
 
-    def _others(
-        self, burst: Window, most: float, heard: Mapping[str, int], lots: Lots
-    ) -> dict[int, Presence]:
-        """Give those their chance whom victims of a burst waited for, and who tell the usual."""
-        around = Window(burst.start_ns - _AROUND_NS, burst.end_ns + _AROUND_NS)
-        told = pa.table({"instance": list(heard), "heard_ns": list(heard.values())})
-        records = Intervals(**self._within(columns.INTERVALS, around, heard=told))
+    def _others(self, lots: Lots, most: float, heard: Mapping[str, int]) -> dict[str, Presence]:
+        """Give those their chance whom victims of a burst waited for, and who tell the usual.
+
+        Returns how many held each resource when, by its key.
+        """
+        around = _around(lots.burst)
+        told = {"instances": list(heard), "heard_ns": list(heard.values())}
+        records = Intervals(**self._within(columns.INTERVALS, around, **told))
         present = holders_by_lot(records, most, lots)
         owners = self._within(columns.LOCK_OWNERS, around)
         lots.give(owners["trace"], np.ones(len(owners["trace"])), owners["start_ns"])
-        before = Window(burst.start_ns - USUAL_FOR_NS, burst.start_ns)
+        before = Window(lots.burst.start_ns - USUAL_FOR_NS, lots.burst.start_ns)
         usual = self._within(columns.USUAL, before)
         chance = np.full(len(usual["trace"]), USUAL / max(USUAL, len(usual["trace"])))
         lots.give(usual["trace"], chance, usual["start_ns"])
-        return present
+        # What is open was told before it is known to have ended, maybe before the burst.
+        first_ns = int(records.start_ns.min(initial=around.start_ns))
+        named = self._within(columns.RESOURCES, Window(first_ns, around.end_ns))
+        keys = zip(named["code"].tolist(), named["resource"], strict=True)
+        return {key: present[code] for code, key in keys if code in present}
+
+    def _chosen(self, lots: Sequence[Lots], chosen: Codes) -> list[Any]:
+        """Return the rows of chosen traces and what is always read; some may come twice."""
+        sql, traces = columns.chosen_rows(", ".join(Row._fields)), chosen.tolist()
+        rows: list[Any] = []
+        for window in _stretches(lots):
+            rows += self.rows(sql, **_bounds(window), chosen=traces)
+        for lot in lots:
+            sql = columns.deciding_rows(", ".join(Row._fields))
+            rows += self.rows(sql, **_bounds(_around(lot.burst)))
+        return rows
 
     def _within(self, sql: str, window: Window, **values: Any) -> Mapping[str, Any]:
         return dict(self.columns(sql, **_bounds(window), **values))
 
-    def _by_resource(
-        self, present: Sequence[Mapping[int, Presence]], start_ns: int
-    ) -> dict[str, Presence]:
-        """Return who held what when by resource key; of several bursts one after another."""
-        named = self.columns(columns.RESOURCES, start_ns=start_ns)
-        keys = dict(zip(named["code"].tolist(), named["resource"], strict=True))
-        merged: dict[str, Presence] = {}
-        for code in {code for one in present for code in one}:
-            parts = [one[code] for one in present if code in one]
-            merged[keys[code]] = parts[0] if len(parts) == 1 else Presence.joined(parts)
-        return merged
-
 
 def _bounds(window: Window) -> dict[str, int]:
     return {"start_ns": window.start_ns, "end_ns": window.end_ns}
+
+
+def _around(burst: Window) -> Window:
+    return Window(burst.start_ns - _AROUND_NS, burst.end_ns + _AROUND_NS)
+
+
+def _stretches(lots: Sequence[Lots]) -> list[Window]:
+    """Return when anything went on that was drawn; disjoint, and calm hours are not among it."""
+    found: list[Window] = []
+    for lot in sorted(lots, key=lambda lot: lot.since_ns):
+        start_ns, end_ns = lot.since_ns - _BEGAN_BEFORE_NS, _around(lot.burst).end_ns
+        if found and start_ns <= found[-1].end_ns:
+            before = found.pop()
+            start_ns, end_ns = before.start_ns, max(before.end_ns, end_ns)
+        found.append(Window(start_ns, end_ns))
+    return found
+
+
+def _joined(present: Sequence[Mapping[str, Presence]]) -> dict[str, Presence]:
+    """Return who held what when by resource key, of bursts one after another."""
+    return {
+        key: Presence.joined([one[key] for one in present if key in one])
+        for key in {key for one in present for key in one}
+    }
 
 
 def _calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Floats:

@@ -8,7 +8,7 @@ many held a resource at each moment is counted over all. Pure arithmetic; the qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -71,29 +71,38 @@ class Intervals:
 
 
 class Lots:
-    """Chances by trace, the best of all reasons to read it; drawn by the hash of its id."""
+    """Chances of traces to be read for the sake of one burst; drawn by the hash of the trace id."""
 
-    def __init__(self) -> None:
-        self._traces: list[Codes] = []
-        self._chances: list[Floats] = []
-        self.since_ns = 2**62
+    def __init__(self, burst: Window) -> None:
+        """Take when the burst's victims were lost."""
+        self.burst = burst
+        self.since_ns = burst.start_ns
         """Nothing that was drawn began earlier."""
+        self.traces: list[Codes] = []
+        self.chances: list[Floats] = []
+        """The chances of `traces`: all of those that were drawn."""
 
     def give(self, trace: Codes, chance: Floats, start_ns: Times) -> None:
         """Give each trace a chance of being read, 0.0 to 1.0, and say when what it is for began."""
         drawn = trace.astype(np.float64) / 2.0**64 < chance
-        self._traces.append(trace[drawn])
-        self._chances.append(np.minimum(chance[drawn], 1.0))
-        self.since_ns = min(self.since_ns, int(start_ns[drawn].min(initial=self.since_ns)))
+        self.traces.append(trace[drawn])
+        self.chances.append(np.minimum(chance[drawn], 1.0))
+        self.since_ns = int(start_ns[drawn].min(initial=self.since_ns))
 
-    def drawn(self) -> tuple[Codes, Floats]:
-        """Return the traces that are to be read, in order, and for how many each stands."""
-        if not self._traces:
-            return np.empty(0, np.uint64), np.empty(0)
-        trace, place = np.unique(np.concatenate(self._traces), return_inverse=True)
-        chance = np.zeros(len(trace))
-        np.maximum.at(chance, place, np.concatenate(self._chances))
-        return trace, 1.0 / chance
+
+def drawn(lots: Sequence[Lots]) -> tuple[Codes, Floats]:
+    """Return the traces that are to be read, in order, and for how many each stands.
+
+    Of several reasons to read a trace the best counts.
+    """
+    traces = [trace for lot in lots for trace in lot.traces]
+    chances = [chance for lot in lots for chance in lot.chances]
+    if not traces:
+        return np.empty(0, np.uint64), np.empty(0)
+    trace, place = np.unique(np.concatenate(traces), return_inverse=True)
+    chance = np.zeros(len(trace))
+    np.maximum.at(chance, place, np.concatenate(chances))
+    return trace, 1.0 / chance
 
 
 def bursts(found: Candidates) -> list[Window]:
@@ -109,17 +118,17 @@ def bursts(found: Candidates) -> list[Window]:
     return [Window(int(start_ns[a:b].min()), int(end_ns[b - 1]) + 1) for a, b in pairwise(edges)]
 
 
-def victims_by_lot(found: Candidates, windows: list[Window], lots: Lots) -> Iterator[Codes]:
+def victims_by_lot(found: Candidates, lots: Sequence[Lots]) -> Iterator[Codes]:
     """Give every victim its chance; yield those of each kind, of whom the true number is known."""
-    most = max(1, VICTIMS // max(1, len(windows)))
-    for window in windows:
-        inside = (found.end_ns >= window.start_ns) & (found.end_ns < window.end_ns)
+    most = max(1, VICTIMS // max(1, len(lots)))
+    for lot in lots:
+        inside = (found.end_ns >= lot.burst.start_ns) & (found.end_ns < lot.burst.end_ns)
         share = most / max(1, int(inside.sum()))
         for kind in np.unique(found.alike[inside]):
             mine = inside & (found.alike == kind)
             alike = found.trace[mine]
             chance = min(1.0, max(share, _VICTIMS_ALIKE / len(alike)))
-            lots.give(alike, np.full(len(alike), chance), found.start_ns[mine])
+            lot.give(alike, np.full(len(alike), chance), found.start_ns[mine])
             yield alike
 
 

@@ -20,6 +20,7 @@ from why504.stores.sampling import (
     Intervals,
     Lots,
     bursts,
+    drawn,
     holders_by_lot,
     owed_by,
     victims_by_lot,
@@ -167,11 +168,11 @@ def test_whoever_alone_held_it_for_long_is_read_for_certain():
         np.concatenate((holds[0], waits[0])),
         np.concatenate((holds[1], waits[1])),
     )
-    lots = Lots()
+    lots = Lots(Window(0, 5_000))
 
     present = holders_by_lot(records, 100, lots)
 
-    chosen, stands_for = lots.drawn()
+    chosen, stands_for = drawn([lots])
     (place,) = np.flatnonzero(chosen == codes(count)[-1])
     assert stands_for[place] == 1.0
     assert 20 < len(chosen) < 100
@@ -185,12 +186,11 @@ def test_a_small_burst_beside_a_large_one_is_read_whole():
     found = Candidates(
         codes(large + small), np.full(large + small, 1, np.uint64), start_ns, start_ns + 10
     )
-    lots = Lots()
 
-    windows = bursts(found)
-    kinds = list(victims_by_lot(found, windows, lots))
+    lots = [Lots(burst) for burst in bursts(found)]
+    kinds = list(victims_by_lot(found, lots))
 
-    chosen, stands_for = lots.drawn()
+    chosen, stands_for = drawn(lots)
     assert [len(kind) for kind in kinds] == [large, small]
     assert set(found.trace[-small:].tolist()) <= set(chosen.tolist())
     assert VICTIMS / 4 < len(chosen) < VICTIMS
