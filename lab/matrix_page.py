@@ -125,7 +125,7 @@ def tables(found: Sequence[Row]) -> list[Cells]:
     """Return everything that some runs show."""
     return [
         _by_fault(found), _by_condition(found), _confusion(found), _methods(found),
-        _with_less(found), _of_goals(found),
+        _with_less(found), _replayed(found), _of_goals(found),
     ]  # fmt: skip
 
 
@@ -238,6 +238,21 @@ def _with_less(found: Sequence[Row]) -> Cells:
         told = ", ".join(f"{count} x {what}" for what, count in wrong.most_common())
         rows.append([name, str(right), str(unknown), told or "0"])
     return Cells("With less evidence", ("left out", "right", "UNKNOWN", "wrong"), rows)
+
+
+def _replayed(found: Sequence[Row]) -> Cells:
+    """Return how often the unchanged replay gave what happened, and what prevented most."""
+    rows = []
+    for fault_id in dict.fromkeys(row["fault"] for row in found):
+        replays = [r["replay"] for r in found if r["fault"] == fault_id and r.get("replay")]
+        if not replays:
+            continue
+        faithful = [replay for replay in replays if not replay["why_not"]]
+        best = next((r["tried"][0] for r in faithful if r["tried"]), None)
+        said = f"{best['change']}: {best['left']} of {best['victims']} left" if best else ""
+        rows.append([fault_id, f"{len(faithful)} of {len(replays)}", said])
+    headings = ("fault", "faithful", "most helpful, in the first such run: if ...")
+    return Cells("Played again with one thing changed", headings, rows)
 
 
 def _of_goals(found: Sequence[Row]) -> Cells:
