@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from why504 import names
-from why504.receive.segments import ROWS_PER_GROUP, schema
+from why504.receive.segments import ROWS_PER_GROUP
+from why504.receive.table import schema
 
 BEGIN_NS: Final = 1_790_000_000_000_000_000
 DAY_S: Final = 24 * 3600.0

@@ -19,15 +19,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import pyarrow as pa
+
 from lab.prove.verdict import Check, Journal, Verdict, publish
-from why504 import names, tables
+from why504 import names
 from why504.diagnose.engine import explain
 from why504.diagnose.kept import KEEP_NS
 from why504.diagnose.live import SLOW_S
 from why504.diagnose.now import Now
 from why504.model import Incident, Window
-from why504.receive.decode import Batch
 from why504.receive.segments import Segments
+from why504.receive.table import schema
 from why504.stores.following import Following
 from why504.stores.parquet import ParquetStore
 
@@ -67,12 +69,9 @@ class Writer:
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Make rows one segment, and merge as the receiver does."""
-        batch = Batch()
-        for row in rows:
-            for column in tables.SPANS:
-                batch.columns[column.name].append(row.get(column.name))
         self._number += 1
-        self._segments.write(f"{self._number:08}", [batch])
+        table = pa.Table.from_pylist(list(rows), schema=schema())
+        self._segments.write_table(f"{self._number:08}", table)
         while self._segments.compact(f"{self._number:08}-merged"):
             pass
 

@@ -26,6 +26,8 @@ from why504.receive.body import protobuf_from
 from why504.receive.decode import Decoder
 from why504.receive.formats import jaeger
 from why504.receive.formats.otlpjson import span_id
+from why504.receive.pairs import Pairs
+from why504.receive.table import table
 from why504.stores.records import Row, evidence
 
 SHIFT_US: Final = 1_000_000
@@ -90,7 +92,8 @@ def spans_of(file: Path) -> list[Span]:
         order.setdefault(span_id(span["spanID"]), len(order))
     rows: list[tuple[Any, ...]] = []
     for request in jaeger.requests(document):
-        columns = Decoder().decode(protobuf_from(request)).columns
+        batch = Decoder().decode(protobuf_from(request))
+        columns = table([batch], Pairs()).to_pydict()
         rows += zip(*(columns[name] for name in Row._fields), strict=True)
     told = evidence(rows, Window(0, 0), {})
     return sorted(told.spans, key=lambda span: order[span.span_id])

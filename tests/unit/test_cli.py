@@ -57,27 +57,29 @@ def hang(folder) -> None:
     """One request that waits for a connection, another that has it; told a moment ago."""
     import time
 
-    from why504.receive.decode import Batch
+    from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
+    from why504.receive.decode import Decoder
     from why504.receive.segments import Segments
 
-    now_ns = time.time_ns()
-    batch = Batch()
+    now_s = (time.time_ns() - T0_NS) / SECOND_NS
+    spans = []
     for number, record in enumerate(["snapshot", "hold", "snapshot", "wait"]):
-        trace = bytes([number // 2]) * 16
-        route = '"http.request.method":"GET","http.route":"/[bold]evil\\u001b[2J"'
+        trace = bytes([number // 2 + 1]) * 16
+        is_snapshot = record == "snapshot"
         told = {
-            "trace_id": trace, "span_id": bytes([90 + number]) * 8, "name": "snapshot GET",
-            "parent_id": None if record == "snapshot" else trace[:8], "kind": 1, "status": 0,
-            "start_ns": now_ns - 12 * 10**9, "end_ns": now_ns, "service": "shop",
-            "instance": "shop-1", "record": record, "sequence": 1,
-            "resource": None if record == "snapshot" else "db.pool:main",
-            "snapshot_of": trace[:8] if record == "snapshot" else bytes([number + 50]) * 8,
-            "attributes": '{"why504.snapshot.kind":"server",' + route + "}",
-            "resource_attributes": "{}",
+            "why504.kind": record, "why504.snapshot.sequence": 1,
+            "why504.snapshot.of": (trace[:8] if is_snapshot else bytes([number + 50]) * 8).hex(),
+            "why504.snapshot.kind": "server", "http.request.method": "GET",
+            "http.route": "/[bold]evil\x1b[2J",
         }  # fmt: skip
-        for column, values in batch.columns.items():
-            values.append(told.get(column))
-    Segments(folder / "segments").write("0001", [batch])
+        if not is_snapshot:
+            told["why504.resource"] = "db.pool:main"
+        parent = b"" if is_snapshot else trace[:8]
+        spans.append(
+            span(trace_id=trace, span_id=bytes([90 + number]) * 8, parent_id=parent, kind=1,
+                 name="snapshot GET", start_s=now_s - 12, end_s=now_s, attributes=told)
+        )  # fmt: skip
+    Segments(folder / "segments").write("0001", [Decoder().decode(protobuf(*spans))])
 
 
 def test_now_says_what_is_open_and_who_has_what_it_waits_for(run, tmp_path):

@@ -1,68 +1,85 @@
-"""OTLP protobuf to columns, about 4 microseconds a span.
+"""OTLP protobuf to rows, a request at a time: checked here, made into columns in table.py.
 
-The trick: processes send the same few thousand attributes again and again, so each pair of key and
-value is turned into JSON once and remembered by its bytes (see wire.py).
+The trick: nothing is done span by span. protobuf only cuts the request into spans; their fields are
+found for all spans at once (walk.py), and texts stay bytes until a segment is written.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from json.encoder import encode_basestring as _quoted
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
-from why504 import names, tables
+from why504 import names
 from why504.errors import NotOtlp
 from why504.receive import wire
+from why504.receive.pairs import Pairs, are_plain, as_json, as_text, as_value
+from why504.receive.walk import NO_FIELDS, PADDING, Fields, Places, walk
 
-MEMO_LIMIT: Final = 50_000
-MEMO_LONGEST: Final = 512
-"""Bytes; longer attributes (stacks, queries) rarely repeat and would fill the memory."""
-MEMO_VALUES: Final = 2_000
-"""A key with more values than this has as many as there are users: those are not remembered."""
+RESOURCES_LIMIT: Final = 50_000
 INT64_MAX: Final = 2**63 - 1
-ZERO_TRACE: Final = bytes(16)
-ZERO_SPAN: Final = bytes(8)
-NO_PARENT: Final = (b"", ZERO_SPAN)
 
-Lifted = tuple[str, Any]
-"""Column and value of an attribute that has a column of its own."""
+ROW: Final = np.dtype(
+    [
+        *(("trace_id", "<u8", 2), ("span_id", "<u8"), ("parent_id", "<u8")),
+        *(("kind", "i1"), ("status", "i1"), ("start_ns", "<i8"), ("end_ns", "<i8")),
+        *(("name_at", "<i8"), ("name_size", "<i8"), ("attributes", "<i8")),
+    ]
+)
+"""A valid span: ids as their bytes, a parent of 0 is none; where in the batch's data its name is,
+and how many attributes it has."""
+Rows = NDArray[np.void]
 
 
-Columns = dict[str, list[Any]]
+class Resource(NamedTuple):
+    """What sent spans, as the table has it."""
+
+    service: str
+    instance: str
+    resource_attributes: str
+    """As JSON."""
 
 
-def _columns() -> Columns:
-    return {column.name: [] for column in tables.SPANS}
+def _no_rows() -> Rows:
+    return np.zeros(0, ROW)
+
+
+def _no_places() -> Places:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(slots=True)
 class Batch:
-    """The spans of one request, a list a column of `tables.SPANS`, all of one length."""
+    """The spans of one request that can be stored."""
 
-    columns: Columns = field(default_factory=_columns)
+    rows: Rows = field(default_factory=_no_rows)
+    """Of the type `ROW`."""
+    data: bytes = b""
+    """Of the spans in protobuf, one after the other."""
+    attributes_at: Places = field(default_factory=_no_places)
+    """Where in `data` each attribute of each row begins, in the order of the rows."""
+    attributes_size: Places = field(default_factory=_no_places)
+    resources: list[tuple[Resource, int]] = field(default_factory=list)
+    """Of how many rows each, in the order of the rows."""
     rejected: int = 0
     """Spans that can't be stored: the others are (OTLP calls it partial success)."""
     reason: str = ""
     """Why the first of them was rejected."""
 
     def __len__(self) -> int:
-        return len(self.columns["span_id"])
+        return len(self.rows)
 
 
 class Decoder:
     """Decodes requests one after the other; not for use from two threads at once."""
 
     def __init__(self) -> None:
-        self._attributes: dict[bytes, str | Lifted] = {}
-        self._keys: dict[bytes, str] = {}
-        self._values: dict[str, int] = {}
-        """Key as JSON -> how many values of it were new."""
-        self._resources: dict[tuple[bytes, ...], tuple[str, str, str]] = {}
+        self._pairs = Pairs()
+        self._resources: dict[tuple[bytes, ...], Resource] = {}
 
     def decode(self, body: bytes) -> Batch:
         """Return the spans of an ExportTraceServiceRequest in protobuf.
@@ -70,204 +87,160 @@ class Decoder:
         Raises:
             NotOtlp: the body is something else, or has spans and none of them is valid.
         """
-        batch = Batch()
+        spans: list[bytes] = []
+        resources: list[tuple[Resource, int]] = []
         try:
             for told in wire.message("Request").FromString(body).resource_spans:
-                before = len(batch)
+                before = len(spans)
                 for scope in told.scope_spans:
-                    self._add(scope.spans, batch)
-                self._add_resource(told.resource.attributes, batch, len(batch) - before)
+                    spans += scope.spans
+                resource = self._resource(tuple(told.resource.attributes))
+                resources.append((resource, len(spans) - before))
+            batch = self._batch(spans, resources)
         except DecodeError as error:
             raise NotOtlp(f"not an ExportTraceServiceRequest in protobuf: {error}") from error
         if batch.rejected and not len(batch):
             raise NotOtlp(f"no valid span: {batch.reason}")
-        if max(len(self._attributes), len(self._resources)) > MEMO_LIMIT:
-            self._attributes.clear()
-            self._resources.clear()
-            self._values.clear()
         return batch
 
-    def _add(self, spans: Sequence[Any], batch: Batch) -> None:
-        # A list at a time, not a span at a time: half the time of one loop over everything.
-        spans = _valid(list(spans), batch)
-        columns = batch.columns
-        columns["trace_id"] += [span.trace_id for span in spans]
-        columns["span_id"] += [span.span_id for span in spans]
-        parents = [span.parent_span_id for span in spans]
-        columns["parent_id"] += [None if one in NO_PARENT else one for one in parents]
-        columns["name"] += [span.name.decode("utf-8", "replace") for span in spans]
-        columns["kind"] += [kind if 0 <= (kind := span.kind) <= 5 else 0 for span in spans]
-        starts_ns = [span.start_time_unix_nano for span in spans]
-        columns["start_ns"] += starts_ns
-        # A clock set back while the span was open: an interval must not end before it begins.
-        columns["end_ns"] += map(max, starts_ns, [span.end_time_unix_nano for span in spans])
-        codes = [span.status.code for span in spans]
-        columns["status"] += [code if 0 <= code <= 2 else 0 for code in codes]
-        self._add_attributes([span.attributes for span in spans], columns)
-
-    def _add_attributes(self, told: Sequence[Sequence[bytes]], columns: Columns) -> None:
-        memo, learn = self._attributes, self._learn
-        for name in LIFTED_COLUMNS:
-            columns[name] += [None] * len(told)
-        for row, attributes in enumerate(told, start=len(columns["attributes"])):
-            texts = []
-            for raw in attributes:
-                known = memo.get(raw) or learn(raw)
-                if known.__class__ is str:
-                    texts.append(known)
-                else:
-                    columns[known[0]][row] = known[1]
-            columns["attributes"].append(f"{{{','.join(texts)}}}")
-
-    def _learn(self, raw: bytes) -> str | Lifted:
-        # Most of what is new are ids in short strings: not worth a message object each, nor memory.
-        if short := _short_string(raw):
-            key, text = short
-            name = self._keys.get(key) or self._name(key)
-            if name not in LIFTED:
-                seen = self._values[name] = self._values.get(name, 0) + 1
-                known = f"{name}:{_quoted(text.decode('utf-8', 'replace'))}"
-                if seen <= MEMO_VALUES:
-                    self._attributes[raw] = known
-                return known
-        return self._learn_any(raw)
-
-    def _name(self, key: bytes) -> str:
-        """Return a key as JSON; forgets all when a client makes keys up."""
-        if len(self._keys) > MEMO_LIMIT:
-            self._keys.clear()
-            self._values.clear()
-        return self._keys.setdefault(key, _quoted(_text(key)))
-
-    def _learn_any(self, raw: bytes) -> str | Lifted:
-        pair = wire.message("KeyValue").FromString(raw)
-        key, value = _text(pair.key), _value(pair.value)
-        known: str | Lifted = f"{_json(key)}:{_json(value)}"
-        if key in LIFT:
-            column, lift = LIFT[key]
-            lifted = lift(value)
-            known = known if lifted is None else (column, lifted)
-        if len(raw) <= MEMO_LONGEST:
-            self._attributes[raw] = known
-        return known
-
-    def _add_resource(self, attributes: Iterable[bytes], batch: Batch, spans: int) -> None:
-        key = tuple(attributes)
+    def _resource(self, key: tuple[bytes, ...]) -> Resource:
         if key not in self._resources:
+            if len(self._resources) > RESOURCES_LIMIT:
+                self._resources.clear()
             pairs = [wire.message("KeyValue").FromString(raw) for raw in key]
-            told = {_text(pair.key): _value(pair.value) for pair in pairs}
+            told = {as_text(pair.key): as_value(pair.value) for pair in pairs}
             service, instance = told.get(names.SERVICE_NAME), told.get(names.SERVICE_INSTANCE)
-            self._resources[key] = (_plain(service), _plain(instance), _json(told))
-        for column, value in zip(RESOURCE_COLUMNS, self._resources[key], strict=True):
-            batch.columns[column].extend([value] * spans)
+            self._resources[key] = Resource(_plain(service), _plain(instance), as_json(told))
+        return self._resources[key]
+
+    def _batch(self, spans: list[bytes], resources: list[tuple[Resource, int]]) -> Batch:
+        if not spans:
+            return Batch()
+        data, fields, status = _walked(spans)
+        of, at, size = fields.get(_ATTRIBUTE, NO_FIELDS)
+        # As the bytes are, which is by row: the fields come one of each row, then the next.
+        order = np.argsort(at, kind="stable")
+        of, at, size = of[order], at[order], size[order]
+        self._check(data, at, size)
+        told = _Columns(data, fields, len(spans))
+        rows = told.rows(status)
+        rows["attributes"] = np.bincount(of, minlength=len(spans))
+        valid = told.valid
+        if valid.all():
+            return Batch(rows, data, at, size, resources)
+        left = np.split(valid, np.cumsum([count for _, count in resources])[:-1])
+        resources = [(one, int(n.sum())) for (one, _), n in zip(resources, left, strict=True)]
+        wrong = np.flatnonzero(~valid)
+        reason = told.fault(int(wrong[0]))
+        kept = valid[of]
+        return Batch(rows[valid], data, at[kept], size[kept], resources, wrong.size, reason)
+
+    def _check(self, data: bytes, at: Places, size: Places) -> None:
+        """Raise DecodeError if an attribute can't be read: the table must never meet one."""
+        for one in np.flatnonzero(~are_plain(data, at, size)).tolist():
+            self._pairs.known(data[at[one] : at[one] + size[one]])
 
 
-RESOURCE_COLUMNS: Final = ("service", "instance", "resource_attributes")
+def _walked(spans: list[bytes]) -> tuple[bytes, dict[int, Fields], NDArray[np.int8]]:
+    """Return the spans as one, their fields and their status codes; rewrites those not plain."""
+    for _ in range(2):
+        sizes = np.fromiter(map(len, spans), np.int64, len(spans))
+        ends = np.cumsum(sizes)
+        data = b"".join(spans) + PADDING
+        fields, odd = walk(data, ends - sizes, ends)
+        status, unread = _statuses(data, fields.get(_STATUS, NO_FIELDS), len(spans))
+        if not odd and not unread:
+            return data, fields, status
+        for row in {*odd, *unread}:
+            spans[row] = wire.rewritten(spans[row])
+    raise DecodeError("a span that was written anew is not plain")
 
 
-def _valid(spans: list[Any], batch: Batch) -> list[Any]:
-    """Return the spans that can be stored, and count the others in the batch."""
-    valid = []
-    for span in spans:
-        if fault := _fault(span):
-            batch.rejected += 1
-            batch.reason = batch.reason or fault
-        else:
-            valid.append(span)
-    return valid
+def _statuses(data: bytes, fields: Fields, rows: int) -> tuple[NDArray[np.int8], list[int]]:
+    """Return the status code of each row, and the rows of which it is not told plainly.
 
-
-def _fault(span: Any) -> str:
-    """Return why a span can't be stored, for people; empty when it can."""
-    trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
-    start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
-    if len(trace_id) != 16 or trace_id == ZERO_TRACE:
-        return f"trace_id must be 16 bytes and not all zero, got {trace_id[:20].hex() or 'none'}"
-    if len(span_id) != 8 or span_id == ZERO_SPAN:
-        return f"span_id must be 8 bytes and not all zero, got {span_id[:20].hex() or 'none'}"
-    if parent and len(parent) != 8:
-        return f"parent_span_id must be 8 bytes or empty, got {parent[:20].hex()}"
-    if not 0 < start_ns <= INT64_MAX or end_ns > INT64_MAX:
-        return f"times must lie between 1970 and 2262, got {start_ns} .. {end_ns}"
-    return ""
-
-
-def _short_string(raw: bytes) -> tuple[bytes, bytes] | None:
-    """Return key and value of a pair, if that is a string and both are shorter than 128 bytes.
-
-    On the wire: 0A, length, key; 12, length of the rest, 0A, length, value; each length one byte.
+    Plain is once, and of: nothing, a code, or a message and then a code.
     """
-    size = len(raw)
-    if size < 6 or raw[0] != 0x0A or raw[1] > 0x7F:
-        return None
-    at = 2 + raw[1]
-    left = size - at - 4
-    if not 0 <= left < 0x7E or raw[at : at + 4] != bytes((0x12, left + 2, 0x0A, left)):
-        return None
-    return raw[2:at], raw[at + 4 :]
+    raw = np.frombuffer(data, np.uint8)
+    row, at, size = fields
+    codes = np.zeros(rows, np.int8)
+    first, second = raw[at], raw[at + 1]
+    message = np.where((size > 2) & (first == 0x12) & (second < 0x80), 2 + second.astype(int), 0)
+    has_code = size == message + 2
+    last = raw[at + np.minimum(message, size)], raw[at + np.minimum(message, size) + 1]
+    plain = (size == message) | (has_code & (last[0] == 0x18) & (last[1] < 0x80))
+    codes[row] = np.where(has_code & (last[1] <= 2), last[1], 0)
+    unread = row[~plain].tolist()
+    unread += np.flatnonzero(np.bincount(row, minlength=rows) > 1).tolist()
+    return codes, unread
 
 
-def _value(value: Any) -> Any:
-    """Return an AnyValue as JSON can hold it; bytes as base64, like OpenTelemetry's own mapping."""
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return None
-    told = getattr(value, kind)
-    if kind == "string_value":
-        return _text(told)
-    if kind == "bytes_value":
-        return base64.b64encode(told).decode("ascii")
-    if kind == "array_value":
-        return [_value(one) for one in told.values]
-    if kind == "kvlist_value":
-        return {_text(pair.key): _value(pair.value) for pair in told.values}
-    return told
+class _Columns:
+    """The fields of many spans that are no attributes; of two of the same the last counts."""
 
+    def __init__(self, data: bytes, fields: dict[int, Fields], rows: int) -> None:
+        self._data = data
+        self._bytes = np.frombuffer(data, np.uint8)
+        self._words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+        self._fields, self._rows = fields, rows
+        self.trace_id, self.span_id = self._places(_TRACE_ID), self._places(_SPAN_ID)
+        self.parent_id = self._places(_PARENT_ID)
+        self.start_ns, self.end_ns = self._times(_START), self._times(_END)
 
-def _text(told: bytes) -> str:
-    return told.decode("utf-8", "replace")
+    def rows(self, status: NDArray[np.int8]) -> Rows:
+        """Return all spans, invalid ones too, without the number of attributes."""
+        rows = np.zeros(self._rows, ROW)
+        rows["trace_id"][:, 0] = self._words[self.trace_id[0]]
+        rows["trace_id"][:, 1] = self._words[self.trace_id[0] + 8]
+        rows["span_id"] = self._words[self.span_id[0]]
+        rows["parent_id"] = np.where(self.parent_id[1] == 8, self._words[self.parent_id[0]], 0)
+        at, size = self._places(_KIND)
+        kind = np.where(size, self._bytes[at], 0)
+        rows["kind"] = np.where(kind <= 5, kind, 0)
+        rows["status"] = status
+        rows["start_ns"] = self.start_ns
+        # A clock set back while the span was open: an interval must not end before it begins.
+        rows["end_ns"] = np.maximum(self.start_ns, self.end_ns)
+        rows["name_at"], rows["name_size"] = self._places(_NAME)
+        self.valid = (
+            (self.trace_id[1] == 16) & (self.span_id[1] == 8) & (rows["span_id"] != 0)
+            & ((rows["trace_id"][:, 0] | rows["trace_id"][:, 1]) != 0)
+            & ((self.parent_id[1] == 0) | (self.parent_id[1] == 8))
+            & (self.start_ns > 0) & (self.start_ns <= INT64_MAX) & (self.end_ns <= INT64_MAX)
+        )  # fmt: skip
+        return rows
+
+    def fault(self, row: int) -> str:
+        """Return why a span can't be stored, for people."""
+        ids = [self._data[at[row] : at[row] + size[row]] for at, size in self._ids()]
+        trace_id, span_id, parent = (one[:20].hex() for one in ids)
+        if len(ids[0]) != 16 or not any(ids[0]):
+            return f"trace_id must be 16 bytes and not all zero, got {trace_id or 'none'}"
+        if len(ids[1]) != 8 or not any(ids[1]):
+            return f"span_id must be 8 bytes and not all zero, got {span_id or 'none'}"
+        if len(ids[2]) not in (0, 8):
+            return f"parent_span_id must be 8 bytes or empty, got {parent}"
+        times = f"{self.start_ns[row]} .. {self.end_ns[row]}"
+        return f"times must lie between 1970 and 2262, got {times}"
+
+    def _ids(self) -> Sequence[tuple[Places, Places]]:
+        return (self.trace_id, self.span_id, self.parent_id)
+
+    def _places(self, tag: int) -> tuple[Places, Places]:
+        at, size = np.zeros((2, self._rows), np.int64)
+        row, told_at, told_size = self._fields.get(tag, NO_FIELDS)
+        at[row], size[row] = told_at, told_size
+        return at, size
+
+    def _times(self, tag: int) -> NDArray[np.uint64]:
+        at, size = self._places(tag)
+        return np.where(size == 8, self._words[at], np.uint64(0))
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else _json(value)
+    return value if isinstance(value, str) else "" if value is None else as_json(value)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _lift_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _lift_span_id(value: Any) -> bytes | None:
-    try:
-        span_id = bytes.fromhex(value)
-    except (TypeError, ValueError):
-        return None
-    return span_id if len(span_id) == 8 else None
-
-
-def _lift_int(bits: int) -> Callable[[Any], int | None]:
-    def lift(value: Any) -> int | None:
-        fits = type(value) is int and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
-        return value if fits else None
-
-    return lift
-
-
-_LIFT_BY_ARROW: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "dictionary": _lift_text,
-    "binary8": _lift_span_id,
-    "int16": _lift_int(16),
-    "int32": _lift_int(32),
-}
-LIFT: Final = {
-    column.attribute: (column.name, _LIFT_BY_ARROW[column.arrow])
-    for column in tables.SPANS
-    if column.attribute
-}
-"""Attribute -> its column and what fits there; what doesn't fit stays among the attributes."""
-LIFTED: Final = frozenset(_json(key) for key in LIFT)
-"""The same keys as JSON."""
-LIFTED_COLUMNS: Final = tuple(column.name for column in tables.SPANS if column.attribute)
+# Number and wire type of a field of Span, in one byte.
+_TRACE_ID, _SPAN_ID, _PARENT_ID, _NAME = 0x0A, 0x12, 0x22, 0x2A
+_KIND, _START, _END, _ATTRIBUTE, _STATUS = 0x30, 0x39, 0x41, 0x4A, 0x7A

@@ -111,13 +111,13 @@ def _store(request: Request, decoder: Decoder, spool: Spool, imported: Imported)
     imported.reason = imported.reason or batch.reason
     if len(batch):
         spool.add(body, batch).result()
-        columns = batch.columns
+        starts_ns, ends_ns = batch.rows["start_ns"], batch.rows["end_ns"]
         imported.spans += len(batch)
-        imported.traces.update(columns["trace_id"])
-        imported.services.update(columns["service"])
-        starts_ns = [imported.start_ns] if imported.start_ns else []
-        imported.start_ns = min(starts_ns + columns["start_ns"])
-        imported.end_ns = max(imported.end_ns, *columns["end_ns"])
+        imported.traces.update(trace_id.tobytes() for trace_id in batch.rows["trace_id"])
+        imported.services.update(resource.service for resource, rows in batch.resources if rows)
+        first_ns = int(starts_ns.min())
+        imported.start_ns = min(imported.start_ns or first_ns, first_ns)
+        imported.end_ns = max(imported.end_ns, int(ends_ns.max()))
 
 
 def _scopes(resource: Any) -> list[Any]:

@@ -1,8 +1,8 @@
 """The shape of OTLP as the receiver reads it: only the fields that are stored.
 
 Wire-compatible with opentelemetry/proto/trace/v1/trace.proto 1.x, with two differences that make
-decoding fast and forgiving: attributes stay raw bytes (the decoder remembers what each pair of
-bytes means), and strings are bytes (a string cut in the middle of a character is not fatal).
+decoding fast and forgiving: spans and attributes stay raw bytes (the decoder reads all spans at
+once), and strings are bytes (a string cut in the middle of a character is not fatal).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MESSAGES: Final[dict[str, dict[str, tuple[int, str, bool]]]] = {
     "Request": {"resource_spans": (1, "ResourceSpans", True)},
     "ResourceSpans": {"resource": (1, "Resource", False), "scope_spans": (2, "ScopeSpans", True)},
     "Resource": {"attributes": (1, "bytes", True)},
-    "ScopeSpans": {"spans": (2, "Span", True)},
+    "ScopeSpans": {"spans": (2, "bytes", True)},
     "Span": {
         "trace_id": (1, "bytes", False),
         "span_id": (2, "bytes", False),
@@ -55,6 +55,21 @@ MESSAGES: Final[dict[str, dict[str, tuple[int, str, bool]]]] = {
 def message(name: str) -> Any:
     """Return the message class of one row of the table."""
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{PACKAGE}.{name}"))
+
+
+def rewritten(raw: bytes) -> bytes:
+    """Return a span as protobuf itself writes it: only fields of the table, each once at most.
+
+    Raises:
+        DecodeError: not a Span.
+    """
+    span = message("Span").FromString(raw)
+    span.DiscardUnknownFields()
+    if not 0 <= span.kind < 0x80:
+        span.kind = 0
+    if not 0 <= span.status.code < 0x80:
+        span.status.code = 0
+    return bytes(span.SerializeToString())
 
 
 @cache

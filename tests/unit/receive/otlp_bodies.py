@@ -13,6 +13,10 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     KeyValueList,
 )
 
+from why504.receive.decode import Batch
+from why504.receive.pairs import Pairs
+from why504.receive.table import table
+
 T0_NS = 1_795_450_135_000_000_000
 SECOND_NS = 1_000_000_000
 _ids = itertools.count(1)
@@ -84,3 +88,8 @@ def request(
 
 def protobuf(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> bytes:
     return request(*spans, resource=resource).SerializeToString()
+
+
+def columns(batch: Batch) -> dict[str, list[Any]]:
+    """The rows that a batch becomes in a segment, by column."""
+    return table([batch], Pairs()).to_pydict()

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.receive import otlp_bodies
 from tests.unit.receive.otlp_bodies import protobuf, request, span
 from why504.errors import NotOtlp, TooLarge
 from why504.receive.body import protobuf_from_json, unpacked
@@ -43,7 +44,7 @@ def first_span(body: dict) -> dict:
 
 
 def columns(body: bytes) -> dict:
-    return Decoder().decode(body).columns
+    return otlp_bodies.columns(Decoder().decode(body))
 
 
 @pytest.mark.parametrize("snake_case", [False, True])
@@ -76,7 +77,7 @@ def test_a_json_id_that_is_not_hex_costs_only_its_own_span(wrong):
 
     batch = Decoder().decode(protobuf_from_json(json.dumps(body).encode()))
 
-    assert (batch.columns["name"], batch.rejected) == (["good"], 1)
+    assert (otlp_bodies.columns(batch)["name"], batch.rejected) == (["good"], 1)
 
 
 @pytest.mark.parametrize(

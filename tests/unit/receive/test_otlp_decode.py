@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, request, span
+from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, columns, protobuf, request, span
 from why504 import tables
 from why504.errors import NotOtlp
 from why504.receive.decode import Batch, Decoder
@@ -22,7 +22,7 @@ def decode(*spans, resource=None) -> Batch:
 
 
 def row(batch: Batch, index: int = 0) -> dict:
-    return {name: values[index] for name, values in batch.columns.items()}
+    return {name: values[index] for name, values in columns(batch).items()}
 
 
 def test_a_span_becomes_one_row_of_the_table():
@@ -144,10 +144,10 @@ def test_a_value_that_does_not_fit_its_column_stays_an_attribute(key, value):
 def test_an_invalid_span_costs_its_neighbours_nothing(wrong, reason):
     batch = decode(span(name="before"), span(**wrong), span(name="after"))
 
-    assert batch.columns["name"] == ["before", "after"]
+    assert columns(batch)["name"] == ["before", "after"]
     assert batch.rejected == 1
     assert reason in batch.reason
-    assert {len(column) for column in batch.columns.values()} == {2}
+    assert {len(column) for column in columns(batch).values()} == {2}
 
 
 def test_a_request_of_invalid_spans_only_is_not_otlp():
@@ -179,9 +179,9 @@ def test_each_resource_keeps_its_own_spans():
     message = request(span(name="a"), span(name="b"), resource={"service.name": "x"})
     message.MergeFrom(request(span(name="c"), resource={"service.name": "y"}))
 
-    columns = Decoder().decode(message.SerializeToString()).columns
+    told = columns(Decoder().decode(message.SerializeToString()))
 
-    assert list(zip(columns["name"], columns["service"], columns["instance"], strict=True)) == [
+    assert list(zip(told["name"], told["service"], told["instance"], strict=True)) == [
         ("a", "x", ""),
         ("b", "x", ""),
         ("c", "y", ""),
@@ -211,7 +211,7 @@ def test_garbage_is_decoded_to_nothing_or_refused(garbage):
         batch = Decoder().decode(garbage)
     except NotOtlp:
         return
-    assert len({len(column) for column in batch.columns.values()}) == 1
+    assert len({len(column) for column in columns(batch).values()}) == 1
 
 
 @given(st.data())
@@ -224,6 +224,6 @@ def test_a_damaged_request_is_decoded_or_refused(data):
         batch = Decoder().decode(bytes(body))
     except NotOtlp:
         return
-    assert {len(column) for column in batch.columns.values()} == {len(batch)}
-    for text in batch.columns["attributes"]:
+    assert {len(column) for column in columns(batch).values()} == {len(batch)}
+    for text in columns(batch)["attributes"]:
         assert isinstance(json.loads(text), dict)

@@ -1,4 +1,8 @@
+import importlib.util
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
@@ -7,7 +11,10 @@ import pytest
 from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
 from why504 import tables
 from why504.receive.decode import Decoder
-from why504.receive.segments import FAN_IN, PARTIAL, Retention, Segments, schema
+from why504.receive.segments import FAN_IN, PARTIAL, Retention, Segments
+from why504.receive.table import schema
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -130,3 +137,27 @@ def test_a_disk_that_refuses_leaves_nothing_half_written(segments, tmp_path):
     with pytest.raises(OSError):
         write(segments, "b", span())
     assert names(segments) == ["kept"]
+
+
+def test_writing_and_merging_segments_imports_no_pandas(tmp_path):
+    """It takes two seconds, of the first flush and under load, and nothing needs it."""
+    program = f"""
+import sys
+from pathlib import Path
+from tests.unit.receive.otlp_bodies import protobuf, span
+from why504.receive.decode import Decoder
+from why504.receive.segments import FAN_IN, Segments
+segments = Segments(Path({str(tmp_path)!r}))
+attributes = {{"a": "b", "n": 1, "http.response.status_code": 504, "why504.kind": "wait"}}
+for number in range(FAN_IN):
+    segments.write(f"{{number:02}}", [Decoder().decode(protobuf(span(attributes=attributes)))])
+assert segments.compact("merged")
+print("pandas" in sys.modules)
+"""
+    assert importlib.util.find_spec("pandas")
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "False\n"
