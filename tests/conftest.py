@@ -89,6 +89,18 @@ def rabbitmq(
 
 
 @pytest.fixture(scope="session")
+def managed_rabbitmq(
+    rabbitmq_binaries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RabbitMQ]:
+    """Another one, with its management API: leave it thawed, alive and without an alarm."""
+    from lab.stack import rabbitmq as server
+
+    folder = tmp_path_factory.mktemp("managed-rabbitmq")
+    with server.RabbitMQ.start(folder, management=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """A Valkey for the whole run: use keys of your own, and leave it thawed and alive."""
     from lab.stack import valkey as server

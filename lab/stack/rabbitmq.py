@@ -32,6 +32,7 @@ log.console = true
 log.console.level = warning
 log.file = false
 """
+MANAGEMENT = "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n"
 
 
 def find_binaries() -> Path | None:
@@ -45,11 +46,15 @@ def find_binaries() -> Path | None:
 
 
 class RabbitMQ:
-    """A running broker on 127.0.0.1; user and password `guest`, one node, nothing but AMQP."""
+    """A running broker on 127.0.0.1; user and password `guest`, one node, AMQP unless asked."""
 
-    def __init__(self, program: Program, *, port: int, epmd: Process) -> None:
+    def __init__(
+        self, program: Program, *, port: int, epmd: Process, management_port: int | None = None
+    ) -> None:
         self.port = port
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/%2F"
+        self.management_port = management_port
+        """Where `start` was asked to serve the management API; None if it was not."""
         self._program = program
         self._epmd = epmd
         self.process = start(program)
@@ -61,13 +66,15 @@ class RabbitMQ:
         self.stop()
 
     @classmethod
-    def start(cls, folder: Path) -> Self:
+    def start(cls, folder: Path, *, management: bool = False) -> Self:
         """Make a new node whose files are all below `folder`, and start it; takes 5 to 20 s.
+
+        With `management` its HTTP API is served too.
 
         Raises:
             LabError: there is no RabbitMQ, or it did not start.
         """
-        broker = cls.begin(folder)
+        broker = cls.begin(folder, management=management)
         try:
             broker.wait_until_ready()
         except LabError:
@@ -76,7 +83,7 @@ class RabbitMQ:
         return broker
 
     @classmethod
-    def begin(cls, folder: Path) -> Self:
+    def begin(cls, folder: Path, *, management: bool = False) -> Self:
         """Do the same without waiting: the broker takes no connections before it is ready.
 
         Raises:
@@ -87,14 +94,16 @@ class RabbitMQ:
             raise LabError(HOW_TO_GET_IT)
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION, encoding="ascii")
-        (folder / "plugins").write_text("[].\n", encoding="ascii")
-        port = free_port()
+        port, management_port = free_port(), free_port() if management else None
+        serves = "" if management_port is None else MANAGEMENT.format(port=management_port)
+        (folder / "rabbitmq.conf").write_text(CONFIGURATION + serves, encoding="ascii")
+        plugins = "rabbitmq_management" if management else ""
+        (folder / "plugins").write_text(f"[{plugins}].\n", encoding="ascii")
         env = _environment(folder, port)
         # The server would start a daemon of its own, which outlives it; this one is leashed.
         epmd = start(Program(["epmd"], "epmd", folder, env))
         program = Program([str(binaries / "rabbitmq-server")], "rabbitmq", folder, env)
-        return cls(program, port=port, epmd=epmd)
+        return cls(program, port=port, epmd=epmd, management_port=management_port)
 
     def wait_until_ready(self) -> None:
         """Return once it takes connections.
