@@ -85,10 +85,24 @@ REQUEST_ENDED: Final = "why504.hold.request_ended"
 """True on an open hold of a trace that does nothing any more: it is kept for nobody."""
 
 LOCK_SESSION: Final = "why504.lock.session"
-"""Who holds a lock, for people: application name, user, state and age of the transaction."""
+"""Who holds a lock, for people: application name, user, state and age of the transaction.
+
+Of a broker the alarm that blocks it."""
 
 LOCKS_WATCHED: Final = "watch locks"
 """Name of the span that says: from its start to its end, PostgreSQL was asked for lock waits."""
+
+BROKER_TROUBLE: Final = "why504.broker.trouble"
+"""Hold on `broker:<node>`: `memory` or `disk`, alarms of that node; `silence`, no answer."""
+BROKER_BLOCKED: Final = "why504.broker.blocked_connections"
+"""Of such a hold: connections that tried to publish and are not read from, at the worst moment."""
+BROKER_BLOCKING: Final = "why504.broker.blocking_connections"
+"""Of such a hold: connections that would be blocked once they published, at that moment."""
+BROKER_QUEUES: Final = "why504.broker.queues"
+"""Deepest queues, at most ten: `orders of /: 12 ready, 3 unacknowledged, 2 consumers`."""
+BROKER_SILENT: Final = "silence"
+BROKER_WATCHED: Final = "watch broker"
+"""Name of the span that says: from its start to its end, RabbitMQ was asked for its alarms."""
 
 GATEWAY_TIMEOUT_S: Final = "why504.gateway.timeout_seconds"
 GATEWAY_UPSTREAM_ADDRESS: Final = "why504.gateway.upstream_address"
@@ -178,3 +192,8 @@ def backoff(peer: str) -> str:
 def db_lock(relation: str, root_pid: int) -> str:
     """Return the resource of a database lock, one for each session at the head of the queue."""
     return f"db.lock:{relation}#{root_pid}"
+
+
+def broker(node: str) -> str:
+    """Return the resource that an alarm of a broker's node takes from all who publish."""
+    return f"broker:{node}"

@@ -46,7 +46,7 @@ def test_every_resource_is_described_as_it_is_spelled():
 def test_an_attribute_has_type_unit_cardinality_and_brief(name):
     row = SPANS["attributes"][name]
 
-    assert row["type"] in {"string", "int", "double", "boolean"}
+    assert row["type"] in {"string", "int", "double", "boolean", "string[]"}
     assert row["cardinality"] in {"fixed", "few", "deployment", "unbounded"}
     units = {"seconds": "s", "bytes": "By"}
     assert row["unit"] == units.get(name.rpartition("_")[2], "1")

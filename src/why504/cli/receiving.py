@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
 
 from why504.cli.options import DEFAULT_STORE, Store, clear_errors
+
+if TYPE_CHECKING:
+    from why504.probe.records import RecordSender
+
+_RABBITMQ_PASSWORD: Final = "WHY504_RABBITMQ_PASSWORD"  # noqa: S105, where it is, not what it is
+_RABBITMQ_HELP: Final = (
+    "RabbitMQ's management API, whose alarms are watched: http://user@host:15672; "
+    f"password in {_RABBITMQ_PASSWORD}."
+)
 
 
 def receive(
@@ -28,8 +38,14 @@ def receive(
         str | None,
         typer.Option(envvar="WHY504_POSTGRES", help="PostgreSQL URL whose locks are watched."),
     ] = None,
+    rabbitmq: Annotated[
+        str | None, typer.Option(envvar="WHY504_RABBITMQ", help=_RABBITMQ_HELP)
+    ] = None,
 ) -> None:
-    """Receive OTLP into a folder, beside the gateway's log and PostgreSQL's locks."""
+    """Receive OTLP into a folder, beside the gateway's log, PostgreSQL's locks, RabbitMQ's alarms.
+
+    The account for RabbitMQ needs the tag `monitoring`.
+    """
     from why504.receive.server import serve
 
     stop = threading.Event()
@@ -41,6 +57,8 @@ def receive(
             _follow_gateway(gateway_log, endpoint, store, gateway_timeout_s, stop)
         if postgres is not None:
             _watch_postgres(postgres, endpoint, stop)
+        if rabbitmq is not None:
+            _watch_rabbitmq(rabbitmq, endpoint, stop)
 
     with clear_errors():
         try:
@@ -59,18 +77,30 @@ def _follow_gateway(
 
 
 def _watch_postgres(url: str, endpoint: str, stop: threading.Event) -> None:
+    from why504.watch.postgres import PostgresWatch
+
+    place = urlsplit(url)
+    sender = _sender("postgresql", f"{place.hostname}:{place.port or 5432}", endpoint)
+    watch = PostgresWatch(url, sender)
+    threading.Thread(target=watch.run, args=(stop,), name="postgres", daemon=True).start()
+
+
+def _watch_rabbitmq(url: str, endpoint: str, stop: threading.Event) -> None:
+    from why504.watch.rabbitmq import RabbitMQWatch, place_of
+
+    place = place_of(url, os.environ.get(_RABBITMQ_PASSWORD))
+    watch = RabbitMQWatch(place, _sender("rabbitmq", place.address, endpoint))
+    threading.Thread(target=watch.run, args=(stop,), name="rabbitmq", daemon=True).start()
+
+
+def _sender(service: str, address: str, endpoint: str) -> RecordSender:
+    """Return a sender for what is seen at an address.
+
+    An instance of its own: what is open is open until its instance was last heard of.
+    """
     from opentelemetry.sdk.resources import Resource
 
     from why504.probe.records import RecordSender
-    from why504.watch.postgres import PostgresWatch
 
-    # An instance of its own: what is open is open until its instance was last heard of.
-    place = urlsplit(url)
-    resource = Resource.create(
-        {
-            "service.name": "postgresql",
-            "service.instance.id": f"postgresql@{place.hostname}:{place.port or 5432}",
-        }
-    )
-    watch = PostgresWatch(url, RecordSender(endpoint, resource))
-    threading.Thread(target=watch.run, args=(stop,), name="postgres", daemon=True).start()
+    told = {"service.name": service, "service.instance.id": f"{service}@{address}"}
+    return RecordSender(endpoint, Resource.create(told))
