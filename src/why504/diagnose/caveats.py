@@ -5,17 +5,25 @@ Said beside every answer, so that UNKNOWN says what to add, and a name says how 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from why504 import names
 from why504.diagnose.activity import Process
-from why504.diagnose.blame import Blamer
+from why504.diagnose.blame import Blamer, Verdict
+from why504.diagnose.brokers import asked, calls_rabbitmq
 from why504.diagnose.clocks import Skew
 from why504.diagnose.peers import peer_of
 from why504.model import Victim, how_many
 
+_PART_OF_IT: Final = 0.02
+"""Calls with less of the lost time are not what an incident is about."""
 
-def caveats(victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, Skew]) -> list[str]:
+
+def caveats(
+    verdict: Verdict, victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, Skew]
+) -> list[str]:
     """Return what to bear in mind about an answer, a sentence each; empty when all was told."""
     evidence = blamer.evidence
     start_ns = min(victim.start_ns for victim in victims)
@@ -43,6 +51,9 @@ def caveats(victims: Sequence[Victim], blamer: Blamer, skews: Mapping[Process, S
     )
     if asks_database and not blamer.backends.watched(start_ns, end_ns):
         lines.append("nobody asked PostgreSQL for waits for locks (why504 receive --postgres URL)")
+    at_the_broker_s = math.fsum(r.seconds for r in verdict.resting.values() if calls_rabbitmq(r))
+    if at_the_broker_s > verdict.seconds * _PART_OF_IT and not asked(victims, blamer):
+        lines.append("nobody asked RabbitMQ for alarms (why504 receive --rabbitmq URL)")
     for (service, _), skew in sorted(skews.items()):
         if service in services:
             way = "behind" if skew.offset_ns > 0 else "ahead of"

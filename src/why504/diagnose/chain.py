@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from why504 import names
 from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key, plain
+from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import Resting
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
@@ -30,7 +31,7 @@ def chain_to(
         through_s = sum(s for (_, to), s in verdict.flow.items() if to == resource)
         seconds = min(through_s, verdict.seconds)
         links.append(_resource_link(resource, seconds, victims, blamer))
-    links.append(_leaf_link(top))
+    links.append(_leaf_link(top, victims, blamer))
     return links
 
 
@@ -195,10 +196,12 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     return ChainLink(f"waiting for the event loop of process {process}", seconds, evidence)
 
 
-def _leaf_link(top: Resting) -> ChainLink:
+def _leaf_link(top: Resting, victims: Sequence[Victim], blamer: Blamer) -> ChainLink:
     leaf = top.located
     at = f" at {leaf.site}" if leaf.site else ""
     evidence = [f"seen in trace {trace_id}" for trace_id in top.traces[:3]]
+    if calls_rabbitmq(top):
+        evidence += told_of(victims, blamer)
     words = {
         "run": f"{leaf.what}{at}",
         "stall": f"{leaf.what} blocks the event loop{at}",

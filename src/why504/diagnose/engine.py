@@ -113,7 +113,7 @@ class _Court:
             finding=tell(verdict, victims, self.blamer),
             blame_in_s=math.fsum(piece.seconds for _, piece in lost),
             blame_out_s=verdict.seconds,
-            caveats=caveats(victims, self.blamer, self._skews),
+            caveats=caveats(verdict, victims, self.blamer, self._skews),
         )
 
     def _lost(self, one: GaveUp) -> Piece:

@@ -249,7 +249,7 @@ _SAYS: Final[Mapping[type[Item], attrgetter[Any]]] = {
 def _is_weighty(item: Item | None) -> bool:
     """Return whether it tells of what anybody had, or of locks and processes."""
     if isinstance(item, Span):
-        return item.name == names.LOCKS_WATCHED
+        return item.name in (names.LOCKS_WATCHED, names.BROKER_WATCHED)
     return item is not None and not (
         isinstance(item, Wait) and not item.resource.startswith("db.lock:")
     )

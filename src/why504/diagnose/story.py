@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
+from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
 from why504.diagnose.facts import Facts, last_resource
@@ -105,8 +106,9 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
             f"{share:.0%} of the {verdict.seconds:.0f} s that victims lost rests here",
             *_agreement(best, victims),
             trigger.proof.format(**words),
+            *(told_of(victims, blamer) if calls_rabbitmq(best.top) else ()),
         ],
-        evidence_against=_against(best, suspects, victims, verdict.seconds),
+        evidence_against=_against(best, suspects, facts, verdict.seconds),
         advice=[line.format(**words) for line in (*cause.advice, *trigger.advice)]
         if cause is not trigger
         else [line.format(**words) for line in cause.advice],
@@ -163,9 +165,8 @@ def _site(best: Suspect, resource: str, blamer: Blamer) -> Site | None:
     return max(counts, key=lambda site: counts[site], default=None)
 
 
-def _against(
-    best: Suspect, suspects: Sequence[Suspect], victims: Sequence[Victim], total_s: float
-) -> list[str]:
+def _against(best: Suspect, suspects: Sequence[Suspect], facts: Facts, total_s: float) -> list[str]:
+    victims = facts.victims
     lines = [
         f"{other.seconds / total_s:.0%} of the lost time rests on {other.top.leaf.what}"
         + (f" ({other.cause.id})" if other.cause else "")
@@ -175,6 +176,8 @@ def _against(
     unexplained = how_many(victim for victim in victims if not victim.explained)
     if unexplained:
         lines.append(f"{unexplained} of {how_many(victims)} requests can't be explained")
+    if calls_rabbitmq(best.top):
+        lines += all_was_well(victims, facts.blamer)
     return lines or ["nothing speaks against it: hardly any lost time rests elsewhere"]
 
 

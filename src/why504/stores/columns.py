@@ -93,7 +93,8 @@ USUAL: Final = f"""
     WHERE {_OVERLAPS} AND kind = 2 AND snapshot_of IS NULL GROUP BY trace
 """  # noqa: S608
 _DECIDES: Final = f"""record IN ('{names.STALL}', '{names.VITALS}')
-    OR starts_with(resource, 'db.lock:') OR name = '{names.LOCKS_WATCHED}'"""
+    OR starts_with(resource, 'db.lock:') OR starts_with(resource, 'broker:')
+    OR name IN ('{names.LOCKS_WATCHED}', '{names.BROKER_WATCHED}')"""
 
 
 def chosen_rows(columns: str) -> str:
