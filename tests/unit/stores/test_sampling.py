@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import busy_day
+from why504 import names
 from why504.diagnose import explain
 from why504.diagnose.steps import Presence
 from why504.model import Window
@@ -142,6 +143,26 @@ def test_a_hold_that_is_only_told_to_be_open_counts(tmp_path, sampled):
     assert [(h.trace_id, h.end_ns) for h in part.holds] == [((b"h" * 16).hex(), None)]
     whole = explain(store.evidence(store.extent()))
     assert [i.finding for i in explain(part)] == [i.finding for i in whole]
+
+
+def test_alarms_of_a_broker_are_read_for_certain(tmp_path, sampled):
+    busy_day.write(tmp_path, 2_000, 40, incident_s=80.0)
+    (file,) = (tmp_path / "segments").glob("*.parquet")
+    table = pq.read_table(file)
+    rows = table.to_pylist()
+    held = next(row for row in rows if row["record"] == "hold")
+    begin_ns = min(row["start_ns"] for row in rows if row["http_status"] == 504)
+    of_broker = {"trace_id": b"b" * 16, "start_ns": begin_ns, "end_ns": begin_ns + 10**9}
+    alarm = {**held, **of_broker, "span_id": b"alarmed1", "resource": "broker:rabbit@x"}
+    asked = {**alarm, "span_id": b"watched1", "record": None, "resource": None}
+    more = [alarm, {**asked, "name": names.BROKER_WATCHED}]
+    pq.write_table(type(table).from_pylist([*rows, *more], table.schema), file)
+    store = ParquetStore(tmp_path)
+
+    part = store.sample(store.extent())
+
+    assert any(hold.resource == "broker:rabbit@x" for hold in part.holds)
+    assert any(span.name == names.BROKER_WATCHED for span in part.spans)
 
 
 @given(st.lists(interval, max_size=12), st.lists(interval, min_size=1, max_size=12))
