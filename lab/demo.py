@@ -22,12 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.faults import FAULTS, ROOT, fault
+from lab.matrix.stored import OURS
 from lab.run import run
 from lab.score import Outcome
 from lab.stack.ports import free_port
 from lab.stack.process import Process, Program, start
 from lab.stack.ready import answers
-from lab.stored import OURS
 from why504 import report
 from why504.errors import Why504Error
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from lab import peers
 from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault
+from lab.matrix.stored import OURS, STOCK
 from lab.outside import World
 from lab.restartable import Restartable
 from lab.stack.nginx import Nginx
@@ -19,7 +20,6 @@ from lab.stack.postgres import Postgres
 from lab.stack.process import Process, Program, start, wait_until
 from lab.stack.ready import answers
 from lab.stack.slow_link import SlowLink
-from lab.stored import OURS, STOCK
 from why504.errors import LabError
 
 TEMPLATE_DATABASE: Final = "lab"
@@ -51,7 +51,7 @@ class Deployment:
 def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = None) -> Deployment:
     """Start the service with all that it needs; `stack` ends it.
 
-    With `template`, of lab/template.py, the database is a copy; without, it is made and filled.
+    With `template`, of lab/matrix/template.py, the database is a copy; else made and filled.
 
     Raises:
         LabError: a part did not start; the message ends with the tail of its log.

@@ -11,17 +11,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lab.commit import commit
-from lab.conditions import condition
 from lab.deployment import Deployment, deploy
 from lab.faults import GATEWAY_TIMEOUT_S, Fault, fault
-from lab.kept import Course, keep
 from lab.load import Load, Plan, Summary, shots, summary
+from lab.matrix.commit import commit
+from lab.matrix.conditions import condition
+from lab.matrix.kept import Course, keep
+from lab.matrix.rescore import scored
+from lab.matrix.stored import OURS, everything
 from lab.midway import midway
 from lab.outside import ACTIONS
-from lab.rescore import scored
 from lab.score import Outcome, expected
-from lab.stored import OURS, everything
 from why504.diagnose import explain
 from why504.diagnose.causes import UNKNOWN
 from why504.model import Incident
@@ -69,8 +69,8 @@ def play(
         fault_id: a row of lab/faults.py.
         folder: gets logs, databases and evidence; must be empty or missing.
         seed: of the load.
-        under: a condition of lab/conditions.py.
-        template: of lab/template.py; without one the database is made and filled anew.
+        under: a condition of lab/matrix/conditions.py.
+        template: of lab/matrix/template.py; without one the database is made and filled anew.
         progress: called with a sentence at each step.
 
     Raises:

@@ -59,7 +59,7 @@ class Outcome:
     duration_s: float
     seed: int
     under: str
-    """The condition of lab/conditions.py."""
+    """The condition of lab/matrix/conditions.py."""
     baselines: Mapping[str, str]
     """Simpler method -> the cause that it names."""
     ablations: Mapping[str, str]

@@ -1,20 +1,21 @@
 import json
 
+import pyarrow as pa
 import pytest
 
-from lab import matrix
-from lab.cell import Cell, record
-from lab.compared import ablated
 from lab.faults import fault
-from lab.kept import Course, course_of, is_kept, keep
 from lab.load import Summary
-from lab.rescore import row_of
+from lab.matrix import __main__ as matrix
+from lab.matrix.cell import Cell, record
+from lab.matrix.compared import ablated
+from lab.matrix.kept import Course, course_of, is_kept, keep
+from lab.matrix.rescore import row_of
+from lab.matrix.stored import OURS, STOCK, everything
 from lab.score import expected
-from lab.stored import OURS, STOCK, everything
 from why504 import names
 from why504.diagnose import explain
-from why504.receive.decode import Batch
 from why504.receive.segments import Segments
+from why504.receive.table import schema
 from why504.stores.parquet import ParquetStore
 
 SECOND = 10**9
@@ -44,12 +45,8 @@ def span(number, trace, service, **more):
     return {**told, **more}
 
 
-def batch(*rows):
-    filled = Batch()
-    for row in rows:
-        for column, values in filled.columns.items():
-            values.append(row.get(column))
-    return filled
+def rows(*told):
+    return pa.Table.from_pylist(list(told), schema())
 
 
 @pytest.fixture
@@ -62,10 +59,10 @@ def played(tmp_path):
     ]
     app = span(9, TRACES[0], "shop", start_ns=SECOND, parent_id=bytes([1]) * 8)
     ours = Segments(run / OURS / "segments")
-    ours.write("0001", [batch(*gateway[:2])])
-    ours.write("0002", [batch(app, gateway[2])])
+    ours.write_table("0001", rows(*gateway[:2]))
+    ours.write_table("0002", rows(app, gateway[2]))
     stock = [span(7, TRACES[0], "stock"), span(8, TRACES[1], "stock", kind=1)]
-    Segments(run / STOCK / "segments").write("0001", [batch(*stock)])
+    Segments(run / STOCK / "segments").write_table("0001", rows(*stock))
     return run
 
 

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from lab.cell import Cell
 from lab.faults import FAULTS
-from lab.schedule import Schedule, play_all
+from lab.matrix.cell import Cell
+from lab.matrix.schedule import Schedule, play_all
 
 ALONE = [row.id for row in FAULTS if row.alone]
 CELLS = [Cell(row.id, condition, 1) for condition in ("steady", "burst") for row in FAULTS]
@@ -34,7 +34,7 @@ class Timed:
 
 @pytest.fixture
 def stage(monkeypatch):
-    monkeypatch.setattr("lab.schedule.POLL_S", 0.0005)
+    monkeypatch.setattr("lab.matrix.schedule.POLL_S", 0.0005)
     there: set[Cell] = set()
     started: list[Timed] = []
 

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from lab.cell import Cell
-from lab.conditions import CONDITIONS, FAKETIME
 from lab.faults import FAULTS, fault
 from lab.load import Summary
-from lab.matrix import sampled
-from lab.matrix_page import Row, missed, page, tables
+from lab.matrix.__main__ import sampled
+from lab.matrix.cell import Cell
+from lab.matrix.conditions import CONDITIONS, FAKETIME
+from lab.matrix.page import Row, missed, page, tables
 from lab.midway import MIDWAY
 from lab.score import Seen, Verdict, expected, score
 from why504.model import Evidence, Finding, Incident, Leaf, Site, Span, Victim, Window

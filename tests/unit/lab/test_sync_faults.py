@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from fastapi.routing import APIRoute
 
-from lab.conditions import condition
 from lab.faults import FAULTS, fault
 from lab.load import ROUTES
+from lab.matrix.conditions import condition
 from lab.sync.faults import LEFT_OUT, in_threads
 from lab.sync.routes import UseCases, build_router
 from lab.sync.variants import VARIANTS

@@ -21,12 +21,12 @@ from typing import Final
 
 from rich.console import Console
 
-from lab.cell import Cell, record, record_of
-from lab.conditions import CONDITIONS, condition
 from lab.faults import FAULTS, ROOT, fault
-from lab.matrix_page import Row, goals, missed, page, tables
-from lab.playing import Playing
-from lab.schedule import Schedule, play_all
+from lab.matrix.cell import Cell, record, record_of
+from lab.matrix.conditions import CONDITIONS, condition
+from lab.matrix.page import Row, goals, missed, page, tables
+from lab.matrix.playing import Playing
+from lab.matrix.schedule import Schedule, play_all
 from why504.errors import Why504Error
 
 RESULTS: Final = ROOT / "bench" / "results"
@@ -126,8 +126,8 @@ def _scored_again(
     cells: Sequence[Cell], results: Path, jobs: int, errors: Console
 ) -> Iterator[tuple[Cell, Row]]:
     """Score whatever is kept with the engine as it is now; nothing is played."""
-    from lab.kept import is_kept
-    from lab.rescore import row_of
+    from lab.matrix.kept import is_kept
+    from lab.matrix.rescore import row_of
 
     kept = [cell for cell in cells if is_kept(results / str(cell))]
     # ctrl-C is for the one that collects. Spawned, because threads don't survive a fork.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from lab.cell import Cell
+from lab.matrix.cell import Cell
 
 POLL_S: Final = 0.05
 TYPICAL_S: Final = 27.0

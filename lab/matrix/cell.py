@@ -1,4 +1,4 @@
-"""One run of the matrix, in a process of its own: `python -m lab.cell FAULT CONDITION SEED …`.
+"""One run of the matrix, in a process of its own: `python -m lab.matrix.cell FAULT CONDITION SEED`.
 
 A process, so that runs beside each other share nothing: no interpreter lock, no descriptors, no
 signals. Prints only what went wrong.
@@ -17,7 +17,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from lab.faults import ROOT, fault
-from lab.matrix_page import Row
+from lab.matrix.page import Row
 from why504.errors import Why504Error
 
 FAILED = 2
@@ -42,12 +42,12 @@ class Cell(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 once the run is kept and recorded, right or wrong."""
-    parser = argparse.ArgumentParser(prog="lab.cell", description=__doc__)
+    parser = argparse.ArgumentParser(prog="lab.matrix.cell", description=__doc__)
     parser.add_argument("fault")
     parser.add_argument("condition")
     parser.add_argument("seed", type=int)
     parser.add_argument("--results", type=Path, required=True, help="where it is kept")
-    parser.add_argument("--template", type=Path, help="see lab/template.py")
+    parser.add_argument("--template", type=Path, help="see lab/matrix/template.py")
     given = parser.parse_args(arguments)
     try:
         cell = Cell(given.fault, given.condition, given.seed)
@@ -67,7 +67,7 @@ def play_cell(cell: Cell, results: Path, template: Path | None) -> Row:
         LabError: a part did not start.
     """
     # Only a process that plays needs what plays: the one that counts them starts at once.
-    from lab.rescore import row_of
+    from lab.matrix.rescore import row_of
     from lab.run import play
 
     folder = ROOT / ".run" / f"matrix-{cell}"

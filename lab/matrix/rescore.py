@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.commit import commit
-from lab.compared import ablated, baselines, stock_baseline
 from lab.faults import fault
-from lab.kept import course_of
-from lab.matrix_page import Row
+from lab.matrix.commit import commit
+from lab.matrix.compared import ablated, baselines, stock_baseline
+from lab.matrix.kept import course_of
+from lab.matrix.page import Row
+from lab.matrix.stored import OURS, STOCK, everything
 from lab.score import Outcome, Seen, score
-from lab.stored import OURS, STOCK, everything
 from why504.diagnose import explain
 from why504.stores.parquet import ParquetStore
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 
-from lab.conditions import CONDITIONS, Condition
 from lab.faults import FAULTS
+from lab.matrix.conditions import CONDITIONS, Condition
 from why504.diagnose.causes import UNKNOWN
 
 CONTROL: Final = "N0"
@@ -137,8 +137,8 @@ def page(found: Sequence[Row]) -> str:
     return (
         "# The fault matrix\n\n"
         "Written by `make matrix`: every fault of `lab/faults.py`, injected into the reference\n"
-        "service on real servers under every condition of `lab/conditions.py`, against what the\n"
-        "engine named. Numbers are sums over the runs. “Stock” is OpenTelemetry as its manual\n"
+        "service on real servers under each condition of `lab/matrix/conditions.py`, against what\n"
+        "the engine named. Numbers are sums over the runs. “Stock” is OpenTelemetry as its manual\n"
         "sets it up, in the same process and run. A hang lets it export the spans of a request's\n"
         "body or of a statement; the request's own span, which says how long and which route,\n"
         f"leaves only when the request ends.\n\n"

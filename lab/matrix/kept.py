@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lab.load import Summary
+from lab.matrix.stored import OURS, STOCK
 from lab.score import Verdict
-from lab.stored import OURS, STOCK
 from why504 import tables
 
 COURSE: Final = "course.json"
@@ -35,7 +35,7 @@ class Course:
     verdict_after_s: float | None
     duration_s: float
     played_at: str
-    """See `lab.commit`."""
+    """See `lab.matrix.commit`."""
 
 
 def keep(run: Path, kept: Path, course: Course) -> None:

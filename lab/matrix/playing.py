@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from lab.cell import Cell, record_of
 from lab.deployment import PYTHON
 from lab.faults import ROOT
+from lab.matrix.cell import Cell, record_of
+from lab.matrix.template import make_template
 from lab.stack.process import Process, Program, start
-from lab.template import make_template
 
 GRACE_S: Final = 30.0
 """For the servers of a run to be stopped one by one."""
 
 
 class CellJob:
-    """A cell that is being played; see `lab.schedule.Job`."""
+    """A cell that is being played; see `lab.matrix.schedule.Job`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -53,7 +53,7 @@ class Playing:
         # What an earlier matrix has recorded must not be taken for the outcome of this run.
         record_of(cell, self._results).unlink(missing_ok=True)
         self.log_of(cell).unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "lab.cell", cell.fault, cell.condition, str(cell.seed)]
+        argv = [sys.executable, "-m", "lab.matrix.cell", cell.fault, cell.condition, str(cell.seed)]
         argv += ["--results", str(self._results), "--template", str(self._template)]
         return CellJob(start(Program(argv, str(cell), self._folder, PYTHON)))
 
