@@ -14,8 +14,8 @@ STARVED_SHARE: Final = 0.5
 COLLECTING_SHARE: Final = 0.3
 """A process that collects garbage for this share of its CPU time does little else."""
 _WANTED_SHARE: Final = 0.5
-"""What wanted to run for less of the time, all threads together, rested for the others: it was slow
-at times, but it left nothing waiting for seconds, whatever the share."""
+"""What wanted to run for less of the time rested for the others: it was slow at times, but it left
+nothing waiting for seconds, whatever the share."""
 _FULL_SHARE: Final = 0.8
 _FAULTS_PER_S: Final = 50
 
@@ -64,8 +64,8 @@ def thrashing(vitals: Sequence[Vitals]) -> bool:
 def _lacked_s(vitals: Vitals) -> float:
     """Return how long a process had no core, at most as long as it used none.
 
-    Threads wait for a core each for itself, also those that wake up only to find the interpreter
-    taken by another one. One thread of Python runs at a time: while one does, none is starved.
+    A thread waits for a core also if it wakes up only to find the interpreter taken by another one.
+    One thread of Python runs at a time: while one does, none is starved.
     """
     idle_s = max(0.0, _lasted_s(vitals) - _number(vitals, names.CPU_USED_S))
     delayed_s = min(_number(vitals, names.CPU_DELAY_S), idle_s)

@@ -125,6 +125,25 @@ def test_without_proc_nothing_is_known_and_nothing_fails(tmp_path):
     assert kernel.cpu_limit() is None
 
 
+def test_many_threads_that_wait_a_little_each_don_t_add_up(tmp_path):
+    kernel = Kernel(tmp_path / "proc", tmp_path)
+
+    def told(delays_ns):
+        files = {
+            f"proc/self/task/{thread}/schedstat": f"1000 {delay_ns} 7\n"
+            for thread, delay_ns in enumerate(delays_ns)
+        }
+        write(tmp_path, files)
+        return kernel.delay_s()
+
+    before_s = told([10**9] * 40)
+
+    assert told([10**9 + 50_000_000] * 40) - before_s == pytest.approx(0.05)
+    assert told([2 * 10**9 + 50_000_000, *[10**9 + 50_000_000] * 39]) - before_s == (
+        pytest.approx(1.05)
+    )
+
+
 def spin(core: int, seconds: float) -> None:
     os.sched_setaffinity(0, {core})
     end_s = time.monotonic() + seconds
