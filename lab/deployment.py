@@ -62,7 +62,8 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     history = None if template else stack.enter_context(_python(folder, "lab.history", url))
     gateway_log = folder / "nginx" / "access.jsonl"
     watched = ["--gateway-log", str(gateway_log), "--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
-    started, ours_url = receiver(folder, OURS, [*watched, "--postgres", url])
+    watched += ["--postgres", url, *beside.watched()]
+    started, ours_url = receiver(folder, OURS, watched)
     ours = Restartable(started)
     stack.callback(ours.stop)
     stock, stock_url = receiver(folder, STOCK, [])

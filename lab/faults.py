@@ -99,6 +99,8 @@ class Fault:
     """What happens halfway through the load: a key of lab/midway.py."""
     factory: str = "lab.app:create_app"
     """Of the application, as uvicorn takes it."""
+    also: tuple[Marker, ...] = ()
+    """Lines that are as much at fault, once other routes are asked for too."""
     alone: bool = False
     """Whether it takes a core for itself, so that no other run may be beside it."""
 
@@ -160,6 +162,7 @@ FAULTS: Final = (
             "await self._session.execute(query)",
             within="async def find(",
         ),
+        also=(_TAKES_A_CONNECTION,),
         alert="ConnectionPoolExhausted",
         variant="sessions never removed",
         during={**_DAY, "end again": 5},

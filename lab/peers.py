@@ -41,6 +41,12 @@ class Peers:
             found |= {"SERVICE_MEM0_BASE_URL": self.mem0.url, "SERVICE_MEM0_API_KEY": "lab"}
         return found
 
+    def watched(self) -> list[str]:
+        """Return the options with which `why504 receive` asks them."""
+        if self.rabbitmq is None:
+            return []
+        return ["--rabbitmq", f"http://guest@127.0.0.1:{self.rabbitmq.management_port}"]
+
     def wait_until_ready(self) -> None:
         """Return once all of them take connections.
 
@@ -59,7 +65,7 @@ def begin(row: Fault, folder: Path, stack: ExitStack) -> Peers:
     """
     rabbitmq = mem0 = None
     if RABBITMQ in row.needs:
-        rabbitmq = stack.enter_context(RabbitMQ.begin(folder / "rabbitmq"))
+        rabbitmq = stack.enter_context(RabbitMQ.begin(folder / "rabbitmq", management=True))
     if MEM0 in row.needs:
         mem0 = stack.enter_context(Mem0.start(folder / "mem0"))
     groq = stack.enter_context(Groq.start(folder / "groq", delay_s=row.usual_llm_s))

@@ -22,6 +22,8 @@ class Verdict:
     trigger: str
     mechanism: str
     site: str | None
+    also: tuple[str, ...] = ()
+    """Lines that are as right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,9 @@ def expected(fault: Fault) -> Verdict:
     Raises:
         LabError: the line that the fault is at can't be found any more.
     """
-    return Verdict(fault.trigger, fault.mechanism, fault.site.resolve() if fault.site else None)
+    site = fault.site.resolve() if fault.site else None
+    also = tuple(marker.resolve() for marker in fault.also)
+    return Verdict(fault.trigger, fault.mechanism, site, also)
 
 
 def score(fault: Fault, wanted: Verdict, seen: Seen) -> Outcome:
@@ -159,9 +163,14 @@ def _differences(wanted: Verdict, named: Verdict) -> list[str]:
     pairs = [
         ("trigger", wanted.trigger, named.trigger),
         ("mechanism", wanted.mechanism, named.mechanism),
-        ("site", wanted.site or named.site, named.site),
+        ("site", _nearest(wanted, named), named.site),
     ]
     return [f"{what} is {got}, not {want}" for what, want, got in pairs if want != got]
+
+
+def _nearest(wanted: Verdict, named: Verdict) -> str | None:
+    """Return the line that was named if it is a right one, or none was wanted."""
+    return named.site if named.site in wanted.also or not wanted.site else wanted.site
 
 
 def _missing(seen: Seen, found: set[str]) -> list[str]:

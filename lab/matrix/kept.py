@@ -63,7 +63,7 @@ def course_of(kept: Path) -> Course:
     return Course(
         **{
             **told,
-            "expected": Verdict(**told["expected"]),
+            "expected": Verdict(**told["expected"] | {"also": tuple(told["expected"]["also"])}),
             "clients": Summary(**clients),
             "gateway_504": tuple(told["gateway_504"]),
         }

@@ -155,8 +155,12 @@ def only_health_checks(victims: Sequence[Victim]) -> bool:
 
 
 def _site(best: Suspect, resource: str, blamer: Blamer) -> Site | None:
-    """Return the line to look at: of the leaf, else where its resource was wanted or taken."""
-    if best.top.site is not None:
+    """Return the line to look at: of the leaf, else where its resource was wanted or taken.
+
+    Of a crowd no leaf matters by itself: the line is where they all took what they share.
+    """
+    of_a_crowd = best.cause is not None and best.cause.of_a_crowd
+    if best.top.site is not None and not of_a_crowd:
         return best.top.site
     counts = Counter(blamer.backends.waiting_lines.get(resource))
     for hold in blamer.holds_of(resource):

@@ -174,10 +174,19 @@ def test_of_two_incidents_the_one_with_more_victims_is_the_verdict():
     assert score(F1, WANTED, replace(SEEN, incidents=[small, INCIDENT])).trigger == "F1"
 
 
+def test_a_line_that_is_as_much_at_fault_is_right_too():
+    other = Verdict("F1", "loop", "service/other.py:1", also=(str(FINDING.site),))
+
+    assert score(F1, other, SEEN).problems == []
+    assert score(F1, replace(other, also=()), SEEN).problems != []
+
+
 def test_an_outcome_is_plain_json():
     document = json.loads(json.dumps(score(F1, WANTED, SEEN).as_json()))
 
-    assert document["expected"] == {"trigger": "F1", "mechanism": "loop", "site": WANTED.site}
+    assert document["expected"] == {
+        "trigger": "F1", "mechanism": "loop", "site": WANTED.site, "also": [],
+    }  # fmt: skip
     assert document["incidents"] == ["abc"]
     assert document["gateway_504"] == document["client_504"] == 3
 
