@@ -65,7 +65,7 @@ _CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "C1": {},
     "C2": {
         "variant": "blocking work",
-        "site": Marker("lab/sync/readers.py", "time.sleep(120)"),
+        "site": Marker("lab/sync/readers.py", "os.read(self._share, 1)"),
     },
     "E1": {},
     # Two questions, one after the other.

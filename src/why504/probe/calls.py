@@ -61,7 +61,10 @@ class Calls:
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
 
     def ended(self, entry: OpenSpan, error: str | None) -> None:
-        """Forget a dropped call; tell it if it, or its request, took long."""
+        """Forget a dropped call; tell it if it, or its request, took long.
+
+        One that failed is told once the request takes long: what it does then may be a pause.
+        """
         if self._registry.close(entry.span_id) is None:
             return
         request = REQUEST.get()
@@ -72,6 +75,8 @@ class Calls:
             line = site.user_line(site.current_lines()) if error is None else None
             told = {**site.attributes_of(line), **(entry.attributes or {})}
             self._dropped.tell(entry, told, error)
+        elif error is not None and request is not None and request.span is None:
+            request.keep_failed(self._dropped.final(entry, entry.attributes or {}, error))
 
 
 class DroppedCall(NonRecordingSpan):

@@ -13,7 +13,7 @@ from opentelemetry.util.types import AttributeValue
 
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan
-from why504.probe.records import Sender
+from why504.probe.records import RecordSpan, Sender
 from why504.probe.rows import dropped_final
 
 MOST_SHORT_CALLS_PER_S: Final = 1_000
@@ -48,5 +48,10 @@ class Dropped:
         self, entry: OpenSpan, told: Mapping[str, AttributeValue], error: str | None = None
     ) -> None:
         """Send the span of what ends now, past the sampler; `error` says how it failed."""
-        now_s = self._clock.monotonic_s()
-        self._sender.send(dropped_final(entry, now_s, told, error))
+        self._sender.send(self.final(entry, told, error))
+
+    def final(
+        self, entry: OpenSpan, told: Mapping[str, AttributeValue], error: str | None
+    ) -> RecordSpan:
+        """Return the span of what ends now."""
+        return dropped_final(entry, self._clock.monotonic_s(), told, error)

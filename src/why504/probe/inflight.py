@@ -10,6 +10,7 @@ import contextvars
 import gc
 import threading
 import weakref
+from collections import deque
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -21,6 +22,7 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.clock import Clock
+from why504.probe.records import RecordSpan
 from why504.probe.safety import Guard
 from why504.probe.telling import Telling
 from why504.probe.threadcpu import Reading
@@ -53,11 +55,16 @@ NOWHERE: Final = Place(None, 0)
 """Of what is not kept yet."""
 
 
+MOST_FAILED: Final = 20
+"""Failed calls that a request which sampling dropped keeps, the latest."""
+
+
 class OpenSpan:
     """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
     __slots__ = (
         "attributes",
+        "failed",
         "home",
         "kind",
         "name",
@@ -86,11 +93,19 @@ class OpenSpan:
         self.span: ReadableSpan | None = None
         self.attributes: dict[str, AttributeValue] | None = None
         """Of what sampling dropped, where it is no request; a span has its own."""
+        self.failed: deque[RecordSpan] | None = None
+        """Calls of a dropped request that failed: told once the request takes long."""
         self.scope: MutableMapping[str, Any] | None = None
         self.outer: OpenSpan | None = None
         self.telling: Telling | None = None
         self.worker_cpu: Reading | None = None
         """Of its worker thread, when it was first told there."""
+
+    def keep_failed(self, call: RecordSpan) -> None:
+        """Keep a call that failed: whoever tries again and again is told with all that it tried."""
+        if self.failed is None:
+            self.failed = deque(maxlen=MOST_FAILED)
+        self.failed.append(call)
 
     def route(self) -> str:
         """Return the route's template, as far as it is known now; empty before routing."""

@@ -82,6 +82,8 @@ class Publisher:
             thing.telling.tell(now_s)
             snapshot = span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
             self._book.sender.send(snapshot)
+        while thing.failed:
+            self._book.sender.send(thing.failed.popleft())
 
     def _tell_record(
         self, thing: OpenRecord, now_s: float, activity: Activity, at_work: Set[int]

@@ -9,14 +9,20 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from why504 import names
 from why504.probe.activity import Activity
 from why504.probe.calls import Calls
 from why504.probe.database import fail_span
 from why504.probe.dropped import MOST_SHORT_CALLS_PER_S, Dropped
-from why504.probe.inflight import REQUEST, OpenSpan, Registry, RegistryProcessor
+from why504.probe.inflight import (
+    MOST_FAILED,
+    REQUEST,
+    OpenSpan,
+    Registry,
+    RegistryProcessor,
+)
 from why504.probe.openrecord import RecordBook
 from why504.probe.publisher import Publisher
 from why504.probe.records import RecordSpan
@@ -151,6 +157,27 @@ def test_of_a_request_that_takes_long_short_calls_are_told_too(
 
     assert [told.name for told in kept.sent] == ["SELECT"] * 3
     assert {told.parent_id for told in kept.sent} == {request_dropped.span_id}
+
+
+def test_what_failed_before_is_told_with_the_request_that_takes_long(
+    calls, clock, kept, registry, tell, request_dropped
+):
+    registry.open(request_dropped)
+    for _ in range(MOST_FAILED + 5):
+        call = calls.begin("POST", {names.HTTP_STATUS: 429})
+        call.set_status(Status(StatusCode.ERROR))
+        clock.advance(0.01)
+        call.end()
+    assert kept.sent == []
+
+    clock.advance(1)
+    tell()
+    tell()
+
+    told = [record for record in kept.sent if record.name == "POST"]
+    assert len(told) == MOST_FAILED
+    assert {record.parent_id for record in told} == {request_dropped.span_id}
+    assert {record.attributes[names.HTTP_STATUS] for record in told} == {429}
 
 
 def test_no_more_short_calls_are_told_than_a_service_can_bear(
