@@ -71,7 +71,8 @@ CONDITIONS: Final = (
     Condition(
         "killed",
         "the service is killed midway (kill -9) and started again",
-        lambda row: replace(row, midway="service killed"),
+        # Longer, so that the incident has begun before, and goes on after the service is back.
+        lambda row: replace(row, midway="service killed", lasts_s=row.lasts_s * 1.5),
     ),
     Condition(
         "deaf",

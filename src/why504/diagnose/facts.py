@@ -217,15 +217,29 @@ class Facts:
         return median(lengths_s) or None if len(lengths_s) >= _FEWEST else None
 
     def _answered_share(self) -> float:
-        """Return the share of victims whose application answered well, only too late."""
+        """Return the share of victims whose application answered well, only too late.
+
+        Of those that it had no time to answer before it died nobody knows.
+        """
         well: dict[str, int] = defaultdict(int)
+        lengths_s: dict[str, float] = {}
+        cut_off_s: dict[str, float] = {}
         for span in self.blamer.evidence.spans:
-            if span.kind == "server" and span.service != names.GATEWAY_SERVICE and span.end_ns:
-                status = status_of(span.attributes)
-                if span.status != "error" and (status is None or status < 500):
-                    well[span.trace_id] = max(well[span.trace_id], span.end_ns)
-        late = how_many(v for v in self.victims if well.get(v.trace_id, 0) > v.gave_up_ns)
-        return late / how_many(self.victims)
+            if span.kind != "server" or span.service == names.GATEWAY_SERVICE:
+                continue
+            status = status_of(span.attributes)
+            length_s = (self.blamer.end_of(span) - span.start_ns) / 1e9
+            if span.end_ns is None:
+                cut_off_s[span.trace_id] = length_s
+            elif span.status != "error" and (status is None or status < 500):
+                well[span.trace_id] = max(well[span.trace_id], span.end_ns)
+                lengths_s[span.trace_id] = length_s
+        late = [v for v in self.victims if well.get(v.trace_id, 0) > v.gave_up_ns]
+        if not late:
+            return 0.0
+        usual_s = median([lengths_s[victim.trace_id] for victim in late])
+        undecided = [v for v in self.victims if cut_off_s.get(v.trace_id, usual_s) < usual_s]
+        return how_many(late) / max(1, how_many(self.victims) - how_many(undecided))
 
 
 def last_resource(leaves: Sequence[Resting]) -> str:

@@ -358,6 +358,18 @@ def test_without_a_past_it_counts_whether_the_call_had_a_limit(timeout, cause):
     assert only(scene).finding.cause == cause
 
 
+def test_what_a_killed_application_had_no_time_to_answer_says_nothing_against_it():
+    scene = Scene(until_s=17)
+    slow_calls(scene, usual_s=3.9, **LLM)
+    for n in range(4):
+        who = f"cut{n}"
+        scene.gateway(who, 12.5 + n * 0.1, 16.5 + n * 0.1)
+        scene.app(who, 12.5 + n * 0.1, None)
+        call(scene, who, 12.5 + n * 0.1, None, name="chat", **LLM)
+
+    assert only(scene).finding.cause == "G1"
+
+
 def test_an_application_that_never_answered_did_not_only_lack_time():
     scene = Scene(until_s=40)
     for n, who in enumerate(victims(scene)):
