@@ -30,6 +30,7 @@ TARGETS_S: Final = (1.5, 5.0)
 MOST_BYTES: Final = 1e9
 MOST_GROWTH: Final = 5.0
 DENSE_TARGET_S: Final = 0.5
+MOST_OFF_S: Final = 1e-6
 REPEATS: Final = 5
 PATIENCE_S: Final = 40.0
 """A baseline that takes longer is not waited for."""
@@ -76,6 +77,8 @@ def _days(folder: Path, verdict: Verdict) -> None:
 def _dense(folder: Path, verdict: Verdict) -> None:
     joins.write_dense(folder / "dense")
     name = f"dense: 1.2 M holds, 100 k waits, {joins.pairs(folder / 'dense') / 1e6:.0f} M pairs"
+    off_s = joins.off_by_s(folder / "dense")
+    verdict.checks.append(Check(f"{name}: off from the sum of pairs", off_s, MOST_OFF_S, "s"))
     ranked = _best("rank", folder / "dense")
     others = {join: _run(join, folder / "dense") for join in joins.DENSE}
     verdict.checks.append(

@@ -19,6 +19,8 @@ _DENSE_S: Final = 7_500.0
 _HOLD_S: Final = 0.7
 _WAIT_S: Final = 18.0
 _POOLS: Final = 8
+_RANKS: Final = 1_000
+"""Of over a million holders nobody reads more."""
 
 _LOST: Final = """
     SELECT hash(wait.resource, wait.instance) AS pool, greatest(wait.start_ns, gate.start_ns) AS a,
@@ -143,28 +145,58 @@ def write_dense(folder: Path) -> None:
 
 
 def rank(folder: Path) -> dict[str, Any]:
-    """Rank the holders as the engine does: no pair is formed."""
+    """Rank the holders as the engine does, each moment divided among them: no pair is formed."""
     from why504.diagnose.steps import Presence
+
+    holder, owed_s = _owed(*_both(folder), Presence.of)
+    most = np.argpartition(owed_s, -_RANKS)[-_RANKS:]
+    return {"ranked": len(holder[most[np.argsort(-owed_s[most])]])}
+
+
+def off_by_s(folder: Path) -> float:
+    """Return by how much the engine's seconds of any holder differ from the sum of its pairs.
+
+    The joins don't divide waiting among the holders: each is taken for the only one here.
+    """
+    from why504.diagnose.steps import Presence
+
+    def alone(begun_ns: Any, ended_ns: Any) -> Presence:
+        holds = Presence.of(begun_ns, ended_ns)
+        return Presence(holds.times_ns, np.ones_like(holds.count))
+
+    paired = _paired(folder, len(_both(folder)[1]["holder"]))
+    holder, owed_s = _owed(*_both(folder), alone)
+    pairs_s = np.zeros(len(holder))
+    pairs_s[paired["holder"]] = paired["s"]
+    return float(np.abs(owed_s - pairs_s[holder]).max())
+
+
+def _owed(
+    lost: dict[str, Any], held: dict[str, Any], present: Callable[[Any, Any], Any]
+) -> tuple[Any, Any]:
+    """Return holders, and the seconds that each answers for."""
     from why504.stores.sampling import owed_by
 
-    lost, held = _both(folder)
     owed_s = np.zeros(len(held["a"]))
     for pool in range(_POOLS):
-        waited, mine = lost["pool"] == pool, held["pool"] == pool
+        waited, mine = (np.flatnonzero(side["pool"] == pool) for side in (lost, held))
         begun_ns, ended_ns = held["a"][mine], held["b"][mine]
-        presence = Presence.of(begun_ns, ended_ns)
-        owed_s[mine] = owed_by(lost["a"][waited], lost["b"][waited], begun_ns, ended_ns, presence)
-    top = held["holder"][np.argsort(-owed_s)]
-    return {"holders": len(top)}
+        waits = lost["a"][waited], lost["b"][waited]
+        owed_s[mine] = owed_by(*waits, begun_ns, ended_ns, present(begun_ns, ended_ns))
+    return held["holder"], owed_s
 
 
 def _both(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    return _columns(folder / "lost.parquet"), _columns(folder / "held.parquet")
+    """Return waits and holds as columns, read as the engine's store reads them."""
+    import duckdb
 
-
-def _columns(file: Path) -> dict[str, Any]:
-    table = pq.read_table(file)
-    return {name: table[name].to_numpy() for name in table.column_names}
+    with duckdb.connect() as database:
+        sql = "SELECT pool, holder, a, b FROM read_parquet($file)"
+        lost, held = (
+            database.sql(sql, params={"file": str(folder / f"{name}.parquet")}).fetchnumpy()
+            for name in ("lost", "held")
+        )
+    return lost, held
 
 
 def pairs(folder: Path) -> int:
@@ -181,6 +213,10 @@ def pairs(folder: Path) -> int:
 
 def dense_duckdb(folder: Path) -> dict[str, Any]:
     """The dense case by DuckDB's join on inequalities."""
+    return {"ranked": len(_paired(folder, _RANKS)["holder"])}
+
+
+def _paired(folder: Path, ranks: int) -> dict[str, Any]:
     import duckdb
 
     sql = """
@@ -189,10 +225,10 @@ def dense_duckdb(folder: Path) -> dict[str, Any]:
         h AS (SELECT holder, a + pool * 200000000000000 AS a, b + pool * 200000000000000 AS b
               FROM read_parquet($held))
         SELECT holder, sum(least(l.b, h.b) - greatest(l.a, h.a)) / 1e9 AS s
-        FROM l JOIN h ON l.a < h.b AND l.b > h.a GROUP BY holder ORDER BY s DESC
+        FROM l JOIN h ON l.a < h.b AND l.b > h.a GROUP BY holder ORDER BY s DESC LIMIT $ranks
     """
-    given = {name: str(folder / f"{name}.parquet") for name in ("lost", "held")}
-    return {"holders": len(duckdb.connect().execute(sql, given).fetchnumpy()["holder"])}
+    given = {name: str(folder / f"{name}.parquet") for name in ("lost", "held")} | {"ranks": ranks}
+    return duckdb.connect().sql(sql, params=given).fetchnumpy()
 
 
 def dense_polars(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from statistics import median
 
@@ -20,7 +20,7 @@ from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
 from why504.diagnose.starvation import busy_share, gc_share, starved_share, thrashing
 from why504.diagnose.steps import gaps_between
-from why504.model import Hold, Span, Stall, Victim, Vitals, how_many
+from why504.model import Hold, Stall, Victim, Vitals, how_many
 
 _CARRIES_SHARE = 0.2
 """A resource that carried this share of a cause's blame is its mechanism."""
@@ -53,6 +53,7 @@ class Facts:
         self._locks_in_doubt = blamer.backends.doubtful or not watched
         self._crowded = cache(self._is_crowded)
         self.answered_share = self._answered_share()
+        self._before_s = self._lengths_before()
         self._refused = {
             span.trace_id
             for span in blamer.evidence.spans
@@ -194,27 +195,28 @@ class Facts:
             now_s = self.lengths_s([resting])
         else:
             routes = {victim.route for victim in self.victims}
-            before_s = self._usual_s(
-                s for s in self.blamer.evidence.spans
-                if s.kind == "server" and s.service != names.GATEWAY_SERVICE
-                and route_of(s) in routes
-            )  # fmt: skip
+            before_s = _usual_s(
+                [length_s for route in routes for length_s in self._before_s["server", route]]
+            )
             now_s = [(v.gave_up_ns - v.start_ns) / 1e9 for v in self.victims]
         return median(now_s) / before_s if before_s and now_s else None
 
     def usual_call_s(self, what: str) -> float | None:
         """Return how long calls of this name took before the incident, None if unknown."""
-        return self._usual_s(
-            s for s in self.blamer.evidence.spans if s.kind == "client" and call_name(s) == what
-        )
+        return _usual_s(self._before_s["client", what])
 
-    def _usual_s(self, spans: Iterable[Span]) -> float | None:
-        lengths_s = [
-            (span.end_ns - span.start_ns) / 1e9
-            for span in spans
-            if span.end_ns is not None and span.end_ns <= self._begun_ns and span.status != "error"
-        ]
-        return median(lengths_s) or None if len(lengths_s) >= _FEWEST else None
+    def _lengths_before(self) -> dict[tuple[str, str], list[float]]:
+        """Return how long calls and requests took before, by kind and by name or route."""
+        lengths_s: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for span in self.blamer.evidence.spans:
+            if span.end_ns is None or span.end_ns > self._begun_ns or span.status == "error":
+                continue
+            length_s = (span.end_ns - span.start_ns) / 1e9
+            if span.kind == "client":
+                lengths_s["client", call_name(span)].append(length_s)
+            elif span.kind == "server" and span.service != names.GATEWAY_SERVICE:
+                lengths_s["server", route_of(span)].append(length_s)
+        return lengths_s
 
     def _answered_share(self) -> float:
         """Return the share of victims whose application answered well, only too late.
@@ -252,6 +254,10 @@ def last_resource(leaves: Sequence[Resting]) -> str:
     carried.pop("", None)
     best = max(carried, key=lambda resource: carried[resource], default="")
     return best if best and carried[best] >= total_s * _CARRIES_SHARE else ""
+
+
+def _usual_s(lengths_s: Sequence[float]) -> float | None:
+    return median(lengths_s) or None if len(lengths_s) >= _FEWEST else None
 
 
 def mostly(lengths: Sequence[tuple[float, float]], limit_s: float) -> bool:

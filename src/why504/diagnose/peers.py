@@ -164,4 +164,7 @@ def _gen_ai(attributes: Attributes) -> Mapping[str, AttributeValue]:
 
 
 def _first(attributes: Attributes, wanted: tuple[str, ...]) -> AttributeValue | None:
-    return next((attributes[name] for name in wanted if name in attributes), None)
+    for name in wanted:
+        if name in attributes:
+            return attributes[name]
+    return None

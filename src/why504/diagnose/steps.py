@@ -50,9 +50,9 @@ class Presence:
         Two arrays of equal length, int64.
         """
         real = start_ns < end_ns
-        starts_ns, ends_ns = np.sort(start_ns[real]), np.sort(end_ns[real])
+        # A stable sort takes what is in order as it is, as starts are that come from a store.
+        starts_ns, ends_ns = np.sort(start_ns[real], kind="stable"), np.sort(end_ns[real])
         times_ns = np.concatenate((starts_ns, ends_ns))
-        # A stable sort takes what is in order as it is.
         order = np.argsort(times_ns, kind="stable")
         return cls(times_ns[order], np.cumsum(np.where(order < len(starts_ns), 1, -1)))
 

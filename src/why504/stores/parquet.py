@@ -156,18 +156,17 @@ class ParquetStore:
         return rows
 
     def _query(self, sql: str, **values: Any) -> list[Any]:
-        return self._run(sql, values, lambda found: found.fetchall()) or []
+        def rows(cursor: Any, files: list[Path]) -> list[Any]:
+            return list(cursor.execute(sql, _parameters(files, values)).fetchall())
+
+        return self._reading(rows) or []
 
     def _columns(self, sql: str, **values: Any) -> dict[str, Any]:
-        return self._run(sql, values, lambda found: found.fetchnumpy()) or {}
+        def columns(cursor: Any, files: list[Path]) -> dict[str, Any]:
+            # A relation hands its columns over as they are; what was executed is copied first.
+            return dict(cursor.sql(sql, params=_parameters(files, values)).fetchnumpy())
 
-    def _run(self, sql: str, values: dict[str, Any], take: Callable[[Any], T]) -> T | None:
-        """Run a query on whatever segments there are; None when there are none."""
-
-        def run(cursor: Any, files: list[Path]) -> T:
-            return take(cursor.execute(sql, {"files": [str(file) for file in files], **values}))
-
-        return self._reading(run)
+        return self._reading(columns) or {}
 
     def _reading(self, read: Callable[[Any, list[Path]], T]) -> T | None:
         """Have whatever segments there are read, again if one of them vanishes meanwhile."""
@@ -210,6 +209,10 @@ class ParquetStore:
 
 _PROBE: Final = f"SELECT max(hash({_COLUMNS})) FROM read_parquet($files)"  # noqa: S608, our own columns
 """Reads every column that a query may read."""
+
+
+def _parameters(files: list[Path], values: dict[str, Any]) -> dict[str, Any]:
+    return {"files": [str(file) for file in files], **values}
 
 
 def _all(cursor: Any, files: list[Path], window: Window) -> list[Any]:

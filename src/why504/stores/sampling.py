@@ -61,12 +61,13 @@ class Intervals:
 
     def those(self, mine: NDArray[np.bool_]) -> Intervals:
         """Return some of them."""
+        rows = np.flatnonzero(mine)
         return Intervals(
-            self.trace[mine],
-            self.held[mine],
-            self.resource[mine],
-            self.start_ns[mine],
-            self.end_ns[mine],
+            self.trace[rows],
+            self.held[rows],
+            self.resource[rows],
+            self.start_ns[rows],
+            self.end_ns[rows],
         )
 
 
@@ -168,15 +169,16 @@ def owed_by(
 
     At each moment the waiting is divided among all who hold. No pairs are formed: O(n log n).
     """
-    edges_ns = np.concatenate((wait_start_ns, wait_end_ns))
-    order = np.argsort(edges_ns)
-    edges_ns, change = edges_ns[order], np.where(order < len(wait_start_ns), 1, -1)
-    # Holds are many and waits few: theirs are put between, instead of looking all of them up.
-    place = np.searchsorted(presence.times_ns, edges_ns, "right")
-    times_ns = np.insert(presence.times_ns, place, edges_ns)
-    present = np.insert(presence.count, place, presence.at(edges_ns))
-    waiting = np.cumsum(np.insert(np.zeros(len(presence.count), np.int64), place, change))
-    rate = np.divide(waiting, present, out=np.zeros(len(times_ns)), where=present > 0)
-    integral = np.concatenate(([0.0], np.cumsum(rate[:-1] * np.diff(times_ns) / 1e9)))
-    first, last = (np.searchsorted(times_ns, at_ns) for at_ns in (hold_start_ns, hold_end_ns))
-    return np.asarray(integral[last] - integral[first])
+    crowd = Presence.of(wait_start_ns, wait_end_ns)
+    if not len(crowd.times_ns):
+        return np.zeros(len(hold_start_ns))
+    # From the first wait on: seconds since 1970 would leave no digits for nanoseconds.
+    edges_s = (crowd.times_ns - crowd.times_ns[0]) / 1e9
+    waited_s = np.concatenate(([0.0], np.cumsum(crowd.count[:-1] * np.diff(edges_s))))
+    times_s = (presence.times_ns - crowd.times_ns[0]) / 1e9
+    lost_s = np.diff(np.interp(times_s, edges_s, waited_s))
+    # While nobody holds it nobody begins or ends to hold it: whatever is added then cancels out.
+    owed_s = np.concatenate(([0.0], np.cumsum(lost_s / presence.count[:-1].clip(min=1))))
+    places = (presence.times_ns.searchsorted(at_ns) for at_ns in (hold_start_ns, hold_end_ns))
+    begun_s, done_s = (owed_s.take(place, mode="clip") for place in places)
+    return np.asarray(done_s - begun_s)

@@ -1,6 +1,8 @@
 """A sample must say what the whole would have said; of little it is the whole."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -115,23 +117,30 @@ def test_slow_requests_are_looked_for_on_demand(day, sampled):
     assert {victim.how for i in incidents for victim in i.victims} == {"timeout", "slow"}
 
 
-def test_a_hold_that_is_only_told_to_be_open_counts(tmp_path, sampled):
+@pytest.mark.parametrize(
+    ("began_s", "told_for_s"), [(0, 4), (-1200, 900)], ids=["told meanwhile", "told before"]
+)
+def test_a_hold_that_is_only_told_to_be_open_counts(tmp_path, sampled, began_s, told_for_s):
     """A connection that a hung request has kept, of which snapshots tell and nothing else."""
     busy_day.write(tmp_path, 2_000, 40, incident_s=80.0)
     segments = tmp_path / "segments"
     (file,) = segments.glob("*.parquet")
     table = pq.read_table(file)
     rows = table.to_pylist()
+    second_ns = busy_day.BEGIN_NS + int(busy_day.INCIDENTS_AT_S[1] * 1e9)
     kept = max(
-        (r for r in rows if r["record"] == "hold"), key=lambda r: r["end_ns"] - r["start_ns"]
+        (r for r in rows if r["record"] == "hold" and r["start_ns"] < second_ns),
+        key=lambda r: r["end_ns"] - r["start_ns"],
     )
+    began_ns = kept["start_ns"] + began_s * 10**9
     snapshot = {
         **kept,
         "span_id": b"snapshot",
         "trace_id": b"h" * 16,
         "snapshot_of": b"hung-one",
         "sequence": 3,
-        "end_ns": kept["start_ns"] + 4 * 10**9,
+        "start_ns": began_ns,
+        "end_ns": began_ns + told_for_s * 10**9,
         "attributes": json.dumps({**json.loads(kept["attributes"]), "why504.outcome": "open"}),
     }
     others = [row for row in rows if row["record"] != "hold"]
@@ -175,6 +184,28 @@ def test_holds_answer_for_all_waiting_that_somebody_held(holds, waits):
         any(a <= at < b for a, b in holds) for begin, end in waits for at in range(begin, end)
     )
     assert owed_s.sum() * 1e9 == pytest.approx(expected)
+
+
+def test_waits_of_no_length_cost_no_holder_anything():
+    held, waited = columns([(0, 10), (5, 20)]), columns([(7, 7), (9, 8)])
+
+    assert owed_by(*waited, *held, Presence.of(*held)).tolist() == [0.0, 0.0]
+
+
+def test_a_sample_is_read_without_pandas(tmp_path):
+    """Who has it installed would wait for its import longer than for the answer."""
+    busy_day.write(tmp_path, 2_000, 40, incident_s=80.0)
+    code = f"""
+import sys
+from pathlib import Path
+from why504.stores import parquet
+parquet.WHOLE_ROWS = 0
+store = parquet.ParquetStore(Path({str(tmp_path)!r}))
+print(len(store.sample(store.extent()).sample.stands_for), "pandas" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert told.stdout.split()[1] == "False"
 
 
 def test_whoever_alone_held_it_for_long_is_read_for_certain():
