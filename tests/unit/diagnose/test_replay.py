@@ -103,6 +103,8 @@ def test_a_replayed_pool_says_exactly_who_would_have_been_late(seed, units, shar
         for tried in replay.tried:
             if "took at most" in tried.change:
                 changed = [pool.late(units, LIMIT_S / 4, limit_s) for limit_s in AROUND_S]
+            elif "the gateway waited" in tried.change:
+                changed = [pool.late(units, limit_s=LIMIT_S + limit_s) for limit_s in AROUND_S]
             elif "as it did before" in tried.change:
                 continue
             else:
@@ -149,11 +151,11 @@ def test_connections_that_are_given_back_leak_no_more():
     assert replay.same == replay.requests == 4
 
 
-def stalled_scene() -> Scene:
-    """One request blocks the loop for six seconds; others come meanwhile."""
+def stalled_scene(route: str = "/v1/score") -> Scene:
+    """One request blocks the loop for six seconds; others, of /v1/x, come meanwhile."""
     scene = earlier(Scene(until_s=30))
     scene.gateway("culprit", 0, 4)
-    scene.app("culprit", 0.001, 6.1, "/v1/score")
+    scene.app("culprit", 0.001, 6.01, route)
     scene.stall("culprit", 0.01, 6.01, site(48), **{names.STALL_CPU_S: 0.1})
     for n in range(5):
         scene.gateway(f"unseen{n}", 0.5 + n * 0.1, 4.5 + n * 0.1)
@@ -166,6 +168,14 @@ def test_what_runs_elsewhere_blocks_nobody_but_itself():
     assert replay.same == replay.requests == 6
     assert left(replay, "but not on the event loop") == 1
     assert left(replay, "took at most 1 s") == 0
+
+
+def test_whoever_waited_in_vain_may_be_the_next_to_hang():
+    replay = replayed(stalled_scene(route="/v1/x"))
+
+    # A second each, one after the other: of six the last two are too late.
+    assert left(replay, "took at most 1 s") == 2
+    assert left(replay, "but not on the event loop") == 6
 
 
 def test_a_session_that_keeps_a_lock_is_ended():
