@@ -31,6 +31,7 @@ from why504.errors import Why504Error
 
 RESULTS: Final = ROOT / "bench" / "results"
 PAGE: Final = ROOT / "docs" / "matrix.md"
+ROWS: Final = ROOT / "docs" / "matrix.json"
 WIDTH: Final = 132
 """Columns of the printed table where no terminal says otherwise."""
 MISSED: Final = 1
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print("stopped; --resume goes on from here")
         return INTERRUPTED
     rows = [found[cell] for cell in cells if cell in found]
-    _publish(rows, RESULTS / f"{name}.json")
+    _publish(rows, RESULTS / f"{name}.json", everything=given.page)
     if len(rows) < len(cells):
         errors.print(f"{len(cells) - len(rows)} of {len(cells)} runs are missing", style="red")
         return FAILED
@@ -75,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="keep the runs already recorded")
     parser.add_argument(
         "--again", action="store_true", help="score the kept runs again; with --resume play others"
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/matrix.md though runs are missing"
     )
     return parser
 
@@ -113,6 +117,7 @@ def _found(
     if given.again:
         found.update(_scored_again(cells, results, given.jobs, errors))
     elif given.resume:
+        found.update(_published())
         for cell in cells:
             if (path := record_of(cell, results)).is_file():
                 found[cell] = Row(json.loads(path.read_text(encoding="utf-8")))
@@ -120,6 +125,14 @@ def _found(
         missing = [cell for cell in cells if cell not in found]
         found.update(_played(missing, given.jobs, results, errors))
     return found
+
+
+def _published() -> Found:
+    """Return the runs of docs/matrix.json: a matrix outlives the machine that played it."""
+    if not ROWS.is_file():
+        return {}
+    rows = json.loads(ROWS.read_text(encoding="utf-8"))
+    return {Cell(row["fault"], row["under"], row["seed"]): Row(row) for row in rows}
 
 
 def _scored_again(
@@ -175,8 +188,11 @@ def _tell(errors: Console, text: str) -> None:
     errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _publish(found: Sequence[Row], path: Path) -> None:
-    """Print the tables and keep them: as JSON, and as a page if the matrix is whole."""
+def _publish(found: Sequence[Row], path: Path, *, everything: bool) -> None:
+    """Print the tables and keep them: as JSON, and as a page if the matrix is whole.
+
+    With `everything` also as a page if it is not.
+    """
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     for table in tables(found):
         console.print(table.for_terminal())
@@ -187,8 +203,11 @@ def _publish(found: Sequence[Row], path: Path) -> None:
         (f.id, c.id) for f in FAULTS for c in CONDITIONS if f.id not in c.left_out
     }
     # An installed wheel carries the lab without the docs.
-    if whole and PAGE.parent.is_dir():
-        PAGE.write_text(page(found), encoding="utf-8")
+    if (whole or everything) and PAGE.parent.is_dir():
+        PAGE.write_text(page(found, len(_chosen(_parser().parse_args([])))), encoding="utf-8")
+        # A line a run, so that a change shows which.
+        rows = ",\n".join(json.dumps({**row, "incidents": []}) for row in found)
+        ROWS.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

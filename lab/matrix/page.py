@@ -137,8 +137,8 @@ def tables(found: Sequence[Row]) -> list[Cells]:
     ]  # fmt: skip
 
 
-def page(found: Sequence[Row]) -> str:
-    """Return docs/matrix.md."""
+def page(found: Sequence[Row], whole: int) -> str:
+    """Return docs/matrix.md; `whole` is how many runs a whole matrix has."""
     parts = "\n".join(table.for_page() for table in tables(found))
     faults = "\n".join(f"- **{row.id}**: {row.description}" for row in FAULTS)
     conditions = "\n".join(_told(row) for row in CONDITIONS)
@@ -150,6 +150,7 @@ def page(found: Sequence[Row]) -> str:
         "sets it up, in the same process and run. A hang lets it export the spans of a request's\n"
         "body or of a statement; the request's own span, which says how long and which route,\n"
         f"leaves only when the request ends.\n\n"
+        f"{len(found)} of {whole} runs (fault, condition, seed) were played.\n"
         f"{_commits(found)}\n\n{parts}\n## Faults\n\n{faults}\n\n"
         f"## Conditions\n\n{conditions}\n"
     )

@@ -42,12 +42,15 @@ def matrix(
         bool,
         typer.Option(help="Score the kept evidence anew and play nothing; with --resume the rest."),
     ] = False,
+    page: Annotated[
+        bool, typer.Option(help="Write docs/matrix.md though runs are missing; it says how many.")
+    ] = False,
 ) -> None:
     """Inject every fault under every condition and score what is named, beside simpler methods."""
     chosen = ["--faults", *faults] if faults else []
     under = ["--conditions", *condition] if condition else []
     some = ["--sample", str(sample)] if sample else []
-    flags = ["--resume"] * resume + ["--again"] * again
+    flags = ["--resume"] * resume + ["--again"] * again + ["--page"] * page
     numbers = ["--runs", str(runs), "--jobs", str(jobs)]
     _run_beside("lab.matrix", [*numbers, *chosen, *under, *some, *flags])
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pyarrow as pa
 import pytest
@@ -111,7 +112,8 @@ def test_a_run_of_which_nothing_was_stored_is_kept_too(tmp_path):
 def at_results(results, monkeypatch, tmp_path):
     """Results that `lab.matrix` finds, and no page to write."""
     monkeypatch.setattr(matrix, "RESULTS", tmp_path)
-    monkeypatch.setattr(matrix, "PAGE", tmp_path / "none" / "matrix.md")
+    monkeypatch.setattr(matrix, "PAGE", tmp_path / "docs" / "matrix.md")
+    monkeypatch.setattr(matrix, "ROWS", tmp_path / "docs" / "matrix.json")
     results.rename(tmp_path / "matrix")
     return tmp_path
 
@@ -161,3 +163,17 @@ def test_a_sample_never_overwrites_the_whole(at_results):
 
     assert whole.read_text() == "whole"
     assert json.loads((at_results / "test-matrix.json").read_text())["runs"] == []
+
+
+def test_what_is_published_needs_not_be_played_on_another_machine(at_results, monkeypatch):
+    (at_results / "docs").mkdir()
+    three = ["--faults", "F1", "--conditions", "burst", "--runs", "3"]
+    matrix.main([*three, "--again", "--page"])
+    shutil.rmtree(at_results / "matrix")
+    monkeypatch.setattr(matrix, "_played", lambda cells, *_: [(cell, None) for cell in cells[:0]])
+
+    matrix.main([*three, "--resume"])
+
+    (row,) = json.loads((at_results / "matrix.json").read_text())["runs"]
+    assert (row["fault"], row["under"], row["seed"]) == ("F1", "burst", 3)
+    assert "1 of " in (at_results / "docs" / "matrix.md").read_text()

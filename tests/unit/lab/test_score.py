@@ -251,14 +251,14 @@ def test_the_page_of_the_matrix_has_tables_with_as_many_cells_in_every_row():
         rows = [each for each in table.for_page().splitlines() if each.startswith("|")]
         assert len(rows) == len(table.rows) + 2
         assert len({each.count("|") for each in rows}) == 1
-    assert page([recorded()]).startswith("# The fault matrix")
+    assert page([recorded()], 600).startswith("# The fault matrix")
 
 
 def test_the_page_says_which_commits_were_played_and_which_one_scored():
     runs = [recorded(), recorded(), recorded(played_at="abc1235+")]
 
     said = "Played at commits abc1234 (2 runs), abc1235+ (1 run); scored at def5678."
-    assert said in page(runs)
+    assert said in page(runs, 600)
 
 
 def test_a_sample_has_every_fault_and_every_condition():
