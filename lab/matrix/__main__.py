@@ -140,20 +140,16 @@ def _scored_again(
 ) -> Iterator[tuple[Cell, Row]]:
     """Score whatever is kept with the engine as it is now; nothing is played."""
     from lab.matrix.kept import is_kept
-    from lab.matrix.rescore import row_of
+    from lab.matrix.rescore import heed_no_ctrl_c, row_of
 
     kept = [cell for cell in cells if is_kept(results / str(cell))]
     # ctrl-C is for the one that collects. Spawned, because threads don't survive a fork.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_heed_no_ctrl_c) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=heed_no_ctrl_c) as pool:
         rows = pool.map(row_of, (results / str(cell) for cell in kept))
         for number, (cell, row) in enumerate(zip(kept, rows, strict=True), start=1):
             record(cell, results, row)
             _tell(errors, f"{cell}  {_verdict(row)}  {number} of {len(kept)} scored again")
             yield cell, row
-
-
-def _heed_no_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _played(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from lab.faults import fault
@@ -48,3 +49,8 @@ def row_of(kept: Path) -> Row:
     """Return the outcome as the matrix records it, with the commits of its run and its score."""
     told = {"played_at": course_of(kept).played_at, "scored_at": commit()}
     return Row(scored(kept).as_json() | told)
+
+
+def heed_no_ctrl_c() -> None:
+    """Leave ctrl-C to the process that collects; here, since no `__main__` can be spawned anew."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
