@@ -141,8 +141,9 @@ def _calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Fl
     result = stands_for.copy()
     for alike in kinds:
         place = np.searchsorted(chosen, alike).clip(max=len(chosen) - 1)
-        mine = np.unique(place[chosen[place] == alike])
-        if len(mine):
+        mine = np.zeros(len(chosen), bool)
+        mine[place[chosen[place] == alike]] = True
+        if mine.any():
             result[mine] = stands_for[mine] * (len(alike) / stands_for[mine].sum())
     return result
 

@@ -125,7 +125,7 @@ def victims_by_lot(found: Candidates, lots: Sequence[Lots]) -> Iterator[Codes]:
     for lot in lots:
         inside = (found.end_ns >= lot.burst.start_ns) & (found.end_ns < lot.burst.end_ns)
         share = most / max(1, int(inside.sum()))
-        for kind in np.unique(found.alike[inside]):
+        for kind in set(found.alike[inside].tolist()):
             mine = inside & (found.alike == kind)
             alike = found.trace[mine]
             chance = min(1.0, max(share, _VICTIMS_ALIKE / len(alike)))
@@ -142,7 +142,7 @@ def holders_by_lot(records: Intervals, most: float, lots: Lots) -> dict[int, Pre
         lots: what chances are given to.
     """
     waits, holds = records.those(~records.held), records.those(records.held)
-    wanted = np.intersect1d(waits.resource, holds.resource)
+    wanted = set(waits.resource.tolist()) & set(holds.resource.tolist())
     most = most / max(1, len(wanted))
     present: dict[int, Presence] = {}
     for resource in wanted:
@@ -154,7 +154,7 @@ def holders_by_lot(records: Intervals, most: float, lots: Lots) -> dict[int, Pre
         if total > 0:
             chance = owed * (most / total) if len(owed) > most else np.where(owed > 0, 1.0, 0.0)
             lots.give(held.trace, np.asarray(chance), held.start_ns)
-        present[int(resource)] = presence
+        present[resource] = presence
     return present
 
 
