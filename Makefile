@@ -36,7 +36,7 @@ bench-live: install  ## the live view at 10,000 open requests, beside reading an
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive
 
-matrix: install  ## every fault under every condition: injected against named (2 h, resumable)
+matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
 
 test-matrix: install  ## a sample of the matrix, with every fault and condition (15 min)
