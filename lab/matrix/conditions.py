@@ -5,16 +5,16 @@ A condition changes a row of lab/faults.py: its load, the service's settings, wh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
-from lab.faults import Fault
+from lab.deployment import PYTHON
+from lab.faults import ROOT, Fault
 from lab.sync.faults import LEFT_OUT, in_threads
 from why504.errors import LabError
 
-FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 BURST: Final = 3.0
 
 
@@ -45,16 +45,9 @@ def _with(**settings: str) -> Callable[[Fault], Fault]:
     return lambda row: replace(row, settings={**row.settings, **settings})
 
 
-def _clock(offset: str) -> Callable[[Fault], Fault]:
-    def change(row: Fault) -> Fault:
-        if not FAKETIME.is_file():
-            raise LabError(f"{FAKETIME} is missing. On Debian: apt-get install libfaketime")
-        settings = {
-            "LD_PRELOAD": str(FAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }  # fmt: skip
-        return replace(row, settings={**row.settings, **settings})
-
-    return change
+def _clock(offset_s: float) -> Callable[[Fault], Fault]:
+    path = os.pathsep.join([str(ROOT / "lab" / "skewed"), PYTHON["PYTHONPATH"]])
+    return _with(PYTHONPATH=path, LAB_CLOCK_OFFSET_S=str(offset_s))
 
 
 CONDITIONS: Final = (
@@ -66,8 +59,8 @@ CONDITIONS: Final = (
         "head sampling keeps one trace in ten",
         _with(OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1"),
     ),
-    Condition("ahead", "the service's clock is 2 s ahead of the gateway's", _clock("+2s")),
-    Condition("behind", "the service's clock is 2 s behind the gateway's", _clock("-2s")),
+    Condition("ahead", "the service's clock is 2 s ahead of the gateway's", _clock(2.0)),
+    Condition("behind", "the service's clock is 2 s behind the gateway's", _clock(-2.0)),
     Condition(
         "killed",
         "the service is killed midway (kill -9) and started again",

@@ -7,7 +7,7 @@ from lab.faults import FAULTS, fault
 from lab.load import Summary
 from lab.matrix.__main__ import sampled
 from lab.matrix.cell import Cell
-from lab.matrix.conditions import CONDITIONS, FAKETIME
+from lab.matrix.conditions import CONDITIONS
 from lab.matrix.page import Row, missed, page, tables
 from lab.midway import MIDWAY
 from lab.score import Seen, Verdict, expected, score
@@ -278,8 +278,6 @@ OF_THE_SERVICE = [row for row in CONDITIONS if row.id != "sync"]
 
 @pytest.mark.parametrize("row", OF_THE_SERVICE, ids=lambda row: row.id)
 def test_a_condition_changes_the_course_and_never_what_is_expected(row):
-    if row.id in ("ahead", "behind") and not FAKETIME.is_file():
-        pytest.skip("libfaketime is not installed")
     for plain in FAULTS:
         changed = row.change(plain)
 
