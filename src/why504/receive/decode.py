@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from why504 import names
 from why504.errors import NotOtlp
 from why504.receive import wire
+from why504.receive.head import END, KIND, NAME, PARENT_ID, SPAN_ID, START, TRACE_ID, heads
 from why504.receive.pairs import Pairs, are_plain, as_json, as_text, as_value
 from why504.receive.walk import NO_FIELDS, PADDING, Fields, Places, walk
 
@@ -147,7 +148,9 @@ def _walked(spans: list[bytes]) -> tuple[bytes, dict[int, Fields], NDArray[np.in
         sizes = np.fromiter(map(len, spans), np.int64, len(spans))
         ends = np.cumsum(sizes)
         data = b"".join(spans) + PADDING
-        fields, odd = walk(data, ends - sizes, ends)
+        known, at = heads(data, ends - sizes, ends)
+        fields, odd = walk(data, at, ends)
+        fields = _together(known, fields)
         status, unread = _statuses(data, fields.get(_STATUS, NO_FIELDS), len(spans))
         if not odd and not unread:
             return data, fields, status
@@ -156,23 +159,34 @@ def _walked(spans: list[bytes]) -> tuple[bytes, dict[int, Fields], NDArray[np.in
     raise DecodeError("a span that was written anew is not plain")
 
 
+def _together(first: dict[int, Fields], then: dict[int, Fields]) -> dict[int, Fields]:
+    both = {
+        tag: Fields(*(np.concatenate(pair) for pair in zip(first[tag], then[tag], strict=True)))
+        for tag in first.keys() & then.keys()
+    }
+    return {**first, **then, **both}
+
+
 def _statuses(data: bytes, fields: Fields, rows: int) -> tuple[NDArray[np.int8], list[int]]:
     """Return the status code of each row, and the rows of which it is not told plainly.
 
     Plain is once, and of: nothing, a code, or a message and then a code.
     """
-    raw = np.frombuffer(data, np.uint8)
-    row, at, size = fields
     codes = np.zeros(rows, np.int8)
+    unread = np.flatnonzero(np.bincount(fields.row, minlength=rows) > 1).tolist()
+    # Most are empty.
+    told = np.flatnonzero(fields.size)
+    if not len(told):
+        return codes, unread
+    raw = np.frombuffer(data, np.uint8)
+    row, at, size = (column[told] for column in fields)
     first, second = raw[at], raw[at + 1]
     message = np.where((size > 2) & (first == 0x12) & (second < 0x80), 2 + second.astype(int), 0)
     has_code = size == message + 2
     last = raw[at + np.minimum(message, size)], raw[at + np.minimum(message, size) + 1]
     plain = (size == message) | (has_code & (last[0] == 0x18) & (last[1] < 0x80))
     codes[row] = np.where(has_code & (last[1] <= 2), last[1], 0)
-    unread = row[~plain].tolist()
-    unread += np.flatnonzero(np.bincount(row, minlength=rows) > 1).tolist()
-    return codes, unread
+    return codes, unread + row[~plain].tolist()
 
 
 class _Columns:
@@ -183,9 +197,9 @@ class _Columns:
         self._bytes = np.frombuffer(data, np.uint8)
         self._words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
         self._fields, self._rows = fields, rows
-        self.trace_id, self.span_id = self._places(_TRACE_ID), self._places(_SPAN_ID)
-        self.parent_id = self._places(_PARENT_ID)
-        self.start_ns, self.end_ns = self._times(_START), self._times(_END)
+        self.trace_id, self.span_id = self._places(TRACE_ID), self._places(SPAN_ID)
+        self.parent_id = self._places(PARENT_ID)
+        self.start_ns, self.end_ns = self._times(START), self._times(END)
 
     def rows(self, status: NDArray[np.int8]) -> Rows:
         """Return all spans, invalid ones too, without the number of attributes."""
@@ -194,14 +208,14 @@ class _Columns:
         rows["trace_id"][:, 1] = self._words[self.trace_id[0] + 8]
         rows["span_id"] = self._words[self.span_id[0]]
         rows["parent_id"] = np.where(self.parent_id[1] == 8, self._words[self.parent_id[0]], 0)
-        at, size = self._places(_KIND)
+        at, size = self._places(KIND)
         kind = np.where(size, self._bytes[at], 0)
         rows["kind"] = np.where(kind <= 5, kind, 0)
         rows["status"] = status
         rows["start_ns"] = self.start_ns
         # A clock set back while the span was open: an interval must not end before it begins.
         rows["end_ns"] = np.maximum(self.start_ns, self.end_ns)
-        rows["name_at"], rows["name_size"] = self._places(_NAME)
+        rows["name_at"], rows["name_size"] = self._places(NAME)
         self.valid = (
             (self.trace_id[1] == 16) & (self.span_id[1] == 8) & (rows["span_id"] != 0)
             & ((rows["trace_id"][:, 0] | rows["trace_id"][:, 1]) != 0)
@@ -241,6 +255,5 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else as_json(value)
 
 
-# Number and wire type of a field of Span, in one byte.
-_TRACE_ID, _SPAN_ID, _PARENT_ID, _NAME = 0x0A, 0x12, 0x22, 0x2A
-_KIND, _START, _END, _ATTRIBUTE, _STATUS = 0x30, 0x39, 0x41, 0x4A, 0x7A
+# As those in head.py.
+_ATTRIBUTE, _STATUS = 0x4A, 0x7A

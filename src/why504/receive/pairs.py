@@ -78,22 +78,29 @@ def strings(raw: NDArray[np.uint8], at: Places, size: Places) -> Strings:
         raw: the buffer, with 16 bytes after the last pair.
         at: where each pair begins; `size` is that of the pair.
     """
-    key_size, second, left = _split(raw, at, size)
-    are = (left >= 0) & (raw[second + 2] == 0x0A) & (raw[second + 3] == left)
-    return Strings(are, at + 2, key_size, second + 4, left)
+    pairs = np.ndarray((len(raw) - 1,), "<u2", raw, strides=(1,))
+    fours = np.ndarray((len(raw) - 3,), "<u4", raw, strides=(1,))
+    head = pairs[at]
+    key_size = (head >> 8).astype(np.int64)
+    value_size = size - key_size - 6
+    second = np.minimum(at + 2 + key_size, at + size)
+    are = (head & 0x80FF == 0x0A) & (value_size >= 0) & (value_size < 0x7E)
+    are &= fours[second] == 0x0A_02_12 + value_size * 0x01_00_01_00
+    return Strings(are, at + 2, key_size, second + 4, value_size)
 
 
 def are_plain(data: bytes, at: Places, size: Places) -> NDArray[np.bool_]:
     """Return which pairs are certainly readable: short strings, and what fits into few bytes."""
     raw = np.frombuffer(data, np.uint8)
-    _, second, left = _split(raw, at, size)
+    plain = strings(raw, at, size).are
+    others = np.flatnonzero(~plain)
+    _, second, left = _split(raw, at[others], size[others])
     kind, first, next_ = raw[second + 2], raw[second + 3], raw[second + 4]
-    string = (left >= 0) & (kind == 0x0A) & (first == left)
     # Booleans and integers of one or two bytes, floating point numbers.
     one = (left == 0) & ((kind == 0x10) | (kind == 0x18)) & (first < 0x80)
     two = (left == 1) & (kind == 0x18) & (first >= 0x80) & (next_ < 0x80)
     eight = (left == 7) & (kind == 0x21)
-    plain: NDArray[np.bool_] = string | one | two | eight
+    plain[others] = one | two | eight
     return plain
 
 

@@ -7,7 +7,6 @@ would take a dozen for each. The last few messages of many fields are read one b
 from __future__ import annotations
 
 from functools import cache
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -50,17 +49,17 @@ def walk(data: bytes, begins: Places, ends: Places) -> tuple[dict[int, Fields], 
     row = np.flatnonzero(begins < ends)
     at, end = begins[row], ends[row]
     while row.size >= FEW:
-        length: NDArray[Any] = lengths.take(pairs[at])
+        head = pairs[at]
+        length: NDArray[Any] = lengths.take(head)
         if not length.all():
             length = _with_long(data, at, length, end)
-        found.append((row, at, length))
+        found.append((row, at, length, head))
         at = at + length
         if not (alive := at < end).all():
             odd.update(row[at > end].tolist())
             row, at, end = row[alive], at[alive], end[alive]
     for one in zip(row.tolist(), at.tolist(), end.tolist(), strict=True):
-        fields = _walk_one(data, *one, odd)
-        found.append(tuple(np.array(fields, np.int64).reshape(-1, 3).T))
+        found.append(tuple(np.array(_walk_one(data, *one, odd), np.int64).T))
     return _by_tag(data, found), sorted(odd)
 
 
@@ -76,8 +75,9 @@ def _walk_one(data: bytes, row: int, at: int, end: int, odd: set[int]) -> list[t
     lengths = _lengths()
     fields: list[tuple[int, ...]] = []
     while at < end:
-        length = lengths[data[at] | data[at + 1] << 8] or sum(_long(data, at)) or end + 1
-        fields.append((row, at, length))
+        head = data[at] | data[at + 1] << 8
+        length = lengths[head] or sum(_long(data, at)) or end + 1
+        fields.append((row, at, length, head))
         at += length
     if at > end:
         odd.add(row)
@@ -85,22 +85,32 @@ def _walk_one(data: bytes, row: int, at: int, end: int, odd: set[int]) -> list[t
 
 
 def _by_tag(data: bytes, found: list[tuple[NDArray[Any], ...]]) -> dict[int, Fields]:
-    if not found:
-        return {}
-    row, at, length = (np.concatenate(column) for column in zip(*found, strict=True))
-    raw = np.frombuffer(data, np.uint8)
-    tag = raw[at]
-    order = np.argsort(tag, kind="stable")
-    tag, row, at, length = tag[order], row[order], at[order], length[order]
-    head = np.where(tag & 7 == _LENGTHED, 2, 1)
-    for one in np.flatnonzero((head == 2) & (raw[at + 1] > 127)).tolist():
-        head[one] = _long(data, int(at[one]))[0]
-    at, size = at + head, length - head
-    begins = [0, *(np.flatnonzero(tag[1:] != tag[:-1]) + 1).tolist(), tag.size]
+    steps: dict[int, list[tuple[NDArray[Any], ...]]] = {}
+    for step in found:
+        tags = step[-1].astype(np.uint8)
+        # All messages often have the same field in the same place.
+        if (tags == tags[0]).all():
+            steps.setdefault(int(tags[0]), []).append(step)
+            continue
+        for tag in np.flatnonzero(np.bincount(tags)).tolist():
+            those = np.flatnonzero(tags == tag)
+            steps.setdefault(tag, []).append(tuple(column[those] for column in step))
     return {
-        int(tag[begin]): Fields(row[begin:end], at[begin:end], size[begin:end])
-        for begin, end in pairwise(begins)
+        tag: _fields(data, tag, *map(np.concatenate, zip(*told, strict=True)))
+        for tag, told in steps.items()
     }
+
+
+def _fields(
+    data: bytes, tag: int, row: Places, at: Places, length: Places, head: NDArray[Any]
+) -> Fields:
+    """Return what is known of one tag, without tags and lengths."""
+    if tag & 7 != _LENGTHED:
+        return Fields(row, at + 1, length - 1)
+    before = np.full(len(at), 2)
+    for one in np.flatnonzero(head > _SHORT).tolist():
+        before[one] = _long(data, int(at[one]))[0]
+    return Fields(row, at + before, length - before)
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
@@ -132,6 +142,8 @@ def _lengths() -> bytes:
     return bytes(table)
 
 
+_SHORT: Final = 0x7FFF
+"""The first two bytes of a field whose length is told in one byte are no more than this."""
 _LENGTHED: Final = 2
 """The wire type of strings and messages."""
 _FIXED: Final = {1: 9, 5: 5}

@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.unit.receive.otlp_bodies import columns, protobuf, request, span
 from why504.errors import NotOtlp
 from why504.receive.decode import Decoder
-from why504.receive.pairs import Pairs
+from why504.receive.pairs import LIFT, Pairs
 from why504.receive.walk import FEW
 
 
@@ -23,6 +23,8 @@ from why504.receive.walk import FEW
 @example("", "")
 @example("key", 'a"b\\c\n\x00\x7fü🦀')
 def test_a_pair_of_strings_is_read_as_ever(key, value):
+    assume(key not in LIFT)  # has a column of its own
+
     batch = Decoder().decode(protobuf(span(attributes={key: value})))
 
     assert json.loads(columns(batch)["attributes"][0]) == {key: value}
