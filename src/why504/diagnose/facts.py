@@ -13,7 +13,7 @@ from statistics import median
 
 from why504 import names
 from why504.diagnose.activity import route_of
-from why504.diagnose.blame import Blamer
+from why504.diagnose.blame import Blamer, plain
 from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
 from why504.diagnose.leaves import Resting
@@ -221,7 +221,8 @@ class Facts:
     def _answered_share(self) -> float:
         """Return the share of victims whose application answered well, only too late.
 
-        Of those that it had no time to answer before it died nobody knows.
+        Of those that it had no time to answer before it died, or before its word was lost on the
+        way, nobody knows.
         """
         well: dict[str, int] = defaultdict(int)
         lengths_s: dict[str, float] = {}
@@ -230,7 +231,7 @@ class Facts:
             if span.kind != "server" or span.service == names.GATEWAY_SERVICE:
                 continue
             status = status_of(span.attributes)
-            length_s = (self.blamer.end_of(span) - span.start_ns) / 1e9
+            length_s = (span.last_seen_ns - span.start_ns) / 1e9
             if span.end_ns is None:
                 cut_off_s[span.trace_id] = length_s
             elif span.status != "error" and (status is None or status < 500):
@@ -245,15 +246,25 @@ class Facts:
 
 
 def last_resource(leaves: Sequence[Resting]) -> str:
-    """Return the resource that carried most of the blame; empty when hardly any was carried."""
-    carried: dict[str, float] = defaultdict(float)
+    """Return the resource that carried most of the blame; empty when hardly any was carried.
+
+    Of replicas each has its own of a kind, which carries its share: together they count.
+    """
+    carried: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for leaf in leaves:
         for resource, seconds in leaf.by_resource.items():
-            carried[resource] += seconds
-    total_s = math.fsum(carried.values())
+            carried[_in_each_replica(resource)][resource] += seconds
+    total_s = math.fsum(seconds for alike in carried.values() for seconds in alike.values())
     carried.pop("", None)
-    best = max(carried, key=lambda resource: carried[resource], default="")
-    return best if best and carried[best] >= total_s * _CARRIES_SHARE else ""
+    best = max(carried.values(), key=lambda alike: math.fsum(alike.values()), default={"": 0.0})
+    enough = math.fsum(best.values()) >= total_s * _CARRIES_SHARE
+    return max(best, key=lambda resource: best[resource]) if enough else ""
+
+
+def _in_each_replica(resource: str) -> str:
+    """Return what a resource is called in every replica; an event loop has the process's id."""
+    name = plain(resource)
+    return "loop" if name.startswith("loop:") else name
 
 
 def _usual_s(lengths_s: Sequence[float]) -> float | None:

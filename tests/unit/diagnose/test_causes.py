@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from evidence_by_hand import Scene, site
+from evidence_by_hand import Scene, at, site
 
 from why504 import names
 from why504.diagnose import explain
@@ -221,6 +221,21 @@ def test_blocking_work_in_all_threads_is_a_limiter_that_is_full():
     assert str(finding.site) == "app/legacy.py:51"
 
 
+def test_pools_of_replicas_count_as_one_resource():
+    scene = Scene(until_s=40)
+    for n in range(8):
+        instance = {"instance": f"app-{n}"}
+        scene.app(f"h{n}", 5, None, **instance)
+        scene.hold(f"h{n}", 5, None, "threadpool", site=site(51, "app/legacy.py"), **instance)
+        scene.gateway(f"w{n}", 10, 14)
+        scene.app(f"w{n}", 10, None, **instance)
+        scene.wait(f"w{n}", 10, None, "threadpool", **instance)
+
+    finding = only(scene).finding
+
+    assert (finding.cause, finding.mechanism) == ("C2", "limiter")
+
+
 def test_threads_that_all_wait_for_an_llm_are_the_llm_by_way_of_the_limiter():
     scene = Scene(until_s=40)
     taken_threads(scene, **LLM)
@@ -365,6 +380,19 @@ def test_what_a_killed_application_had_no_time_to_answer_says_nothing_against_it
         who = f"cut{n}"
         scene.gateway(who, 12.5 + n * 0.1, 16.5 + n * 0.1)
         scene.app(who, 12.5 + n * 0.1, None)
+        call(scene, who, 12.5 + n * 0.1, None, name="chat", **LLM)
+
+    assert only(scene).finding.cause == "G1"
+
+
+def test_answers_that_were_lost_on_the_way_to_the_receiver_say_nothing_against_it():
+    scene = Scene(until_s=40)
+    slow_calls(scene, usual_s=3.9, **LLM)
+    for n in range(4):
+        who = f"lost{n}"
+        scene.gateway(who, 12.5 + n * 0.1, 16.5 + n * 0.1)
+        scene.app(who, 12.5 + n * 0.1, None)
+        scene.spans[-1] = dataclasses.replace(scene.spans[-1], last_seen_ns=at(15.0))
         call(scene, who, 12.5 + n * 0.1, None, name="chat", **LLM)
 
     assert only(scene).finding.cause == "G1"
