@@ -208,6 +208,7 @@ def measure(folder: Path, open_requests: int, updates: int, say: Journal) -> Ver
     verdict.facts = {
         "rows of a segment": rows,
         "first look, s": round(first_s, 2),
+        "each update, s": [round(length_s, 2) for length_s in lengths_s],
         "kept items": now.kept,
         "dropped items": now.dropped,
         "victims": now.victims,
