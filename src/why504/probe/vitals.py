@@ -100,11 +100,15 @@ class Kernel:
     _delays_ns: dict[str, int] = field(default_factory=dict)
     _delay_ns: int = 0
 
-    def delay_s(self) -> float:
+    def delay_s(self, late_s: float = 0.0) -> float:
         """Return how long this process could run and had no core.
 
         Of each look only the thread counts that lacked it most: of forty that wake up one after
         another each waits a little, which added up looks like a process that can't run at all.
+        If the look comes late by itself, nothing got on meanwhile: then threads lacked it in turn.
+
+        Args:
+            late_s: how late this look is.
         """
         tasks = self.proc / "self" / "task"
         try:
@@ -112,7 +116,7 @@ class Kernel:
         except OSError:
             return 0.0
         known, self._delays_ns = self._delays_ns, {}
-        most_ns = 0
+        most_ns, all_ns = 0, 0
         for thread in threads:
             told = _words(tasks / thread / "schedstat")
             if len(told) > 1:
@@ -120,8 +124,9 @@ class Kernel:
                 self._delays_ns[thread] = now_ns
                 # A number that is used again for another thread begins anew.
                 before_ns = known.get(thread, 0)
-                most_ns = max(most_ns, now_ns - before_ns if now_ns >= before_ns else now_ns)
-        self._delay_ns += most_ns
+                lacked_ns = now_ns - before_ns if now_ns >= before_ns else now_ns
+                most_ns, all_ns = max(most_ns, lacked_ns), all_ns + lacked_ns
+        self._delay_ns += max(most_ns, min(all_ns, int(late_s * _NS)))
         return self._delay_ns / _NS
 
     def rss_bytes(self) -> int:
@@ -189,14 +194,16 @@ class VitalsWatch:
         self._watchdog = watchdog
         self._kernel = kernel or Kernel()
         self.collections = Collections()
-        self.latest = self._read()
+        self.latest = self._read(0.0)
         self._record = self._begin()
         self._begun = self.latest
         self._limits = self._told_limits()
 
     def look(self) -> None:
         """Read everything once; tell the interval if it is long enough by now."""
-        before, self.latest = self.latest, self._read()
+        before = self.latest
+        late_s = self._book.clock.monotonic_s() - before.at_s - LOOK_S
+        self.latest = self._read(max(0.0, late_s))
         noteworthy = self._something_hangs() or self.latest.noteworthy_since(before)
         lasted_s = self.latest.at_s - self._begun.at_s
         if lasted_s >= (_BUSY_S if noteworthy else _QUIET_S):
@@ -221,11 +228,11 @@ class VitalsWatch:
         record.opened_s = self.latest.at_s
         return record
 
-    def _read(self) -> Reading:
+    def _read(self, late_s: float) -> Reading:
         return Reading(
             at_s=self._book.clock.monotonic_s(),
             cpu_s=self._book.clock.cpu_s(),
-            delay_s=self._kernel.delay_s(),
+            delay_s=self._kernel.delay_s(late_s),
             throttled_s=self._kernel.throttled_s(),
             gc_s=self.collections.seconds,
             faults=_major_faults(),

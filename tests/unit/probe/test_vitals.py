@@ -125,23 +125,38 @@ def test_without_proc_nothing_is_known_and_nothing_fails(tmp_path):
     assert kernel.cpu_limit() is None
 
 
+def delayed_threads(folder, delays_s) -> None:
+    files = {
+        f"proc/self/task/{thread}/schedstat": f"1000 {round(delay_s * 1e9)} 7\n"
+        for thread, delay_s in enumerate(delays_s)
+    }
+    write(folder, files)
+
+
 def test_many_threads_that_wait_a_little_each_don_t_add_up(tmp_path):
     kernel = Kernel(tmp_path / "proc", tmp_path)
 
-    def told(delays_ns):
-        files = {
-            f"proc/self/task/{thread}/schedstat": f"1000 {delay_ns} 7\n"
-            for thread, delay_ns in enumerate(delays_ns)
-        }
-        write(tmp_path, files)
+    def told(delays_s):
+        delayed_threads(tmp_path, delays_s)
         return kernel.delay_s()
 
-    before_s = told([10**9] * 40)
+    before_s = told([1.0] * 40)
 
-    assert told([10**9 + 50_000_000] * 40) - before_s == pytest.approx(0.05)
-    assert told([2 * 10**9 + 50_000_000, *[10**9 + 50_000_000] * 39]) - before_s == (
-        pytest.approx(1.05)
-    )
+    assert told([1.05] * 40) - before_s == pytest.approx(0.05)
+    assert told([2.05, *[1.05] * 39]) - before_s == pytest.approx(1.05)
+
+
+@pytest.mark.parametrize(("late_s", "lacked_s"), [(0.0, 0.8), (1.5, 1.5), (9.0, 2.4)])
+def test_threads_that_lack_a_core_in_turn_add_up_to_how_late_the_look_is(
+    tmp_path, late_s, lacked_s
+):
+    kernel = Kernel(tmp_path / "proc", tmp_path)
+    delayed_threads(tmp_path, [1.0, 1.0, 1.0])
+    before_s = kernel.delay_s()
+
+    delayed_threads(tmp_path, [1.8, 1.8, 1.8])
+
+    assert kernel.delay_s(late_s) - before_s == pytest.approx(lacked_s)
 
 
 def spin(core: int, seconds: float) -> None:
