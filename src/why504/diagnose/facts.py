@@ -18,7 +18,13 @@ from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
-from why504.diagnose.starvation import busy_share, gc_share, starved_share, thrashing
+from why504.diagnose.starvation import (
+    busy_share,
+    gc_share,
+    share_of_time,
+    starved_share,
+    thrashing,
+)
 from why504.diagnose.steps import gaps_between
 from why504.model import Hold, Stall, Victim, Vitals, how_many
 
@@ -78,7 +84,7 @@ class Facts:
             slower=self._slower(resting),
             answered_share=self.answered_share,
             bounded=any(names.CLIENT_TIMEOUT_S in s.attributes for s in resting.sources.values()),
-            gc_share=gc_share(vitals),
+            gc_share=max(gc_share(vitals), self._collecting_share([resting])),
             starved_share=starved_share(vitals),
             thrashing=thrashing(vitals),
         )
@@ -107,7 +113,7 @@ class Facts:
 
         None where nobody told.
         """
-        stalled = self._share_of_stalls(leaves)
+        stalled = share_of_time(names.STALL_CPU_S, _stalls(leaves))
         return self._share_of_threads(leaves) if stalled is None else stalled
 
     def _share_of_threads(self, leaves: Sequence[Resting]) -> float | None:
@@ -138,20 +144,17 @@ class Facts:
                 rows.append((source.start_ns, self.blamer.end_of(source), ran, wanted))
         return rows
 
-    def _share_of_stalls(self, leaves: Sequence[Resting]) -> float | None:
-        length_s, burned_s = 0.0, 0.0
-        for stall in _stalls(leaves):
-            value = stall.attributes.get(names.STALL_CPU_S)
-            if isinstance(value, int | float):
-                burned_s += value
-                # Told together with the latest row, so it is of the time until then.
-                length_s += ((stall.end_ns or stall.last_seen_ns) - stall.start_ns) / 1e9
-        return burned_s / length_s if length_s > 0 else None
+    def _collecting_share(self, leaves: Sequence[Resting]) -> float:
+        """Return the share of stalls in which garbage was collected.
+
+        Of their time, not of the CPU used: what hardly computes collects for much of that.
+        """
+        return share_of_time(names.GC_CPU_S, _stalls(leaves)) or 0.0
 
     def starvation(self, leaves: Sequence[Resting]) -> tuple[float, float]:
         """Return which shares of its time a process lacked a core and collected garbage."""
         vitals = self._vitals(leaves)
-        return starved_share(vitals), gc_share(vitals)
+        return starved_share(vitals), max(gc_share(vitals), self._collecting_share(leaves))
 
     def _is_crowded(self, resource: str) -> bool:
         """Return whether most of the time in which a resource was held was held briefly."""

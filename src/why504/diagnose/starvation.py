@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from why504 import names
-from why504.model import Vitals
+from why504.model import Stall, Vitals
 
 STARVED_SHARE: Final = 0.5
 """A process that could run and had no core for this share of the time is starved of it."""
@@ -16,6 +16,7 @@ COLLECTING_SHARE: Final = 0.3
 _WANTED_SHARE: Final = 0.5
 """What wanted to run for less of the time rested for the others: it was slow at times, but it left
 nothing waiting for seconds, whatever the share."""
+_RESTING_SHARE: Final = 0.1
 _FULL_SHARE: Final = 0.8
 _FAULTS_PER_S: Final = 50
 
@@ -37,8 +38,12 @@ def busy_share(vitals: Sequence[Vitals]) -> float:
 
 
 def gc_share(vitals: Sequence[Vitals]) -> float:
-    """Return the share of its CPU time that a process spent collecting garbage."""
-    used_s = _sum(vitals, names.CPU_USED_S)
+    """Return the share of its CPU time that a process spent collecting garbage.
+
+    As if it had used a tenth of a core where it used less: what rests collects for much of that.
+    """
+    lasted_s = math.fsum(_lasted_s(one) for one in vitals)
+    used_s = max(_sum(vitals, names.CPU_USED_S), lasted_s * _RESTING_SHARE)
     return min(1.0, _sum(vitals, names.GC_CPU_S) / used_s) if used_s > 0 else 0.0
 
 
@@ -48,6 +53,18 @@ def starved_share(vitals: Sequence[Vitals]) -> float:
     wanted_s = lacked_s + _sum(vitals, names.CPU_USED_S)
     lasted_s = math.fsum(_lasted_s(one) for one in vitals)
     return lacked_s / wanted_s if wanted_s > lasted_s * _WANTED_SHARE else 0.0
+
+
+def share_of_time(used_s: str, stalls: Sequence[Stall]) -> float | None:
+    """Return an attribute of stalls, in seconds, as a share of their length; None if untold."""
+    length_s, sum_s = 0.0, 0.0
+    for stall in stalls:
+        value = stall.attributes.get(used_s)
+        if isinstance(value, int | float):
+            sum_s += value
+            # Told together with the latest row, so it is of the time until then.
+            length_s += ((stall.end_ns or stall.last_seen_ns) - stall.start_ns) / 1e9
+    return sum_s / length_s if length_s > 0 else None
 
 
 def thrashing(vitals: Sequence[Vitals]) -> bool:

@@ -19,6 +19,7 @@ from why504.probe.calls import Calls
 from why504.probe.clock import Clock
 from why504.probe.dropped import Dropped
 from why504.probe.engines import Engines
+from why504.probe.garbage import Collections
 from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits, sync_engine
@@ -117,10 +118,12 @@ class Probe:
         tracer = self._provider.get_tracer("why504", why504.__version__)
         calls = Calls(tracer, self.registry, self._dropped)
         self.book = RecordBook(clock, random_ids(), self.sender)
+        self._collections = Collections()
         self.watchdog = Watchdog(
             self.registry,
             self.book,
             self.metrics,
+            self._collections,
             clock=clock,
             stall_after_s=settings.stall_after_s,
         )
@@ -147,7 +150,6 @@ class Probe:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
-        self._vitals: VitalsWatch | None = None
         # What is queued at exit leaves still; the provider's own exit hook knows spans only.
         atexit.register(self.shutdown)
 
@@ -200,8 +202,7 @@ class Probe:
         self._engines.detach()
         self._limits.detach()
         self._libraries.detach()
-        if self._vitals is not None:
-            self._vitals.collections.detach()
+        self._collections.detach()
         if self._hooks is not None:
             self._hooks.detach()
         self._processor.active = False
@@ -228,11 +229,9 @@ class Probe:
             self._provider.add_span_processor(self._own_export)
 
     def _watch_vitals(self) -> None:
-        if self._vitals is not None:
-            self._vitals.collections.detach()
-        self._vitals = VitalsWatch(self.book, self.registry, self.watchdog)
-        self._vitals.collections.attach()
-        self._run("why504 vitals", self._vitals.look, VITALS_S)
+        self._collections.attach()
+        vitals = VitalsWatch(self.book, self.registry, self.watchdog, self._collections)
+        self._run("why504 vitals", vitals.look, VITALS_S)
 
     def _hooked(self, app: FastAPI) -> AppHooks:
         watch = RequestWatch(

@@ -16,6 +16,7 @@ from typing import Final
 from why504 import names
 from why504.probe import site
 from why504.probe.clock import Clock
+from why504.probe.garbage import Collections
 from why504.probe.inflight import OpenSpan, Place, Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import OpenRecord, RecordBook
@@ -46,6 +47,7 @@ class StallState:
 
     record: OpenRecord
     cpu_at_start_s: float
+    gc_at_start_s: float
     sample_due_s: float
     samples: int = 0
     progressing: bool = False
@@ -90,6 +92,7 @@ class Watchdog:
         registry: Registry,
         book: RecordBook,
         metrics: Metrics,
+        collections: Collections,
         *,
         clock: Clock,
         stall_after_s: float,
@@ -100,6 +103,7 @@ class Watchdog:
         self._registry = registry
         self._book = book
         self._metrics = metrics
+        self._collections = collections
         self._clock = clock
         self._stall_after_s = stall_after_s
         self._looked_s = clock.monotonic_s()
@@ -175,7 +179,7 @@ class Watchdog:
         if self.server_port is not None:
             record.attributes[names.SERVER_PORT] = self.server_port
         self.stalls += 1
-        return StallState(record, watch.beat_cpu_s, sample_due_s=0.0)
+        return StallState(record, watch.beat_cpu_s, self._collections.seconds, sample_due_s=0.0)
 
     def _sample(self, watch: LoopWatch, stall: StallState, now_s: float) -> None:
         with STILL:
@@ -206,7 +210,7 @@ class Watchdog:
         attributes = stall.record.attributes
         attributes[names.STALL_SAMPLES] = stall.samples
         attributes[names.STALL_PROGRESSING] = stall.progressing
-        attributes[names.STALL_CPU_S] = round(self._clock.cpu_s() - stall.cpu_at_start_s, 3)
+        attributes |= self._used(stall)
         where = _most_seen(stall.seen)
         if where is None:
             return
@@ -218,12 +222,18 @@ class Watchdog:
             stall.record.trace_id = seen.entry.trace_id
             stall.record.parent_id = seen.entry.span_id
 
+    def _used(self, stall: StallState) -> dict[str, float]:
+        """Return what the process has used since; vitals may be late where nothing can run."""
+        return {
+            names.STALL_CPU_S: round(self._clock.cpu_s() - stall.cpu_at_start_s, 3),
+            names.GC_CPU_S: round(self._collections.seconds - stall.gc_at_start_s, 3),
+        }
+
     def _end(self, watch: LoopWatch) -> None:
         stall, watch.stall = watch.stall, None
         if stall is None:
             return
-        attributes = stall.record.attributes
-        attributes[names.STALL_CPU_S] = round(self._clock.cpu_s() - stall.cpu_at_start_s, 3)
+        stall.record.attributes |= self._used(stall)
         lasted_s = stall.record.lasted_s(self._clock.monotonic_s())
         self._book.close(stall.record, "ended", publish=lasted_s > TOLD_AFTER_S)
 

@@ -8,15 +8,14 @@ Elsewhere CPU, faults and collections are all that is told.
 
 from __future__ import annotations
 
-import gc
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from why504 import names
+from why504.probe.garbage import Collections
 from why504.probe.inflight import Place, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.stall import Watchdog
@@ -62,33 +61,6 @@ class Reading:
         lacked_s = self.delay_s - earlier.delay_s + self.throttled_s - earlier.throttled_s
         limit_s = (self.at_s - earlier.at_s) * _NOTEWORTHY_SHARE
         return lacked_s > limit_s or self.gc_s - earlier.gc_s > limit_s
-
-
-class Collections:
-    """CPU seconds that Python's garbage collector has used in this process.
-
-    Not the length of its pauses: without a core to run on every pause is long.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._begun_s = 0.0
-
-    def attach(self) -> None:
-        """Be told of every collection; `detach` undoes it."""
-        gc.callbacks.append(self._on_phase)
-
-    def detach(self) -> None:
-        """Be told no more."""
-        if self._on_phase in gc.callbacks:
-            gc.callbacks.remove(self._on_phase)
-
-    def _on_phase(self, phase: str, _info: Mapping[str, int]) -> None:
-        # Collections don't nest and stay on their thread, so one stamp is enough.
-        if phase == "start":
-            self._begun_s = time.thread_time()
-        elif self._begun_s:
-            self.seconds += time.thread_time() - self._begun_s
 
 
 @dataclass(slots=True)
@@ -186,6 +158,7 @@ class VitalsWatch:
         book: RecordBook,
         registry: Registry,
         watchdog: Watchdog,
+        collections: Collections,
         *,
         kernel: Kernel | None = None,
     ) -> None:
@@ -193,7 +166,7 @@ class VitalsWatch:
         self._registry = registry
         self._watchdog = watchdog
         self._kernel = kernel or Kernel()
-        self.collections = Collections()
+        self._collections = collections
         self.latest = self._read(0.0)
         self._record = self._begin()
         self._begun = self.latest
@@ -234,7 +207,7 @@ class VitalsWatch:
             cpu_s=self._book.clock.cpu_s(),
             delay_s=self._kernel.delay_s(late_s),
             throttled_s=self._kernel.throttled_s(),
-            gc_s=self.collections.seconds,
+            gc_s=self._collections.seconds,
             faults=_major_faults(),
             rss_bytes=self._kernel.rss_bytes(),
         )

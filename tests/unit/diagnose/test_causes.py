@@ -145,6 +145,7 @@ def stalled(scene: Scene, cpu_s: float) -> None:
         ({"cpu_s": 0.9, "throttled_s": 9, "gc_s": 0.1}, "E1"),
         ({"cpu_s": 1, "faults": 9000, "rss": 95, "limit": 100}, "C1"),
         ({"cpu_s": 0.1, "delay_s": 0.3}, "B1"),
+        ({"cpu_s": 0.2, "delay_s": 0.3, "gc_s": 0.1}, "B1"),
     ],
     ids=[
         "collects",
@@ -155,6 +156,7 @@ def stalled(scene: Scene, cpu_s: float) -> None:
         "quota",
         "swaps",
         "waits",
+        "waits, and collects for half of what it computes",
     ],
 )
 def test_what_the_process_lacked_tells_causes_of_a_stall_apart(vitals, cause):
@@ -165,6 +167,20 @@ def test_what_the_process_lacked_tells_causes_of_a_stall_apart(vitals, cause):
     finding = only(scene).finding
 
     assert (finding.cause, finding.mechanism) == (cause, "loop")
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "gc_s", "cause"), [(7.9, 6.0, "C1"), (7.9, 0.3, "A3"), (0.2, 0.1, "B1")]
+)
+def test_a_stall_tells_of_collections_where_the_process_could_tell_nothing(cpu_s, gc_s, cause):
+    scene = Scene(until_s=40)
+    stalled(scene, cpu_s)
+    scene.stalls = [
+        dataclasses.replace(one, attributes={**one.attributes, names.GC_CPU_S: gc_s})
+        for one in scene.stalls
+    ]
+
+    assert only(scene).finding.cause == cause
 
 
 def test_vitals_of_another_process_say_nothing():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from why504 import names
+from why504.probe.garbage import Collections
 from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
@@ -23,10 +24,12 @@ class Rig:
         self.kept = CollectedRecords()
         self.book = RecordBook(self.clock, SequentialIds(), self.kept)
         self.metrics = Metrics()
+        self.collections = Collections()
         self.watchdog = Watchdog(
             Registry(self.clock, 10),
             self.book,
             self.metrics,
+            self.collections,
             clock=self.clock,
             stall_after_s=0.1,
         )
@@ -70,6 +73,18 @@ async def test_a_stall_runs_from_the_last_turn_to_the_next(rig):
     assert final.attributes[names.STALL_PROGRESSING] is False
     assert final.attributes[names.CODE_FILE].endswith("test_probe_stall.py")
     assert rig.watchdog.age_s(watch) == 0.0
+
+
+async def test_a_stall_tells_how_much_of_it_collected_garbage(rig):
+    watch = rig.watch()
+    rig.collections.seconds = 5.0
+    rig.pass_time(1.0, cpu_share=1.0)
+    rig.collections.seconds = 5.6
+    rig.pass_time(0.2, cpu_share=1.0)
+    watch.beat()
+    rig.pass_time(0.1)
+
+    assert rig.kept.sent[-1].attributes[names.GC_CPU_S] == pytest.approx(0.6)
 
 
 async def test_a_short_stall_is_counted_but_not_written(rig):

@@ -11,11 +11,12 @@ import time
 import pytest
 
 from why504 import names
+from why504.probe.garbage import Collections
 from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
 from why504.probe.stall import Watchdog
-from why504.probe.vitals import Collections, Kernel, VitalsWatch
+from why504.probe.vitals import Kernel, VitalsWatch
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 
@@ -25,8 +26,11 @@ class Rig:
         self.kept = CollectedRecords()
         book = RecordBook(self.clock, SequentialIds(), self.kept)
         self.registry = Registry(self.clock, 10)
-        watchdog = Watchdog(self.registry, book, Metrics(), clock=self.clock, stall_after_s=0.1)
-        self.watch = VitalsWatch(book, self.registry, watchdog, kernel=kernel)
+        collections = Collections()
+        watchdog = Watchdog(
+            self.registry, book, Metrics(), collections, clock=self.clock, stall_after_s=0.1
+        )
+        self.watch = VitalsWatch(book, self.registry, watchdog, collections, kernel=kernel)
 
     def pass_time(self, seconds: int, *, cpu_share: float = 0.0) -> None:
         for _ in range(seconds):
