@@ -3,7 +3,8 @@
 The payload is what OpenTelemetry's own encoder makes of trees of eight spans, 512 a request, five
 attributes a span of which one is new in every span. Speed is spans a second of the receiver's CPU
 time, all its threads on one processor and the client on the others: on two threads of one core it
-would take longer. A run is too short for a merge, so the speed with one is computed.
+would take longer. A run is too short for a merge, so the speed with one is computed. Everything is done several times
+and the best counts, of the baseline too: a machine's other guests only ever slow a run down.
 The plain loop took 144,000 a second where the target was set: how fast a machine is, it tells.
 """
 
@@ -42,6 +43,7 @@ OF_PLAIN_LOOP: Final = SPANS_PER_S / 144_000
 """The same target, for machines of any speed."""
 COMPACTED_PER_S: Final = 500_000
 BYTES_PER_SPAN: Final = 35
+ROUNDS: Final = 5
 _TREE: Final = 8
 _NAMES: Final = ("POST /v1/conversations/end", "SELECT", "INSERT", "chat", "publish", "score")
 _SERVICE: Final = Resource({"service.name": "api", "service.instance.id": "api-1:4001"})
@@ -57,7 +59,7 @@ def main() -> int:
     bare = [_request(numbers, second, attributes=False) for second in range(FAN_IN * 4)]
     with tempfile.TemporaryDirectory(prefix="why504-bench-") as folder:
         _naive(bodies[:1], Path(folder) / "naive.parquet")  # whatever is imported once is now
-        naive = _naive(bodies, Path(folder) / "naive.parquet")
+        naive = max(_naive(bodies, Path(folder) / "naive.parquet") for _ in range(ROUNDS))
         received, lasting = _received(bodies, Path(folder) / "store")
         compacted, size = _compacted(bodies, bare, Path(folder))
         once_merged = 1 / (1 / received + 1 / compacted)
@@ -153,16 +155,23 @@ def _received(bodies: Sequence[bytes], store: Path) -> tuple[float, float]:
         _on_one_core(process.pid)
         _post(port, bodies[:20])
         _until_readable(store, 20 * SPANS)  # whatever is set up once is set up now
-        used_s, began_s = _cpu_s(process.pid), time.monotonic()
-        _post(port, bodies)
-        lasted_s = time.monotonic() - began_s
-        _until_readable(store, (len(bodies) + 20) * SPANS)
-        used_s = _cpu_s(process.pid) - used_s
+        rounds = [_round(process.pid, port, bodies, store, n) for n in range(ROUNDS)]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
     spans = len(bodies) * SPANS
-    return spans / used_s, spans / lasted_s
+    return spans / min(used for used, _ in rounds), spans / min(lasted for _, lasted in rounds)
+
+
+def _round(
+    pid: int, port: int, bodies: Sequence[bytes], store: Path, before: int
+) -> tuple[float, float]:
+    """Return the receiver's CPU seconds for all bodies, and those of the clock."""
+    used_s, began_s = _cpu_s(pid), time.monotonic()
+    _post(port, bodies)
+    lasted_s = time.monotonic() - began_s
+    _until_readable(store, (len(bodies) * (before + 1) + 20) * SPANS)
+    return _cpu_s(pid) - used_s, lasted_s
 
 
 def _on_one_core(pid: int) -> None:
@@ -217,12 +226,13 @@ def _cpu_s(pid: int) -> float:
 def _compacted(bodies: Sequence[bytes], bare: Sequence[bytes], folder: Path) -> tuple[float, float]:
     """Return the rows a second that are merged, and the bytes a span without attributes."""
     _merge(Segments(folder / "first"), bodies[:FAN_IN])
-    told = Segments(folder / "told")
-    used_s = _merge(told, bodies[: FAN_IN * 16])
+    used_s = min(
+        _merge(Segments(folder / f"told-{n}"), bodies[: FAN_IN * 16]) for n in range(ROUNDS)
+    )
     small = Segments(folder / "bare")
     _merge(small, bare)
     (merged,) = small.all()
-    return sum(segment.rows for segment in told.all()) / used_s, merged.size / merged.rows
+    return FAN_IN * 16 * SPANS / used_s, merged.size / merged.rows
 
 
 def _merge(segments: Segments, bodies: Sequence[bytes]) -> float:

@@ -26,7 +26,7 @@ from why504.receive.wal import Wal, bodies
 log = logging.getLogger(__name__)
 
 BACKLOG_BYTES: Final = 256 * 2**20
-"""Bodies that are in memory and not in a segment; more are refused until the disk keeps up."""
+"""Of spans in memory and not in a segment; more are refused until the disk keeps up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class _Request:
 
 @dataclass(slots=True)
 class _Journal:
-    """A write-ahead file and, in memory, what it holds."""
+    """A write-ahead file and, in memory, what it holds; not the bodies, which are on disk."""
 
     wal: Wal
-    requests: list[_Request] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
 
 
 class Spool:
@@ -102,7 +102,7 @@ class Spool:
                 raise StoreUnavailable("the receiver is stopping")
             if self._backlog_bytes > BACKLOG_BYTES:
                 raise StoreUnavailable(f"more than {BACKLOG_BYTES} bytes wait for the disk")
-            self._backlog_bytes += len(body)
+            self._backlog_bytes += len(batch.data)
             self._waiting.append(request)
             self._arrived.notify()
         return request.durable
@@ -132,11 +132,11 @@ class Spool:
                 if self._journal is None:
                     self._journal = _Journal(self._new_wal())
                 self._journal.wal.append([request.body for request in requests])
-                self._journal.requests += requests
+                self._journal.batches += [request.batch for request in requests]
         except OSError as error:
             self.failure = f"can't write evidence: {error}"
             log.warning("%s", self.failure)
-            self._forget(requests)
+            self._forget([request.batch for request in requests])
             for request in requests:
                 request.durable.set_exception(StoreUnavailable(self.failure))
             self._seal_broken()
@@ -164,14 +164,13 @@ class Spool:
             sealed = list(self._sealed)
         try:
             for journal in sealed:
-                if journal.requests:
-                    batches = [request.batch for request in journal.requests]
-                    self._segments.write(journal.wal.path.stem, batches)
+                if journal.batches:
+                    self._segments.write(journal.wal.path.stem, journal.batches)
                 journal.wal.path.unlink(missing_ok=True)
                 journal.wal.close()
                 with self._writing:
                     self._sealed.remove(journal)
-                self._forget(journal.requests)
+                self._forget(journal.batches)
             while self._segments.compact(_new_name()):
                 pass
             self._segments.retain(self._retention, time.time_ns())
@@ -181,9 +180,9 @@ class Spool:
             self.failure = f"can't write a segment: {error}"
             log.warning("%s", self.failure, exc_info=not isinstance(error, OSError))
 
-    def _forget(self, requests: Sequence[_Request]) -> None:
+    def _forget(self, batches: Sequence[Batch]) -> None:
         with self._arrived:
-            self._backlog_bytes -= sum(len(request.body) for request in requests)
+            self._backlog_bytes -= sum(len(batch.data) for batch in batches)
 
     def _new_wal(self) -> Wal:
         return Wal(self._wal_folder / f"{_new_name()}.wal")
