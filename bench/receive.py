@@ -3,8 +3,9 @@
 The payload is what OpenTelemetry's own encoder makes of trees of eight spans, 512 a request, five
 attributes a span of which one is new in every span. Speed is spans a second of the receiver's CPU
 time, all its threads on one processor and the client on the others: on two threads of one core it
-would take longer. A run is too short for a merge, so the speed with one is computed. Everything is done several times
-and the best counts, of the baseline too: a machine's other guests only ever slow a run down.
+would take longer. A run is too short for a merge, so the speed with one is computed. Everything is
+done several times and the best counts, of the baseline too: other guests of a machine only ever
+slow a run down.
 The plain loop took 144,000 a second where the target was set: how fast a machine is, it tells.
 """
 
