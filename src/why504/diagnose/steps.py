@@ -49,11 +49,16 @@ class Presence:
 
         Two arrays of equal length, int64.
         """
-        real = start_ns < end_ns
-        times_ns = np.concatenate((start_ns[real], end_ns[real]))
+        if not (real := start_ns < end_ns).all():
+            start_ns, end_ns = start_ns[real], end_ns[real]
+        times_ns = np.concatenate((start_ns, end_ns))
         # A store tells holds by start: both halves are nearly in order, which a stable sort uses.
         order = np.argsort(times_ns, kind="stable")
-        return cls(times_ns[order], np.cumsum(np.where(order < len(times_ns) // 2, 1, -1)))
+        # Begins and ends so far: those from the first half, and the rest.
+        count = np.cumsum(order < len(start_ns))
+        count *= 2
+        count -= np.arange(1, len(order) + 1)
+        return cls(times_ns[order], count)
 
     @classmethod
     def joined(cls, parts: Sequence[Presence]) -> Presence:

@@ -26,7 +26,7 @@ except ImportError as missing:
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS: Final = 10
+ATTEMPTS: Final = 50
 WHOLE_ROWS: Final = 100_000
 """A window with more is sampled: whole, it would take the engine over ten seconds."""
 T = TypeVar("T")
