@@ -67,6 +67,17 @@ def nginx_binary() -> Path:
 
 
 @pytest.fixture(scope="session")
+def alertmanager_binary() -> Path:
+    """The Alertmanager that the lab would start; amtool comes with it."""
+    from lab.stack import alertmanager as server
+
+    binary = server.find_binary()
+    if binary is None:
+        missing(server.HOW_TO_GET_IT)
+    return binary
+
+
+@pytest.fixture(scope="session")
 def rabbitmq_binaries() -> Path:
     """Where the lab would find rabbitmq-server and rabbitmqctl."""
     from lab.stack import rabbitmq as server

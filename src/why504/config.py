@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from why504.errors import ConfigError
 
@@ -44,6 +47,74 @@ class ProbeSettings:
             if name in env:
                 values[setting.name] = _parse(name, env[name], setting.type)
         return cls(**values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """What the router of alerts needs. Every field can be set as `WHY504_ALERTS_<FIELD>`."""
+
+    webhook: str = field(default="", repr=False)
+    """Address of an incoming webhook of Google Chat; a secret."""
+    webhook_file: str = ""
+    """A file with the same in it; goes before."""
+    language: str = "en"
+    """Of the cards: `en` or `vi`."""
+    mention: str = "users/all"
+    """Who is mentioned by a P0: `users/all`, `users/<number>`, or nobody if empty."""
+    explorer_url: str = ""
+    alertmanager_url: str = ""
+    link_hosts: str = ""
+    """More hosts that buttons may lead to, with commas between: of runbooks and dashboards."""
+    local_chat: int = 0
+    """1 allows a webhook on this machine: for trying it out."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
+        """Read `WHY504_ALERTS_*`.
+
+        Raises:
+            ConfigError: a value makes no sense.
+        """
+        values = {
+            setting.name: _parse(name, env[name], setting.type)
+            for setting in fields(cls)
+            if (name := f"WHY504_ALERTS_{setting.name.upper()}") in env
+        }
+        settings = cls(**values)  # type: ignore[arg-type]
+        if settings.language not in _LANGUAGES:
+            raise ConfigError(f"WHY504_ALERTS_LANGUAGE must be one of {', '.join(_LANGUAGES)}")
+        if not _MENTION.fullmatch(settings.mention):
+            raise ConfigError("WHY504_ALERTS_MENTION must be users/all, users/<number> or empty")
+        return settings
+
+    def secret(self) -> str:
+        """Return the webhook's address.
+
+        Raises:
+            ConfigError: none is set, or the file can't be read.
+        """
+        if self.webhook_file:
+            try:
+                return Path(self.webhook_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(
+                    f"WHY504_ALERTS_WEBHOOK_FILE can't be read: {error.strerror}"
+                ) from error
+        if not self.webhook:
+            raise ConfigError(
+                "no webhook: put the address of Google Chat's incoming webhook into a file and"
+                " name it in WHY504_ALERTS_WEBHOOK_FILE, or try --dry-run"
+            )
+        return self.webhook
+
+    def hosts(self) -> frozenset[str]:
+        """Return the hosts that buttons may lead to."""
+        own = (urlsplit(url).hostname for url in (self.explorer_url, self.alertmanager_url))
+        return frozenset(filter(None, [*own, *(h.strip() for h in self.link_hosts.split(","))]))
+
+
+_LANGUAGES = ("en", "vi")
+_MENTION = re.compile(r"(users/(all|\d+))?")
 
 
 def _parse(name: str, text: str, kind: object) -> str | int | float:

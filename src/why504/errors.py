@@ -7,6 +7,11 @@ Why504Error
 │   ├── NotOtlp          not OTLP at all (400)
 │   ├── TooLarge         larger than the receiver takes (413)
 │   └── UnknownFormat    a file in no format that can be imported
+├── AlertRejected        somebody sent what is no alert; says what is wrong with it (400)
+├── AlertsUnavailable    alerts can't be kept now; whoever sent them has to send them again (503)
+├── ChatError            a message did not reach the room; never has the room's address in it
+│   ├── ChatBusy         not now: the same message may be sent again
+│   └── ChatRefused      not ever: this message, or the address, is refused
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
 ├── NotReplayable        nothing can be said of what would have been; says why
 └── LabError             the lab could not start or drive one of its real parts
@@ -44,6 +49,26 @@ class TooLarge(TelemetryRejected):
 
 class UnknownFormat(TelemetryRejected):
     """A file without traces in a format that can be imported."""
+
+
+class AlertRejected(Why504Error):
+    """A request that holds no alert."""
+
+
+class AlertsUnavailable(Why504Error):
+    """Alerts that could not be made durable; they were not taken."""
+
+
+class ChatError(Why504Error):
+    """A message that did not reach the room."""
+
+
+class ChatBusy(ChatError):
+    """The room can't be reached, or wants no more for now."""
+
+
+class ChatRefused(ChatError):
+    """The room refuses this message, or everything from us."""
 
 
 class StoreUnavailable(Why504Error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from why504 import __version__
+from why504.cli.alerting import alerts
 from why504.cli.explaining import explain
 from why504.cli.importing import import_files
 from why504.cli.looking import doctor, ps
@@ -30,3 +31,4 @@ def version() -> None:
 for command in (demo, matrix, receive, explain, now, ps, doctor, explorer):
     app.command()(command)
 app.command("import")(import_files)
+app.add_typer(alerts, name="alerts")

@@ -55,7 +55,7 @@ class Presence:
         # A store tells holds by start: both halves are nearly in order, which a stable sort uses.
         order = np.argsort(times_ns, kind="stable")
         # Begins and ends so far: those from the first half, and the rest.
-        count = np.cumsum(order < len(start_ns))
+        count = np.cumsum(order < len(start_ns), dtype=np.int64)
         count *= 2
         count -= np.arange(1, len(order) + 1)
         return cls(times_ns[order], count)

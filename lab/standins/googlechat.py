@@ -1,0 +1,163 @@
+"""A stand-in for Google Chat's incoming webhooks: `python -m lab.standins.googlechat --port 8083`.
+
+Speaks `spaces.messages.create` of the discovery document chat.v1 as far as webhooks may use it: one
+message a second and space, 32,000 bytes, one message of each `requestId`, threads by `threadKey`,
+errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.standins.control import Behaviour, control, serve, waited
+
+MESSAGE_BYTES: Final = 32_000
+WIDGETS: Final = 100
+_STATUSES: Final = {
+    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE",
+}  # fmt: skip
+
+
+class ChatBehaviour(Behaviour):
+    """What Google Chat does with each message."""
+
+    apart_s: float = Field(default=1.0, ge=0)
+    """Messages that follow sooner are refused with 429."""
+    cut: bool = False
+    """Messages are taken, and the connection is cut instead of an answer."""
+    honours_request_id: bool = True
+
+
+class Thread(BaseModel):
+    """Where a message belongs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    threadKey: str = Field(max_length=4000)
+
+
+class Message(BaseModel):
+    """What a webhook may send; cards of version 1 are deprecated and refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = ""
+    cardsV2: list[dict[str, Any]] = Field(default_factory=list)
+    thread: Thread | None = None
+
+
+def build_app() -> Starlette:
+    """Return the stand-in as an ASGI application."""
+    app = Starlette(
+        routes=[
+            Route("/v1/spaces/{space}/messages", create, methods=["POST"]),
+            Route("/_control", control, methods=["GET", "PUT"]),
+            Route("/_seen", seen, methods=["GET"]),
+        ]
+    )
+    app.state.behaviour = ChatBehaviour()
+    app.state.messages = []
+    app.state.by_request_id = {}
+    app.state.last_s = {}
+    app.state.refused = []
+    return app
+
+
+async def create(request: Request) -> Response:
+    """`POST /v1/spaces/{space}/messages?key=&token=`: a message, once."""
+    state = request.app.state
+    behaviour: ChatBehaviour = state.behaviour
+    space = request.path_params["space"]
+    body = await request.body()
+    await waited(behaviour)
+    if refusal := _not_now(request, behaviour):
+        return _error(state, *refusal)
+    state.last_s[space] = time.monotonic()
+    try:
+        told = Message.model_validate_json(body)
+        message = _taken(request, space, told, body)
+    except ValueError as error:
+        return _error(state, 400, str(error))
+    if behaviour.cut:
+        raise ConnectionResetError("told to cut the connection")
+    return JSONResponse(message)
+
+
+def _not_now(request: Request, behaviour: ChatBehaviour) -> tuple[int, str] | None:
+    """Return why nothing is taken now, whatever it is."""
+    if behaviour.status:
+        return behaviour.status, "told to fail"
+    if not request.query_params.get("key") or not request.query_params.get("token"):
+        return 403, "the caller does not have permission"
+    last_s = request.app.state.last_s.get(request.path_params["space"], -1e9)
+    if time.monotonic() - last_s < behaviour.apart_s:
+        return 429, "Resource has been exhausted (e.g. check quota)."
+    return None
+
+
+def _taken(request: Request, space: str, told: Message, body: bytes) -> dict[str, Any]:
+    """Return the message, new or known.
+
+    Raises:
+        ValueError: it is too large or empty, or its id was used for other bytes.
+    """
+    if len(body) > MESSAGE_BYTES:
+        raise ValueError("Message size exceeds the limit")
+    if not told.text and not told.cardsV2:
+        raise ValueError("Message cannot be empty.")
+    state = request.app.state
+    request_id = request.query_params.get("requestId", "")
+    known = state.by_request_id.get(request_id) if request_id else None
+    if known and state.behaviour.honours_request_id:
+        if known[0] != body:
+            raise ValueError("the request id was used for another message")
+        return dict(known[1])
+    threaded = "messageReplyOption" in request.query_params and told.thread is not None
+    number = len(state.messages)
+    thread = told.thread.threadKey if threaded and told.thread else f"new-{number}"
+    message = {
+        "name": f"spaces/{space}/messages/{number}",
+        "thread": {"name": f"spaces/{space}/threads/{thread}"},
+        "text": told.text,
+        "cardsV2": [_shown(card) for card in told.cardsV2],
+        "requestId": request_id,
+        "at": time.time(),
+    }
+    state.messages.append(message)
+    state.by_request_id[request_id] = (body, message)
+    return message
+
+
+def _shown(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card as it is seen: the section with the widget too many is gone, and the rest."""
+    shown, left = [], WIDGETS
+    for section in card.get("card", {}).get("sections", []):
+        left -= len(section.get("widgets", []))
+        if left < 0:
+            break
+        shown.append(section)
+    return {**card, "card": {**card.get("card", {}), "sections": shown}}
+
+
+async def seen(request: Request) -> Response:
+    """`GET /_seen`: the messages in the room, and the statuses of what was refused."""
+    state = request.app.state
+    return JSONResponse({"messages": state.messages, "refused": state.refused})
+
+
+def _error(state: Any, code: int, message: str) -> Response:
+    state.refused.append(code)
+    told = {"code": code, "message": message, "status": _STATUSES.get(code, "UNKNOWN")}
+    return JSONResponse({"error": told}, status_code=code)
+
+
+if __name__ == "__main__":
+    serve(build_app(), __doc__)

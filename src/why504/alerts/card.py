@@ -1,0 +1,268 @@
+"""Google Chat's cards, as objects: what on-call sees of an incident, or of many at once.
+
+Source: the discovery document of chat.v1, `Message` and `GoogleAppsCardV1Card`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote, urlencode
+from uuid import NAMESPACE_URL, uuid5
+
+from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
+from why504.alerts.finding import Finding
+from why504.alerts.message import Batch, Change, Frozen, Known, Unsent
+from why504.alerts.text import in_card, in_message, in_title, link
+from why504.alerts.widgets import LINE, WIDGETS, Json, Room, as_bytes, line
+from why504.alerts.words import ENGLISH, word
+
+_ALERTS_SHOWN: Final = 8
+_TITLE, _PARAGRAPH = 80, 1_200
+"""Characters."""
+_STEPS: Final = 8
+_COLOURS: Final = {Level.P0: "🔴", Level.P1: "🟠", Level.P2: "🟡"}
+_OVER: Final = "🟢"
+_ROUTES: Final = ("http_route", "route", "handler")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where cards are read, and where their buttons lead."""
+
+    language: str = ENGLISH
+    mention: str = ""
+    """Who is woken by a P0: `users/all` or `users/<number>`; nobody if empty."""
+    explorer_url: str = ""
+    alertmanager_url: str = ""
+    link_hosts: frozenset[str] = frozenset()
+    """Hosts that buttons may lead to."""
+
+
+def message(
+    told: Sequence[Unsent], place: Place, findings: Mapping[str, Finding] = MappingProxyType({})
+) -> Batch:
+    """Return the message that tells some changes: of one incident, or of several.
+
+    Args:
+        findings: causes that nobody was told of yet, by incident.
+    """
+    incidents = list(dict.fromkeys(one.incident for one in told))
+    changes = [one.change for one in told]
+    if len(incidents) > 1:
+        return batch_of(changes, _of_many(told, place), incidents)
+    finding = findings.get(incidents[0])
+    explained = incidents if finding else []
+    return batch_of(changes, _of_incident(told, place, finding), incidents, explained)
+
+
+def explanation(incident: str, known: Known, finding: Finding, place: Place) -> Batch:
+    """Return the reply that tells why an incident burns, which was told before."""
+    title = f"{known.level.name} · {word('cause', place.language)} {finding.cause}"
+    room = Room()
+    room.add(*_why(finding, place))
+    if buttons := _explorer(finding, place):
+        room.add(buttons)
+    body = {
+        "text": _text(title, known.service, place, mentioned=False),
+        "cardsV2": [_card(incident, _COLOURS[known.level], title, known.service, room.widgets)],
+        "thread": {"threadKey": incident},
+    }
+    return Batch(
+        request_id=str(uuid5(NAMESPACE_URL, f"why504/{incident}/{finding.cause}")),
+        body=as_bytes(body).decode(),
+        level=known.level,
+        changes=[],
+        incidents=[incident],
+        explained=[incident],
+    )
+
+
+def batch_of(
+    changes: Sequence[Change], body: Json, incidents: Sequence[str] = (),
+    explained: Sequence[str] = (),
+) -> Batch:  # fmt: skip
+    """Return a message of some changes; its id depends on what it tells alone."""
+    told = ",".join(f"{one.alert.identity}{one.alert.status}" for one in changes)
+    return Batch(
+        request_id=str(uuid5(NAMESPACE_URL, f"why504/{changes[0].id}/{told}")),
+        body=as_bytes(body).decode(),
+        level=min(one.alert.level for one in changes),
+        changes=[one.id for one in changes],
+        incidents=incidents,
+        explained=explained,
+    )
+
+
+def listed(title: str, lines: Sequence[tuple[str, str]], key: str, place: Place) -> Json:
+    """Return the body of a message that lists what nobody is woken for."""
+    room = Room()
+    shown = 0
+    for heading, text in lines[: WIDGETS - 10]:
+        shown += room.add(line(heading, text))
+    if shown < len(lines):
+        room.add(line(word("more", place.language, number=len(lines) - shown), ""))
+    return {
+        "text": _text(title, "", place, mentioned=False),
+        "cardsV2": [_card(key, _COLOURS[Level.P2], title, "", room.widgets)],
+        "thread": {"threadKey": key},
+    }
+
+
+def without_card(refused: Frozen) -> str | None:
+    """Return the body of a refused message as text alone; None if it was that already."""
+    body = json.loads(refused.body)
+    return None if body.pop("cardsV2", None) is None else as_bytes(body).decode()
+
+
+def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) -> Json:
+    first = told[0]
+    states = _latest(told)
+    # What fires is the news; where nothing does, how it ended.
+    shown = [alert for alert in states if alert.status == FIRING] or states
+    title = f"{first.incident_level.name} · {shown[0].name}"
+    if shown[0].status == RESOLVED:
+        title += f" · {word('resolved', place.language)}"
+    room = Room()
+    links = _links(shown[0], finding, place)
+    if links:
+        room.add(links)
+    if finding:
+        room.add(*_why(finding, place))
+    for alert in shown[:_ALERTS_SHOWN]:
+        room.add(*_about(alert, place))
+    _add_rest(room, [alert for alert in states if alert not in shown[:_ALERTS_SHOWN]], place)
+    # The buttons are what a hurried reader looks for last.
+    widgets = [*room.widgets[1:], room.widgets[0]] if links else room.widgets
+    wakes = first.live and first.level is Level.P0 and not first.woken
+    # In a thread nobody would see that it has become urgent.
+    thread = f"{first.incident}-p0" if wakes and first.told else first.incident
+    return {
+        "text": _text(title, first.service, place, mentioned=wakes),
+        "cardsV2": [_card(first.incident, _mark(first), title, first.service, widgets)],
+        "thread": {"threadKey": thread},
+    }
+
+
+def _of_many(told: Sequence[Unsent], place: Place) -> Json:
+    states = _latest(told)
+    live = any(one.live for one in told)
+    services = {one.service for one in told}
+    kind = "storm" if live else "missed"
+    title = word(kind, place.language, alerts=len(states), incidents=len(services))
+    level = min(one.level for one in told)
+    room = Room()
+    names = Counter((alert.name, alert.status) for alert in states)
+    for (name, status), number in names.most_common(WIDGETS // 4):
+        whose = [one for one in states if (one.name, one.status) == (name, status)]
+        said = ", ".join(sorted({alert.service or "-" for alert in whose}))
+        room.add(line(f"{number} x {name} · {word(status, place.language)}", said))
+    _add_rest(room, states, place)
+    text = _text(f"{level.name} · {title}", "", place, mentioned=live and level is Level.P0)
+    mark = _COLOURS[level] if live else _OVER
+    key = f"storm-{told[0].change.id}"
+    return {
+        "text": text,
+        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", room.widgets)],
+        "thread": {"threadKey": key},
+    }
+
+
+def _latest(told: Sequence[Unsent]) -> list[Alert]:
+    """Return each alert once, as it was told last."""
+    return list({one.change.alert.identity: one.change.alert for one in told}.values())
+
+
+def _about(alert: Alert, place: Place) -> list[Json]:
+    said = alert.annotations.get("summary") or alert.name
+    widgets = [line(f"{alert.name} · {word(alert.status, place.language)}", said)]
+    if description := alert.annotations.get("description"):
+        widgets.append({"textParagraph": {"text": in_card(description, _PARAGRAPH)}})
+    if route := next((alert.labels[key] for key in _ROUTES if alert.labels.get(key)), ""):
+        widgets.append(line(word("route", place.language), route))
+    if alert.status == RESOLVED and alert.ends_ns:
+        lasted_s = max(0, alert.ends_ns - alert.starts_ns) // 10**9
+        widgets.append(line(word("lasted", place.language), f"{lasted_s} s"))
+    else:
+        widgets.append(line(word("since", place.language), _clock(alert.starts_ns)))
+    return widgets
+
+
+def _why(finding: Finding, place: Place) -> list[Json]:
+    label = f"{word('cause', place.language)} · {finding.cause} {finding.title}"
+    widgets = [line(label, finding.sentence, _PARAGRAPH)]
+    if finding.chain:
+        steps = [in_card(step, LINE) for step in finding.chain[:_STEPS]]
+        widgets.append({"textParagraph": {"text": "<br>↳ ".join(steps)}})
+    return widgets
+
+
+def _explorer(finding: Finding, place: Place) -> Json | None:
+    return _buttons({"open_incident": _incident_url(finding, place)}, place)
+
+
+def _incident_url(finding: Finding | None, place: Place) -> str:
+    if not place.explorer_url or finding is None:
+        return place.explorer_url
+    named = urlencode({"incident": finding.incident_id, "trace": finding.trace_id})
+    return f"{place.explorer_url}?{named}"
+
+
+def _add_rest(room: Room, rest: Sequence[Alert], place: Place) -> None:
+    """Name alerts by their fingerprints, so that each can be found again."""
+    if rest:
+        marks = " ".join(in_card(alert.fingerprint, 64) for alert in rest)
+        more = word("more", place.language, number=len(rest))
+        for most in (len(marks), room.bytes_left - 500):
+            text = f"{in_card(more, LINE)}: {marks[: max(0, most)]}"
+            if room.add({"textParagraph": {"text": text}}):
+                return
+
+
+def _links(alert: Alert, finding: Finding | None, place: Place) -> Json | None:
+    silence = f"#/silences/new?filter={quote(_matchers(alert), errors='replace')}"
+    targets = {
+        "open_incident": _incident_url(finding, place),
+        "dashboard": alert.annotations.get("dashboard_url", ""),
+        "runbook": alert.annotations.get("runbook_url", ""),
+        "silence": place.alertmanager_url and f"{place.alertmanager_url}/{silence}",
+    }
+    return _buttons(targets, place)
+
+
+def _buttons(targets: Mapping[str, str], place: Place) -> Json | None:
+    buttons = [
+        {"text": word(key, place.language), "onClick": {"openLink": {"url": url}}}
+        for key, told in targets.items()
+        if (url := link(told, place.link_hosts))
+    ]
+    return {"buttonList": {"buttons": buttons}} if buttons else None
+
+
+def _matchers(alert: Alert) -> str:
+    wanted = {"alertname": alert.name, "service_name": alert.service}
+    return "{" + ",".join(f"{key}={json.dumps(value)}" for key, value in wanted.items()) + "}"
+
+
+def _text(title: str, service: str, place: Place, *, mentioned: bool) -> str:
+    """Return the line of a notification; the only place from which anybody is mentioned."""
+    said = in_message(" ".join(filter(None, [title, service])), LINE)
+    return f"<{place.mention}> {said}" if mentioned and place.mention else said
+
+
+def _mark(one: Unsent) -> str:
+    return _COLOURS[one.incident_level] if one.live else _OVER
+
+
+def _card(key: str, mark: str, title: str, subtitle: str, widgets: Sequence[Json]) -> Json:
+    header = {"title": f"{mark} {in_title(title, _TITLE)}", "subtitle": in_title(subtitle, _TITLE)}
+    return {"cardId": key, "card": {"header": header, "sections": [{"widgets": list(widgets)}]}}
+
+
+def _clock(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"

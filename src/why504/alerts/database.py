@@ -1,0 +1,85 @@
+"""SQLite as the ledger needs it: every commit synced, one transaction at a time, clear errors."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from why504.errors import AlertsUnavailable
+
+_BUSY_S: Final = 10.0
+"""For how long another process may have the file."""
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One file; for many threads."""
+
+    def __init__(self, file: Path, schema: str) -> None:
+        """Open or create the file.
+
+        Raises:
+            AlertsUnavailable: the disk refuses, or the file is no such database.
+        """
+        self._lock = threading.RLock()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                file, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
+            )
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(schema)
+        except (OSError, sqlite3.Error) as error:
+            raise AlertsUnavailable(f"can't keep alerts in {file}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make everything inside durable, or nothing of it.
+
+        Raises:
+            AlertsUnavailable: nothing of it is.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise AlertsUnavailable(f"alerts can't be kept: {error}") from error
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Change something, inside a transaction."""
+        return self._connection.execute(statement, values)
+
+    def executemany(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        """Change many things, inside a transaction."""
+        self._connection.executemany(statement, values)
+
+    def all(self, statement: str, *values: Any) -> list[Row]:
+        """Return all rows.
+
+        Raises:
+            AlertsUnavailable: they can't be read.
+        """
+        with self._lock:
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise AlertsUnavailable(f"alerts can't be read: {error}") from error
+
+    def one(self, statement: str, *values: Any) -> Row | None:
+        """Return the first row, if there is one; raises as `all` does."""
+        return next(iter(self.all(statement, *values)), None)

@@ -1,0 +1,147 @@
+"""Sends what the ledger holds to a room: one message at a time, each until it is there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from why504.alerts.alert import Level
+from why504.alerts.card import Place, explanation, message, without_card
+from why504.alerts.chat import Room
+from why504.alerts.compose import chosen
+from why504.alerts.digest import digest, due_before_ns
+from why504.alerts.finding import Finding
+from why504.alerts.ledger import Ledger
+from why504.alerts.message import Batch, Frozen, Unsent
+from why504.alerts.pace import Pace
+from why504.errors import AlertsUnavailable, ChatBusy, ChatRefused
+from why504.probe.clock import Clock
+
+log = logging.getLogger(__name__)
+
+IDLE_S: Final = 1.0
+CAUSE_WITHIN_S: Final = 3.0
+"""A cause that is known by then is in the first card; a later one is a reply to it."""
+EXPIRE_EVERY_S: Final = 10.0
+_LOOK_S: Final = 0.2
+
+
+class Delivery:
+    """One room, and what is sent there; for one thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        room: Room,
+        place: Place,
+        pace: Pace,
+        clock: Clock,
+        *,
+        explained: bool = False,
+    ) -> None:
+        """Take what it needs.
+
+        Args:
+            explained: whether somebody finds out causes: a new P0 waits a little for its own.
+        """
+        self._ledger = ledger
+        self._room = room
+        self._place = place
+        self._pace = pace
+        self._clock = clock
+        self._explained = explained
+        self._expire_next_s = clock.monotonic_s()
+        self._news = threading.Event()
+        self.failure = ""
+        """Why the room did not take the last message, for people; empty when it did."""
+
+    def wake(self) -> None:
+        """Say that there is something new; from any thread."""
+        self._news.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until told to stop."""
+        while not stop.is_set():
+            try:
+                wait_s = self.step()
+            except AlertsUnavailable as error:
+                log.warning("%s", error)
+                wait_s = IDLE_S
+            # Woken up for nothing while the pace does not allow more: that is cheap.
+            if wait_s > 0:
+                self._news.wait(wait_s) if wait_s >= IDLE_S else stop.wait(wait_s)
+                self._news.clear()
+
+    def step(self) -> float:
+        """Send one message if there is one and it may be sent; return for how long to rest, s."""
+        self._expire()
+        if wait_s := self._pace.wait_s(self._clock.monotonic_s()):
+            return wait_s
+        frozen = self._next()
+        if frozen is None:
+            return _LOOK_S if self._explained else IDLE_S
+        self._send(frozen)
+        return 0.0
+
+    def _expire(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._expire_next_s:
+            self._expire_next_s = now_s + EXPIRE_EVERY_S
+            self._ledger.expire(self._clock.wall_ns())
+
+    def _next(self) -> Frozen | None:
+        waiting = self._ledger.waiting()
+        unsent = self._ledger.unsent()
+        if waiting is not None:
+            # What is more urgent overtakes it; nothing else, or an end could overtake its begin.
+            unsent = [one for one in unsent if one.level < waiting.level]
+        now_ns = self._clock.wall_ns()
+        findings = self._ledger.untold()
+        if told := chosen(unsent):
+            if self._waits_for_a_cause(told, findings, now_ns):
+                return None
+            return self._ledger.freeze(message(told, self._place, findings), now_ns)
+        if waiting is None and (reply := self._reply(findings)):
+            return self._ledger.freeze(reply, now_ns)
+        if waiting is None and (quiet := self._ledger.quiet(due_before_ns(now_ns))):
+            return self._ledger.freeze(digest(quiet, self._place), now_ns)
+        return waiting
+
+    def _waits_for_a_cause(
+        self, told: Sequence[Unsent], findings: Mapping[str, Finding], now_ns: int
+    ) -> bool:
+        """Return whether a new P0 may wait for its cause: it comes in the first card, or soon."""
+        first = told[0]
+        if not self._explained or first.level is not Level.P0 or first.told:
+            return False
+        waited_s = (now_ns - first.change.taken_ns) / 1e9
+        return first.live and first.incident not in findings and 0 <= waited_s < CAUSE_WITHIN_S
+
+    def _reply(self, findings: Mapping[str, Finding]) -> Batch | None:
+        for key, finding in findings.items():
+            known = self._ledger.incident(key)
+            if known.told:
+                return explanation(key, known, finding, self._place)
+        return None
+
+    def _send(self, frozen: Frozen) -> None:
+        try:
+            self._room.send(frozen.body, frozen.request_id)
+        except ChatBusy as error:
+            self.failure = str(error)
+            self._pace.failed(self._clock.monotonic_s())
+            self._ledger.failed(frozen, self.failure)
+        except ChatRefused as error:
+            self._pace.sent(self._clock.monotonic_s())
+            log.warning("a message was refused, see `why504 alerts log`: %s", error)
+            plain = without_card(frozen)
+            if plain is None:
+                self._ledger.dead(frozen, str(error), self._clock.wall_ns())
+            else:
+                self._ledger.reword(frozen, plain, str(error))
+        else:
+            self.failure = ""
+            self._pace.sent(self._clock.monotonic_s())
+            self._ledger.delivered(frozen, self._clock.wall_ns())

@@ -1,0 +1,54 @@
+"""Finds out why each new P0 burns, beside the delivery: a card never waits long for its cause."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+from why504.alerts.finding import Explainer
+from why504.alerts.ledger import Ledger
+from why504.errors import AlertsUnavailable
+from why504.probe.clock import Clock
+
+log = logging.getLogger(__name__)
+
+AGAIN_S: Final = 15.0
+"""Evidence grows: what nobody can say yet is asked again."""
+WITHIN_S: Final = 600.0
+"""What could not be explained by then is not explained."""
+_LOOK_S: Final = 0.2
+
+
+class Explaining:
+    """Asks the explainer for every P0 incident that goes on; for one thread."""
+
+    def __init__(self, ledger: Ledger, explainer: Explainer, clock: Clock) -> None:
+        self._ledger = ledger
+        self._explainer = explainer
+        self._clock = clock
+        self._asked_ns: dict[str, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Ask until told to stop."""
+        while not stop.wait(_LOOK_S):
+            try:
+                self.step()
+            except AlertsUnavailable as error:
+                log.warning("%s", error)
+
+    def step(self) -> None:
+        """Ask for whatever is due."""
+        now_ns = self._clock.wall_ns()
+        open_ = self._ledger.unexplained(now_ns - int(WITHIN_S * 1e9))
+        self._asked_ns = {key: ns for key, ns in self._asked_ns.items() if key in open_}
+        due = [
+            key for key in open_
+            if abs(now_ns - self._asked_ns.get(key, 0)) >= AGAIN_S * 1e9
+        ]  # fmt: skip
+        if not due:
+            return
+        self._asked_ns |= dict.fromkeys(due, now_ns)
+        # One answer is for all of them: they burn at the same time, and the view is of now.
+        if finding := self._explainer.explain():
+            self._ledger.explain(due, finding, self._clock.wall_ns())

@@ -1,0 +1,78 @@
+"""What the router tells of itself: what it took, delivered, and still has to deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from why504.alerts.alert import Level
+from why504.alerts.intake import Taken
+from why504.alerts.ledger import Ledger
+from why504.probe.clock import Clock
+
+_TOLD: Final = (Level.P0, Level.P1, Level.P2)
+
+
+class Taking:
+    """Counts what comes in; every label is there at 0 from the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._alerts = Counter(
+            "why504_alerts_taken", "Alerts that were made durable.", ["level"], registry=registry
+        )
+        self._requests = Counter(
+            "why504_alerts_requests_failed", "Requests not taken.", ["reason"], registry=registry
+        )
+        self._unreadable = Counter(
+            "why504_alerts_unreadable", "Alerts that could not be read.", registry=registry
+        )
+        for level in Level:
+            self._alerts.labels(level.name.lower())
+        for reason in ("refused", "unavailable"):
+            self._requests.labels(reason)
+
+    def took(self, taken: Taken) -> None:
+        """Count what a request told."""
+        for alert in taken.alerts:
+            self._alerts.labels(alert.level.name.lower()).inc()
+        self._unreadable.inc(len(taken.unreadable))
+
+    def refused(self) -> None:
+        """Count a request that holds no alerts."""
+        self._requests.labels("refused").inc()
+
+    def unavailable(self) -> None:
+        """Count a request that could not be made durable."""
+        self._requests.labels("unavailable").inc()
+
+
+class Delivering(Collector):
+    """What the ledger holds, read whenever somebody looks."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges and counters."""
+        backlog = self._ledger.backlog(self._clock.wall_ns())
+        number = GaugeMetricFamily(
+            "why504_alerts_undelivered", "Changes that are not in the room.", labels=["level"]
+        )
+        oldest = GaugeMetricFamily(
+            "why504_alerts_oldest_undelivered_age_seconds", "Age of the oldest.", labels=["level"]
+        )
+        for level in _TOLD:
+            told = backlog.get(level)
+            number.add_metric([level.name.lower()], told.changes if told else 0)
+            oldest.add_metric([level.name.lower()], told.oldest_s if told else 0.0)
+        messages = GaugeMetricFamily(
+            "why504_alerts_messages", "Messages by what became of them.", labels=["state"]
+        )
+        for state, count in self._ledger.states().items():
+            messages.add_metric([state], count)
+        yield from (number, oldest, messages)

@@ -1,0 +1,193 @@
+"""`why504 alerts`: the router, a message to try it with, and what it told."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from why504.cli.options import Json, clear_errors
+from why504.errors import ConfigError
+
+if TYPE_CHECKING:
+    from why504.alerts.card import Place
+    from why504.alerts.chat import Address, Room
+    from why504.alerts.ledger import Ledger
+    from why504.alerts.message import Message
+    from why504.config import AlertSettings
+
+alerts = typer.Typer(
+    help="Take alerts, keep them, and tell them in Google Chat.", no_args_is_help=True
+)
+Kept = Annotated[
+    Path,
+    typer.Option("--ledger", envvar="WHY504_ALERTS_LEDGER", help="File that alerts are kept in."),
+]
+_LEDGER = Path(".why504/alerts.sqlite")
+
+
+@alerts.command()
+def serve(
+    *,
+    ledger: Kept = _LEDGER,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9094,
+    store: Annotated[
+        Path | None,
+        typer.Option(envvar="WHY504_STORE", help="What `why504 receive` writes: causes of P0s."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print messages instead of sending them.")
+    ] = False,
+) -> None:
+    """Take alerts at /alertmanager and /api/v2/alerts, and deliver each of them, whatever happens.
+
+    The webhook's address is a secret: it is read from the file WHY504_ALERTS_WEBHOOK_FILE, or from
+    WHY504_ALERTS_WEBHOOK, never from the command line.
+    """
+    from why504.alerts.chat import GoogleChat, Printed
+    from why504.alerts.ledger import Ledger
+    from why504.config import AlertSettings
+
+    with clear_errors():
+        settings = AlertSettings.from_env()
+        if dry_run:
+            _serve(Ledger(ledger), Printed(typer.echo), settings, store, host=host, port=port)
+            return
+        with GoogleChat(_address(settings)) as room:
+            _serve(Ledger(ledger), room, settings, store, host=host, port=port)
+
+
+@alerts.command("test")
+def try_(
+    *, url: Annotated[str, typer.Option(help="The running router.")] = "http://127.0.0.1:9094"
+) -> None:
+    """Raise a P0, a P1 and a P2 at the running router, each resolved after a minute."""
+    import httpx
+
+    ends_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    body = [
+        {
+            "labels": {"alertname": "TestAlert", "severity": level, "service_name": "why504-test"},
+            "annotations": {"summary": f"a test of {level.upper()}: nothing is wrong"},
+            "endsAt": ends_at,
+        }
+        for level in ("p0", "p1", "p2")
+    ]
+    with clear_errors():
+        try:
+            answer = httpx.post(f"{url}/api/v2/alerts", json=body, headers=_token(), timeout=10)
+        except httpx.HTTPError as error:
+            raise ConfigError(
+                f"no router at {url} ({error}): start `why504 alerts serve`"
+            ) from error
+        if not answer.is_success:
+            raise ConfigError(f"the router answered {answer.status_code}: {answer.text}")
+    typer.echo("taken: the P0 and the P1 are in the room within seconds, the P2 in the next digest")
+
+
+@alerts.command("log")
+def log_(
+    *,
+    ledger: Kept = _LEDGER,
+    most: Annotated[int, typer.Option(min=1, help="So many messages, the newest first.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Print what was told, when, and what could not be."""
+    from why504.alerts.ledger import Ledger
+
+    with clear_errors():
+        if not ledger.is_file():
+            raise ConfigError(f"there is no ledger at {ledger}: name it with --ledger")
+        told = Ledger(ledger).history(most)
+    if as_json:
+        typer.echo(json.dumps([_document(one) for one in told], indent=2))
+        return
+    for one in told:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(one.frozen_ns / 1e9))
+        why = f"  {one.reason}" if one.reason else ""
+        text = json.loads(one.body)["text"]
+        typer.echo(f"{at}  {one.level.name}  {one.state:<9}  {one.attempts} x  {text}{why}")
+
+
+def _document(one: Message) -> dict[str, object]:
+    return {
+        "level": one.level.name,
+        "state": one.state,
+        "attempts": one.attempts,
+        "made_at_ns": one.frozen_ns,
+        "ended_at_ns": one.ended_ns,
+        "reason": one.reason,
+        "message": json.loads(one.body),
+    }
+
+
+def _serve(
+    ledger: Ledger, room: Room, settings: AlertSettings, store: Path | None, *, host: str, port: int
+) -> None:
+    import uvicorn
+    from prometheus_client import CollectorRegistry
+
+    from why504.alerts.app import create_app
+    from why504.alerts.delivery import Delivery
+    from why504.alerts.explaining import Explaining
+    from why504.alerts.finding import LiveView
+    from why504.alerts.metrics import Delivering
+    from why504.alerts.pace import Pace
+    from why504.probe.clock import Clock
+
+    clock = Clock()
+    pace = Pace(random.Random())  # noqa: S311 - jitter, no secret
+    delivery = Delivery(ledger, room, _place(settings), pace, clock, explained=store is not None)
+    work = [delivery.run]
+    if store is not None:
+        work.append(Explaining(ledger, LiveView(store), clock).run)
+    registry = CollectorRegistry()
+    registry.register(Delivering(ledger, clock))
+    app = create_app(ledger, delivery, registry, clock, token=_token_text())
+    stop = threading.Event()
+    threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]
+    for thread in threads:
+        thread.start()
+    typer.echo(f"taking alerts on http://{host}:{port}/alertmanager")
+    try:
+        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
+    finally:
+        stop.set()
+        delivery.wake()
+        for thread in threads:
+            thread.join(timeout=15)
+        ledger.close()
+
+
+def _place(settings: AlertSettings) -> Place:
+    from why504.alerts.card import Place
+
+    return Place(
+        language=settings.language,
+        mention=settings.mention,
+        explorer_url=settings.explorer_url,
+        alertmanager_url=settings.alertmanager_url,
+        link_hosts=settings.hosts(),
+    )
+
+
+def _address(settings: AlertSettings) -> Address:
+    from why504.alerts.chat import CHAT_HOSTS, Address
+
+    hosts = {*CHAT_HOSTS, "127.0.0.1"} if settings.local_chat else CHAT_HOSTS
+    return Address(settings.secret(), hosts)
+
+
+def _token_text() -> str:
+    return os.environ.get("WHY504_ALERTS_TOKEN", "")
+
+
+def _token() -> dict[str, str]:
+    return {"authorization": f"Bearer {_token_text()}"} if _token_text() else {}

@@ -1,0 +1,132 @@
+"""The webhook's address is a secret, and each answer of Google Chat means one thing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from lab.stack.ports import free_port
+from lab.standins.googlechat import build_app
+from why504.alerts.chat import Address, GoogleChat
+from why504.config import AlertSettings
+from why504.errors import ChatBusy, ChatRefused, ConfigError
+
+SECRET = "s3cr3t-t0ken"
+LOCAL = ("127.0.0.1",)
+
+
+@pytest.fixture(scope="module")
+def chat() -> Iterator[tuple[object, str]]:
+    app = build_app()
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield app.state, f"http://127.0.0.1:{port}/v1/spaces/A/messages?key=k&token={SECRET}"
+    server.should_exit = True
+    thread.join(5)
+
+
+@pytest.fixture
+def room(chat) -> Iterator[GoogleChat]:
+    state, url = chat
+    state.behaviour = type(state.behaviour)(apart_s=0.0)
+    state.messages.clear()
+    with GoogleChat(Address(url, LOCAL)) as room:
+        yield room
+
+
+def test_a_message_is_there_once_however_often_it_is_sent(chat, room):
+    for _ in range(3):
+        room.send('{"text": "hello", "thread": {"threadKey": "t"}}', "id-1")
+
+    (message,) = chat[0].messages
+    assert message["thread"]["name"] == "spaces/A/threads/t"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_what_may_pass_is_worth_another_try(chat, room, status):
+    chat[0].behaviour.status = status
+
+    with pytest.raises(ChatBusy, match=str(status)):
+        room.send('{"text": "hello"}', f"id-{status}")
+
+
+def test_a_message_that_google_does_not_understand_is_refused(room):
+    with pytest.raises(ChatRefused, match="INVALID_ARGUMENT"):
+        room.send('{"cards": []}', "id-2")
+
+
+def test_a_message_too_soon_is_for_later(chat, room):
+    chat[0].behaviour.apart_s = 5.0
+    chat[0].last_s.clear()
+    room.send('{"text": "1"}', "id-3")
+
+    with pytest.raises(ChatBusy, match="RESOURCE_EXHAUSTED"):
+        room.send('{"text": "2"}', "id-4")
+
+
+def test_an_answer_that_is_cut_off_may_be_sent_again_and_is_there_once(chat, room):
+    chat[0].behaviour.cut = True
+    with pytest.raises(ChatBusy):
+        room.send('{"text": "cut"}', "id-5")
+
+    chat[0].behaviour.cut = False
+    room.send('{"text": "cut"}', "id-5")
+    assert len(chat[0].messages) == 1
+
+
+def test_no_error_log_or_repr_has_the_secret(chat, room, caplog):
+    caplog.set_level(logging.DEBUG)
+    address = Address(chat[1], LOCAL)
+    chat[0].behaviour.status = 500
+    told = [repr(address), str(address), repr(vars(room)), repr(AlertSettings(webhook=chat[1]))]
+    for url in (chat[1], f"http://127.0.0.1:1/?token={SECRET}"):
+        with GoogleChat(Address(url, LOCAL)) as one:
+            try:
+                one.send("{}", "id-6")
+            except ChatBusy as error:
+                told += [str(error), "".join(traceback.format_exception(error))]
+    told += [
+        record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn")
+    ]
+
+    assert len(told) > 7
+    assert not any(SECRET in text for text in told)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://chat.googleapis.com/v1/spaces/A/messages?token=s", "https://evil.example/?token=s",
+     "ftp://chat.googleapis.com/", "http://127.0.0.1/?token=s", "://", ""],
+)  # fmt: skip
+def test_an_address_that_is_not_google_chats_is_refused_without_repeating_it(url):
+    with pytest.raises(ConfigError) as raised:
+        Address(url)
+
+    assert "token" not in str(raised.value)
+
+
+def test_settings_say_what_is_missing(tmp_path):
+    with pytest.raises(ConfigError, match="WHY504_ALERTS_WEBHOOK_FILE"):
+        AlertSettings.from_env({}).secret()
+    with pytest.raises(ConfigError, match="can't be read"):
+        AlertSettings.from_env({"WHY504_ALERTS_WEBHOOK_FILE": str(tmp_path / "none")}).secret()
+    with pytest.raises(ConfigError, match="en, vi"):
+        AlertSettings.from_env({"WHY504_ALERTS_LANGUAGE": "fr"})
+    with pytest.raises(ConfigError, match="MENTION"):
+        AlertSettings.from_env({"WHY504_ALERTS_MENTION": "users/all> <x"})
+
+
+def test_a_secret_may_be_in_a_file(tmp_path):
+    (tmp_path / "webhook").write_text("https://chat.googleapis.com/x\n", encoding="utf-8")
+    settings = AlertSettings.from_env({"WHY504_ALERTS_WEBHOOK_FILE": str(tmp_path / "webhook")})
+
+    assert settings.secret() == "https://chat.googleapis.com/x"
