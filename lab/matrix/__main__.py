@@ -114,10 +114,13 @@ def _found(
 ) -> Found:
     """Return what was scored again, what is recorded, and what had to be played, as is asked."""
     found: Found = {}
+    if given.again or given.resume:
+        published = _published()
+        found.update((cell, published[cell]) for cell in cells if cell in published)
     if given.again:
+        # Those of which no evidence is kept stay as they were scored.
         found.update(_scored_again(cells, results, given.jobs, errors))
     elif given.resume:
-        found.update(_published())
         for cell in cells:
             if (path := record_of(cell, results)).is_file():
                 found[cell] = Row(json.loads(path.read_text(encoding="utf-8")))
