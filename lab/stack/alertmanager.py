@@ -16,7 +16,7 @@ from why504.errors import LabError
 
 CONFIG: Final = Path(__file__).parents[2] / "alerts" / "alertmanager.yml"
 HOW_TO_GET_IT: Final = "no Alertmanager: apt-get install prometheus-alertmanager"
-_ROUTER: Final = "http://127.0.0.1:9094"
+_ROUTER: Final = "http://127.0.0.1:9504"
 """The router in `CONFIG`."""
 
 

@@ -37,7 +37,7 @@ def serve(
     *,
     ledger: Kept = _LEDGER,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9094,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 9504,
     store: Annotated[
         Path | None,
         typer.Option(envvar="WHY504_STORE", help="What `why504 receive` writes: causes of P0s."),
@@ -66,7 +66,7 @@ def serve(
 
 @alerts.command("test")
 def try_(
-    *, url: Annotated[str, typer.Option(help="The running router.")] = "http://127.0.0.1:9094"
+    *, url: Annotated[str, typer.Option(help="The running router.")] = "http://127.0.0.1:9504"
 ) -> None:
     """Raise a P0, a P1 and a P2 at the running router, each resolved after a minute."""
     import httpx
