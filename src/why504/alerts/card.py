@@ -61,8 +61,24 @@ def message(
     return batch_of(changes, _of_incident(told, place, finding), incidents, explained)
 
 
-def explanation(incident: str, known: Known, finding: Finding, place: Place) -> Batch:
-    """Return the reply that tells why an incident burns, which was told before."""
+def bare(told: Sequence[Unsent]) -> Batch:
+    """Return the message that tells changes by what was never anybody's text, without a card."""
+    marks = [one.change.alert.fingerprint[:32] for one in told]
+    level = min(one.level for one in told)
+    said = in_message(f"{level.name} · {len(told)} alerts: {' '.join(marks)}", _PARAGRAPH)
+    return batch_of(
+        [one.change for one in told], {"text": said}, list({one.incident for one in told})
+    )
+
+
+def explanation(incidents: Sequence[str], known: Known, finding: Finding, place: Place) -> Batch:
+    """Return the reply that tells why incidents burn, which were told before.
+
+    Args:
+        incidents: the first is the one in whose thread it is told.
+        known: what is known of the first.
+    """
+    incident = incidents[0]
     title = f"{known.level.name} · {word('cause', place.language)} {finding.cause}"
     room = Room()
     room.add(*_why(finding, place))
@@ -79,7 +95,7 @@ def explanation(incident: str, known: Known, finding: Finding, place: Place) -> 
         level=known.level,
         changes=[],
         incidents=[incident],
-        explained=[incident],
+        explained=incidents,
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, explanation, message, without_card
+from why504.alerts.card import Place, bare, explanation, message, without_card
 from why504.alerts.chat import Room
-from why504.alerts.compose import chosen
+from why504.alerts.compose import MOST_ALONE, chosen
 from why504.alerts.digest import digest, due_before_ns
 from why504.alerts.finding import Finding
 from why504.alerts.ledger import Ledger
@@ -69,6 +69,11 @@ class Delivery:
             except AlertsUnavailable as error:
                 log.warning("%s", error)
                 wait_s = IDLE_S
+            except Exception:
+                # Were this thread to die of a surprise, alerts would be taken and never told.
+                log.exception("delivery failed, and is tried again")
+                self.failure = "delivery fails, see the router's log"
+                wait_s = IDLE_S
             # Woken up for nothing while the pace does not allow more: that is cheap.
             if wait_s > 0:
                 self._news.wait(wait_s) if wait_s >= IDLE_S else stop.wait(wait_s)
@@ -102,12 +107,20 @@ class Delivery:
         if told := chosen(unsent):
             if self._waits_for_a_cause(told, findings, now_ns):
                 return None
-            return self._ledger.freeze(message(told, self._place, findings), now_ns)
+            return self._ledger.freeze(self._made(told, findings), now_ns)
         if waiting is None and (reply := self._reply(findings)):
             return self._ledger.freeze(reply, now_ns)
         if waiting is None and (quiet := self._ledger.quiet(due_before_ns(now_ns))):
             return self._ledger.freeze(digest(quiet, self._place), now_ns)
         return waiting
+
+    def _made(self, told: Sequence[Unsent], findings: Mapping[str, Finding]) -> Batch:
+        try:
+            return message(told, self._place, findings)
+        except Exception:
+            # One alert of which no card can be made must not hold up all that come after it.
+            log.exception("no card can be made, so it is told without one")
+            return bare(told)
 
     def _waits_for_a_cause(
         self, told: Sequence[Unsent], findings: Mapping[str, Finding], now_ns: int
@@ -120,11 +133,15 @@ class Delivery:
         return first.live and first.incident not in findings and 0 <= waited_s < CAUSE_WITHIN_S
 
     def _reply(self, findings: Mapping[str, Finding]) -> Batch | None:
-        for key, finding in findings.items():
-            known = self._ledger.incident(key)
-            if known.told:
-                return explanation(key, known, finding, self._place)
-        return None
+        known = {key: self._ledger.incident(key) for key in findings}
+        told = [key for key in findings if known[key].told]
+        if not told:
+            return None
+        first, finding = told[0], findings[told[0]]
+        alike = [key for key in told if findings[key] == finding]
+        # In a storm the same cause is not told to each thread.
+        explained = alike if len(alike) > MOST_ALONE else [first]
+        return explanation(explained, known[first], finding, self._place)
 
     def _send(self, frozen: Frozen) -> None:
         try:

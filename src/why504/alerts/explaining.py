@@ -36,6 +36,8 @@ class Explaining:
                 self.step()
             except AlertsUnavailable as error:
                 log.warning("%s", error)
+            except Exception:
+                log.exception("no cause can be found; cards go without one")
 
     def step(self) -> None:
         """Ask for whatever is due."""

@@ -71,6 +71,15 @@ def test_a_cause_that_comes_later_is_a_reply_that_mentions_nobody(tmp_path):
     assert reply["thread"] == first["thread"]
 
 
+def test_in_a_storm_the_cause_is_told_once(tmp_path):
+    router = routed(tmp_path, knows_at_s=20)
+    router.take(*(alert(service=f"shop-{n}") for n in range(50)))
+    router.run(120)
+
+    said_why = [m for m in router.room.messages if "Cause" in m["text"]]
+    assert len(said_why) == 1
+
+
 def test_a_card_waits_for_its_cause_for_three_seconds_at_most(tmp_path):
     router = routed(tmp_path, knows_at_s=1e9)
     router.take(alert())

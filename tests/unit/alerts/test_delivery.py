@@ -7,6 +7,7 @@ import json
 import pytest
 from alerts_by_hand import ListedRoom, Router, alert, at
 
+from why504.alerts import delivery
 from why504.alerts.intake import from_api
 from why504.alerts.ledger import Ledger
 from why504.errors import AlertsUnavailable, ChatBusy, ChatRefused
@@ -244,6 +245,24 @@ def test_a_card_that_is_refused_is_sent_as_text_and_if_that_is_too_it_is_kept(ro
     router.run(10)
     assert router.ledger.states()["dead"] == 1
     assert "INVALID_ARGUMENT" in router.ledger.history(1)[0].reason
+
+
+def test_an_alert_of_which_no_card_can_be_made_is_told_and_holds_up_nobody(router, monkeypatch):
+    made = delivery.message
+
+    def breaks(told, *rest):
+        if told[0].service == "cursed":
+            raise RuntimeError("no card")
+        return made(told, *rest)
+
+    monkeypatch.setattr(delivery, "message", breaks)
+    cursed = alert(service="cursed")
+    router.take(cursed)
+    router.take(alert())
+    router.run(10)
+
+    assert cursed.fingerprint in router.room.texts[0]
+    assert router.room.texts[1] == "<users/all> P0 · Gateway504Ratio shop"
 
 
 def test_p2_alerts_come_once_an_hour_those_that_lived_for_a_second_too(router):
