@@ -13,6 +13,7 @@ from why504.alerts.chat import Room
 from why504.alerts.compose import MOST_ALONE, chosen
 from why504.alerts.digest import digest, due_before_ns
 from why504.alerts.finding import Finding
+from why504.alerts.heartbeat import GRACE_S
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import Batch, Frozen, Unsent
 from why504.alerts.pace import Pace
@@ -52,7 +53,7 @@ class Delivery:
         self._pace = pace
         self._clock = clock
         self._explained = explained
-        self._expire_next_s = clock.monotonic_s()
+        self._begun_s = self._expire_next_s = clock.monotonic_s()
         self._news = threading.Event()
         self.failure = ""
         """Why the room did not take the last message, for people; empty when it did."""
@@ -94,7 +95,8 @@ class Delivery:
         now_s = self._clock.monotonic_s()
         if now_s >= self._expire_next_s:
             self._expire_next_s = now_s + EXPIRE_EVERY_S
-            self._ledger.expire(self._clock.wall_ns())
+            heard = now_s >= self._begun_s + GRACE_S
+            self._ledger.expire(self._clock.wall_ns(), heartbeats=heard)
 
     def _next(self) -> Frozen | None:
         waiting = self._ledger.waiting()
@@ -103,7 +105,7 @@ class Delivery:
             # What is more urgent overtakes it; nothing else, or an end could overtake its begin.
             unsent = [one for one in unsent if one.level < waiting.level]
         now_ns = self._clock.wall_ns()
-        findings = self._ledger.untold()
+        findings = self._ledger.incidents.untold()
         if told := chosen(unsent):
             if self._waits_for_a_cause(told, findings, now_ns):
                 return None
@@ -133,7 +135,7 @@ class Delivery:
         return first.live and first.incident not in findings and 0 <= waited_s < CAUSE_WITHIN_S
 
     def _reply(self, findings: Mapping[str, Finding]) -> Batch | None:
-        known = {key: self._ledger.incident(key) for key in findings}
+        known = {key: self._ledger.incidents.known(key) for key in findings}
         told = [key for key in findings if known[key].told]
         if not told:
             return None

@@ -42,7 +42,7 @@ class Explaining:
     def step(self) -> None:
         """Ask for whatever is due."""
         now_ns = self._clock.wall_ns()
-        open_ = self._ledger.unexplained(now_ns - int(WITHIN_S * 1e9))
+        open_ = self._ledger.incidents.unexplained(now_ns - int(WITHIN_S * 1e9))
         self._asked_ns = {key: ns for key, ns in self._asked_ns.items() if key in open_}
         due = [
             key for key in open_
@@ -53,4 +53,4 @@ class Explaining:
         self._asked_ns |= dict.fromkeys(due, now_ns)
         # One answer is for all of them: they burn at the same time, and the view is of now.
         if finding := self._explainer.explain():
-            self._ledger.explain(due, finding, self._clock.wall_ns())
+            self._ledger.incidents.explain(due, finding, self._clock.wall_ns())

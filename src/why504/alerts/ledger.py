@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from why504.alerts.alert import RESOLVED, Alert, Level
+from why504.alerts import heartbeat
+from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
 from why504.alerts.database import Database
-from why504.alerts.finding import Finding
-from why504.alerts.message import Backlog, Batch, Change, Frozen, Known, Message, Unsent
+from why504.alerts.incidents import Incidents
+from why504.alerts.message import Backlog, Batch, Change, Frozen, Message, Unsent
 from why504.alerts.schema import SCHEMA
 
 MOST_CHANGES: Final = 400
@@ -37,6 +37,7 @@ class Ledger:
             AlertsUnavailable: the disk refuses, or the file is no ledger.
         """
         self._database = Database(file, SCHEMA)
+        self.incidents = Incidents(self._database)
 
     def close(self) -> None:
         """Close the file."""
@@ -55,19 +56,26 @@ class Ledger:
                 )
             return sum(self._take(alert, now_ns) for alert in alerts)
 
-    def expire(self, now_ns: int) -> int:
-        """Take what nobody tells any more for over; return how many alerts that were."""
+    def expire(self, now_ns: int, *, heartbeats: bool = True) -> int:
+        """Take what nobody tells any more for over; return how many alerts that were.
+
+        Args:
+            heartbeats: whether those that stopped count: each raises an alert of its own.
+        """
         rows = self._database.all(
             "SELECT document, expires_ns FROM alerts WHERE status = 'firing' AND expires_ns <= ?"
             " LIMIT ?",
             now_ns,
             MOST_CHANGES,
         )
-        over = [
-            replace(Alert(**json.loads(document)), status=RESOLVED, ends_ns=expires_ns)
-            for document, expires_ns in rows
-        ]
-        return self.take(over, [], now_ns) if over else 0
+        changes = []
+        for document, expires_ns in rows:
+            alert = Alert(**json.loads(document))
+            if alert.level is not Level.HEARTBEAT:
+                changes.append(replace(alert, status=RESOLVED, ends_ns=expires_ns))
+            elif heartbeats:
+                changes += [replace(alert, status=RESOLVED), heartbeat.missing(expires_ns)]
+        return self.take(changes, [], now_ns) if changes else 0
 
     def _take(self, told: Alert, now_ns: int) -> bool:
         alert = self._dated(told, now_ns)
@@ -75,7 +83,10 @@ class Ledger:
             "SELECT status, incident FROM alerts WHERE fingerprint = ? AND starts_ns = ?",
             *alert.identity,
         )
-        if known and (known[0] == alert.status or known[0] == RESOLVED):
+        beats = alert.level is Level.HEARTBEAT and alert.status == FIRING
+        if beats:
+            self._is_back(now_ns)
+        if known and (known[0] == alert.status or (known[0] == RESOLVED and not beats)):
             # Told again; or out of order, and what is over is over.
             self._database.execute(
                 "UPDATE alerts SET expires_ns = ? WHERE fingerprint = ? AND starts_ns = ?",
@@ -87,7 +98,7 @@ class Ledger:
             "UPDATE alerts SET status = 'resolved' WHERE fingerprint = ? AND starts_ns < ?",
             alert.identity,
         )
-        incident = known[1] if known else self._incident_of(alert)
+        incident = known[1] if known else self.incidents.of(alert)
         document = json.dumps(asdict(alert))
         self._database.execute(
             "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?)",
@@ -100,6 +111,14 @@ class Ledger:
             )
         return True
 
+    def _is_back(self, now_ns: int) -> None:
+        known = self._database.one(
+            "SELECT starts_ns FROM alerts WHERE fingerprint = ? AND status = 'firing'",
+            heartbeat.FINGERPRINT,
+        )
+        if known:
+            self._take(heartbeat.back(known[0], now_ns), now_ns)
+
     def _dated(self, alert: Alert, now_ns: int) -> Alert:
         """Return an alert with its begin, and with a time from which it is no news any more."""
         starts_ns = alert.starts_ns
@@ -109,33 +128,11 @@ class Ledger:
                 alert.fingerprint,
             )
             starts_ns = (known and known[0]) or now_ns
-        expires_ns = alert.expires_ns or now_ns + TOLD_AGAIN_WITHIN_NS
+        within_ns = TOLD_AGAIN_WITHIN_NS
+        if alert.level is Level.HEARTBEAT:
+            within_ns = heartbeat.WITHIN_NS
+        expires_ns = alert.expires_ns or now_ns + within_ns
         return replace(alert, starts_ns=starts_ns, expires_ns=expires_ns)
-
-    def _incident_of(self, alert: Alert) -> str:
-        """Return the incident of the service that goes on, else a new one.
-
-        Its key depends on the first alert alone, so that a lost ledger finds the same thread.
-        """
-        if alert.level > Level.P1:
-            return ""
-        known = self._database.one(
-            "SELECT key FROM incidents WHERE service = ? AND EXISTS (SELECT 1 FROM alerts"
-            " WHERE incident = key AND status = 'firing') ORDER BY opened_ns DESC LIMIT 1",
-            alert.service,
-        )
-        if known:
-            self._database.execute(
-                "UPDATE incidents SET level = min(level, ?) WHERE key = ?", (alert.level, known[0])
-            )
-            return str(known[0])
-        told = f"{alert.service}\x00{alert.fingerprint}\x00{alert.starts_ns}"
-        key = sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
-        self._database.execute(
-            "INSERT OR IGNORE INTO incidents(key, service, opened_ns, level) VALUES (?, ?, ?, ?)",
-            (key, alert.service, alert.starts_ns, alert.level),
-        )
-        return key
 
     def unsent(self) -> list[Unsent]:
         """Return what has to be told, most urgent first, the oldest first; not all if very much."""
@@ -148,39 +145,6 @@ class Ledger:
             MOST_CHANGES * 4,
         )
         return [_unsent(row) for row in rows]
-
-    def unexplained(self, since_ns: int) -> list[str]:
-        """Return the P0 incidents that go on, began since, and of which nobody knows why."""
-        rows = self._database.all(
-            "SELECT key FROM incidents WHERE level = ? AND opened_ns >= ? AND EXISTS"
-            " (SELECT 1 FROM alerts WHERE incident = key AND status = 'firing')"
-            " AND NOT EXISTS (SELECT 1 FROM findings WHERE incident = key) LIMIT 100",
-            Level.P0,
-            since_ns,
-        )
-        return [row[0] for row in rows]
-
-    def explain(self, incidents: Sequence[str], finding: Finding, now_ns: int) -> None:
-        """Keep why some incidents burn; told once each."""
-        document = json.dumps(asdict(finding))
-        with self._database.transaction():
-            self._database.executemany(
-                "INSERT OR IGNORE INTO findings(incident, document, found_ns) VALUES (?, ?, ?)",
-                [(key, document, now_ns) for key in incidents],
-            )
-
-    def untold(self) -> dict[str, Finding]:
-        """Return the findings that nobody was told of, by incident, the oldest first."""
-        rows = self._database.all(
-            "SELECT incident, document FROM findings WHERE message IS NULL ORDER BY found_ns"
-        )
-        return {incident: Finding(**json.loads(document)) for incident, document in rows}
-
-    def incident(self, key: str) -> Known:
-        """Return what is known of an incident that there is."""
-        row = self._database.one("SELECT service, level, told FROM incidents WHERE key = ?", key)
-        service, level, told = row or ("", Level.P1, 0)
-        return Known(service, Level(level), told)
 
     def quiet(self, before_ns: int) -> list[Change]:
         """Return the P2 changes that were taken before a time and that no digest told."""

@@ -282,9 +282,38 @@ def test_an_hour_without_p2_alerts_has_no_digest(router):
     assert router.room.messages == []
 
 
+def beat(router, minutes: int) -> None:
+    for _ in range(minutes):
+        router.take(alert("Watchdog", "none"))
+        router.run(60)
+
+
 def test_the_heartbeat_is_never_told(router):
-    router.take(alert("Watchdog", "none"))
-    router.run(2 * 3600)
+    beat(router, 60)
+
+    assert router.room.messages == []
+
+
+def test_a_heartbeat_that_stops_wakes_somebody_within_four_minutes_until_it_is_back(router):
+    beat(router, 10)
+    router.run(180)
+    assert router.room.texts == ["<users/all> P0 · AlertingSilent alerting"]
+
+    router.run(7200)
+    beat(router, 2)
+    assert router.room.texts[1:] == ["P0 · AlertingSilent · resolved alerting"]
+
+    router.run(240)
+    assert router.room.texts[2:] == ["<users/all> P0 · AlertingSilent alerting"]
+
+
+def test_a_router_that_was_away_itself_waits_for_the_heartbeat_first(router):
+    beat(router, 2)
+    router.ledger.close()
+    router.clock.advance(3600)
+    router.start()
+    router.run(60)
+    beat(router, 10)
 
     assert router.room.messages == []
 

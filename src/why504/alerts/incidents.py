@@ -1,0 +1,78 @@
+"""Incidents: the alerts of one service that burn at the same time, and why they do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from hashlib import sha256
+
+from why504.alerts.alert import Alert, Level
+from why504.alerts.database import Database
+from why504.alerts.finding import Finding
+from why504.alerts.message import Known
+
+
+class Incidents:
+    """The part of the ledger that knows incidents."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, alert: Alert) -> str:
+        """Return the key of the incident that goes on, else of a new one; in a transaction.
+
+        Its key depends on the first alert alone, so that a lost ledger finds the same thread.
+        """
+        if alert.level > Level.P1:
+            return ""
+        known = self._database.one(
+            "SELECT key FROM incidents WHERE service = ? AND EXISTS (SELECT 1 FROM alerts"
+            " WHERE incident = key AND status = 'firing') ORDER BY opened_ns DESC LIMIT 1",
+            alert.service,
+        )
+        if known:
+            self._database.execute(
+                "UPDATE incidents SET level = min(level, ?) WHERE key = ?", (alert.level, known[0])
+            )
+            return str(known[0])
+        told = f"{alert.service}\x00{alert.fingerprint}\x00{alert.starts_ns}"
+        key = sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
+        self._database.execute(
+            "INSERT OR IGNORE INTO incidents(key, service, opened_ns, level) VALUES (?, ?, ?, ?)",
+            (key, alert.service, alert.starts_ns, alert.level),
+        )
+        return key
+
+    def unexplained(self, since_ns: int) -> list[str]:
+        """Return the P0 incidents that go on, began since, and of which nobody knows why."""
+        rows = self._database.all(
+            "SELECT key FROM incidents WHERE level = ? AND opened_ns >= ? AND EXISTS"
+            " (SELECT 1 FROM alerts WHERE incident = key AND status = 'firing')"
+            " AND NOT EXISTS (SELECT 1 FROM findings WHERE incident = key) LIMIT 100",
+            Level.P0,
+            since_ns,
+        )
+        return [row[0] for row in rows]
+
+    def explain(self, incidents: Sequence[str], finding: Finding, now_ns: int) -> None:
+        """Keep why some incidents burn; told once each."""
+        document = json.dumps(asdict(finding))
+        with self._database.transaction():
+            self._database.executemany(
+                "INSERT OR IGNORE INTO findings(incident, document, found_ns) VALUES (?, ?, ?)",
+                [(key, document, now_ns) for key in incidents],
+            )
+
+    def untold(self) -> dict[str, Finding]:
+        """Return the findings that nobody was told of, by incident, the oldest first."""
+        rows = self._database.all(
+            "SELECT incident, document FROM findings WHERE message IS NULL ORDER BY found_ns"
+        )
+        return {incident: Finding(**json.loads(document)) for incident, document in rows}
+
+    def known(self, key: str) -> Known:
+        """Return what is known of an incident that there is."""
+        row = self._database.one("SELECT service, level, told FROM incidents WHERE key = ?", key)
+        service, level, told = row or ("", Level.P1, 0)
+        return Known(service, Level(level), told)
