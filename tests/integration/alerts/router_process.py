@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,3 +97,11 @@ def told(service: str, status: str, *, severity: str = "p0", end: str = "") -> d
         "endsAt": end or "0001-01-01T00:00:00Z",
         "fingerprint": f"f-{service}",
     }
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until something is so."""
+    deadline_s = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came true"
+        time.sleep(0.05)

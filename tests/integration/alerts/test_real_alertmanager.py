@@ -6,28 +6,14 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from router_process import Chat, Router, chat
+from router_process import Chat, Router, until
 
 from lab.stack.alertmanager import CONFIG, Alertmanager
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Chat]:
-    with chat(tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-def router(tmp_path: Path, room: Chat) -> Iterator[Router]:
-    one = Router(tmp_path, room)
-    one.start()
-    yield one
-    one.kill()
 
 
 @pytest.fixture
@@ -41,13 +27,6 @@ def alertmanager(
 def firing(name: str, severity: str, **more: str) -> dict:
     labels = {"alertname": name, "severity": severity, "service_name": "shop", **more}
     return {"labels": labels, "annotations": {"summary": f"{name} is not well"}}
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.1)
 
 
 def texts(room: Chat) -> list[str]:

@@ -8,36 +8,12 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
-import pytest
-from router_process import SECRET, Chat, Router, chat, told
+from router_process import SECRET, told, until
 
 KILLS = 12
 SERVICES = 60
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Chat]:
-    with chat(tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-def router(tmp_path: Path, room: Chat) -> Iterator[Router]:
-    one = Router(tmp_path, room)
-    one.start()
-    yield one
-    one.kill()
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline_s = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.05)
 
 
 def test_a_p0_is_in_the_room_within_seconds(room, router):
