@@ -129,7 +129,8 @@ class Printed:
 
     def send(self, body: str, request_id: str) -> None:
         """Write a message as JSON; see `Room.send`."""
-        self._write(json.dumps({"requestId": request_id, **json.loads(body)}, indent=2))
+        told = {"requestId": request_id, **json.loads(body)}
+        self._write(json.dumps(told, indent=2, ensure_ascii=False))
 
 
 def _reason(answer: httpx.Response) -> str:
