@@ -65,6 +65,8 @@ class AlertSettings:
     alertmanager_url: str = ""
     link_hosts: str = ""
     """More hosts that buttons may lead to, with commas between: of runbooks and dashboards."""
+    token: str = field(default="", repr=False)
+    """What callers have to send as `Authorization: Bearer ...`; anybody may call if empty."""
     local_chat: int = 0
     """1 allows a webhook on this machine: for trying it out."""
 

@@ -51,6 +51,7 @@ class Explaining:
         if not due:
             return
         self._asked_ns |= dict.fromkeys(due, now_ns)
-        # One answer is for all of them: they burn at the same time, and the view is of now.
         if finding := self._explainer.explain():
-            self._ledger.incidents.explain(due, finding, self._clock.wall_ns())
+            known = self._ledger.incidents.known
+            theirs = [key for key in due if known(key).service in finding.services]
+            self._ledger.incidents.explain(theirs, finding, self._clock.wall_ns())

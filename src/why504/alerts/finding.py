@@ -29,6 +29,8 @@ class Finding:
     """As the explorer knows it."""
     trace_id: str
     """Of one of the victims; empty if none is known."""
+    services: Sequence[str]
+    """Whose requests hang: for an incident of another service it says nothing."""
 
 
 class Explainer(Protocol):
@@ -52,14 +54,17 @@ class LiveView:
             done = subprocess.run(
                 self._command, capture_output=True, timeout=self._limit_s, check=True
             )
-            incidents = json.loads(done.stdout)["incidents"]
-            named = [one for one in incidents if one["finding"]["cause"] != _UNKNOWN]
-            return _finding(max(named, key=lambda one: one["count"])) if named else None
+            told = json.loads(done.stdout)
+            services = sorted({stuck["service"] for stuck in told["open"]})
+            named = [one for one in told["incidents"] if one["finding"]["cause"] != _UNKNOWN]
+            if not named or (len(named) > 1 and len(services) > 1):
+                return None  # of several, nobody can tell which is whose
+            return _finding(max(named, key=lambda one: one["count"]), services)
         except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
             return None
 
 
-def _finding(incident: dict[str, Any]) -> Finding:
+def _finding(incident: dict[str, Any], services: Sequence[str]) -> Finding:
     told = incident["finding"]
     victims = incident["victims"]
     return Finding(
@@ -69,4 +74,5 @@ def _finding(incident: dict[str, Any]) -> Finding:
         chain=[link["what"] for link in told["chain"]],
         incident_id=incident["id"],
         trace_id=victims[0]["trace_id"] if victims else "",
+        services=services,
     )

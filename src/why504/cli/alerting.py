@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 import time
@@ -71,6 +70,8 @@ def try_(
     """Raise a P0, a P1 and a P2 at the running router, each resolved after a minute."""
     import httpx
 
+    from why504.config import AlertSettings
+
     ends_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
     body = [
         {
@@ -81,8 +82,10 @@ def try_(
         for level in ("p0", "p1", "p2")
     ]
     with clear_errors():
+        token = AlertSettings.from_env().token
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
-            answer = httpx.post(f"{url}/api/v2/alerts", json=body, headers=_token(), timeout=10)
+            answer = httpx.post(f"{url}/api/v2/alerts", json=body, headers=headers, timeout=10)
         except httpx.HTTPError as error:
             raise ConfigError(
                 f"no router at {url} ({error}): start `why504 alerts serve`"
@@ -150,7 +153,7 @@ def _serve(
         work.append(Explaining(ledger, LiveView(store), clock).run)
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
-    app = create_app(ledger, delivery, registry, clock, token=_token_text())
+    app = create_app(ledger, delivery, registry, clock, token=settings.token)
     stop = threading.Event()
     threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]
     for thread in threads:
@@ -183,11 +186,3 @@ def _address(settings: AlertSettings) -> Address:
 
     hosts = {*CHAT_HOSTS, "127.0.0.1"} if settings.local_chat else CHAT_HOSTS
     return Address(settings.secret(), hosts)
-
-
-def _token_text() -> str:
-    return os.environ.get("WHY504_ALERTS_TOKEN", "")
-
-
-def _token() -> dict[str, str]:
-    return {"authorization": f"Bearer {_token_text()}"} if _token_text() else {}

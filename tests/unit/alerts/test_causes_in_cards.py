@@ -18,6 +18,7 @@ FOUND = Finding(
     chain=["212 x 504", "waiting for a connection of pool main", "broker rabbitmq"],
     incident_id="abc",
     trace_id="9f3c",
+    services=["shop", *(f"shop-{n}" for n in range(50))],
 )
 
 
@@ -78,6 +79,41 @@ def test_in_a_storm_the_cause_is_told_once(tmp_path):
 
     said_why = [m for m in router.room.messages if "Cause" in m["text"]]
     assert len(said_why) == 1
+
+
+def test_a_cause_is_not_told_of_a_service_whose_requests_do_not_hang(tmp_path):
+    router = routed(tmp_path, knows_at_s=0)
+    router.take(alert("AlertingSilent", service="alerting"), alert("RabbitMQDown", service="mq"))
+    router.run(60)
+
+    assert len(router.room.messages) == 2
+    assert not any("F1" in said(message) for message in router.room.messages)
+
+
+def view_of(*services: str, causes: int) -> bytes:
+    incident = {
+        "id": "i", "count": 3, "victims": [],
+        "finding": {"cause": "F1", "title": "t", "sentence": "s", "chain": [{"what": "w"}]},
+    }  # fmt: skip
+    hanging = [{"service": service} for service in services]
+    return json.dumps({"open": hanging, "incidents": [incident] * causes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("services", "causes", "cause"),
+    [(("shop",), 1, "F1"), (("shop",), 2, "F1"), (("shop", "mq"), 1, "F1"),
+     (("shop", "mq"), 2, None), (("shop",), 0, None)],
+)  # fmt: skip
+def test_of_several_causes_in_several_services_none_is_told(
+    monkeypatch, tmp_path, services, causes, cause
+):
+    answer = subprocess.CompletedProcess([], 0, stdout=view_of(*services, causes=causes))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+
+    finding = LiveView(tmp_path).explain()
+
+    assert (finding and finding.cause) == cause
+    assert finding is None or finding.services == sorted(services)
 
 
 def test_a_card_waits_for_its_cause_for_three_seconds_at_most(tmp_path):
