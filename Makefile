@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench bench-engine bench-live bench-receive matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly picture explorer docs clean
+.PHONY: help install demo test check bench bench-engine bench-live bench-receive matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,10 @@ prove-database: install  ## PostgreSQL frozen and killed: clear 503s, back withi
 
 prove-nightly: install  ## 10,000 users by night beside the traffic of the day (8 min)
 	@exec $(BIN)/python -m lab.prove nightly $(ARGS)
+
+prove-alerts: install  ## five hangs: the right card within 120 s; an hour of health: none (80 min)
+	@$(BIN)/python -m lab.prove alerts $(ARGS)
+	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
 
 picture: install  ## draw docs/answer.svg from a run of the demo
 	@store=$$($(BIN)/why504 demo F1 --json | \

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from lab import peers
 from lab.faults import GATEWAY_TIMEOUT_S, ROOT, Fault
@@ -46,6 +47,10 @@ class Deployment:
     stock: Process
     """The receiver of what stock OpenTelemetry sends."""
     gateway: Nginx
+    metrics_address: str
+    """`host:port` where the probe in the service tells its metrics."""
+    receiver_address: str
+    """The same of our receiver, which tells those of the gateway."""
 
 
 def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = None) -> Deployment:
@@ -68,6 +73,7 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     stack.callback(ours.stop)
     stock, stock_url = receiver(folder, STOCK, [])
     stack.enter_context(stock)
+    metrics_port = free_port()
     environment = {
         "SERVICE_DATABASE_URL": _at_a_distance(row.database_delay_s, database, url, stack),
         **beside.environment(),
@@ -78,7 +84,7 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
         # Both set-ups read it: so that neither chooses the names of the other's attributes.
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
         "WHY504_ENDPOINT": ours_url,
-        "WHY504_METRICS_PORT": str(free_port()),
+        "WHY504_METRICS_PORT": str(metrics_port),
     }
     port = free_port()
     service = Restartable(_service(row, folder, port, environment))
@@ -94,7 +100,11 @@ def deploy(row: Fault, folder: Path, stack: ExitStack, template: Path | None = N
     wait_until(alive, service.process, START_TIMEOUT_S)
     beside.wait_until_ready()
     world = World(url, beside, service.process.pid)
-    return Deployment(folder, world, service, ours, stock, gateway)
+    return Deployment(
+        folder, world, service, ours, stock, gateway,
+        metrics_address=f"127.0.0.1:{metrics_port}",
+        receiver_address=urlsplit(ours_url).netloc,
+    )  # fmt: skip
 
 
 def _python(folder: Path, module: str, *arguments: str) -> Process:

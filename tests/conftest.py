@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -64,6 +65,17 @@ def nginx_binary() -> Path:
     if binary is None:
         missing(server.HOW_TO_GET_IT)
     return binary
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Where promtool is; Prometheus comes with it."""
+    from lab.stack import prometheus as server
+
+    found = shutil.which("promtool")
+    if found is None or server.find_binary() is None:
+        missing(server.HOW_TO_GET_IT)
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

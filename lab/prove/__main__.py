@@ -1,4 +1,4 @@
-"""Proves a promise of the service: `python -m lab.prove broker|llm|database|nightly [--brief]`.
+"""Proves a promise of the service: `python -m lab.prove PROOF [--brief]`.
 
 Exit code 0 = proven, 1 = a target was missed, 2 = a part did not start, 130 = stopped.
 """
@@ -18,7 +18,7 @@ from typing import Final
 from rich.console import Console
 
 from lab.faults import ROOT
-from lab.prove import broker, database, llm, nightly
+from lab.prove import alerts, broker, database, llm, nightly, quiet
 from lab.prove.run import Run
 from lab.prove.verdict import Journal, Verdict, publish
 from why504.errors import Why504Error
@@ -28,6 +28,8 @@ PROOFS: Final[Mapping[str, Callable[[Run], Verdict]]] = {
     "llm": llm.prove,
     "database": database.prove,
     "nightly": nightly.prove,
+    "alerts": alerts.prove,
+    "quiet": quiet.prove,
 }
 
 

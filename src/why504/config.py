@@ -31,6 +31,11 @@ class ProbeSettings:
     """A hold shorter than this is told only if somebody waited for the resource meanwhile."""
     inflight_limit: int = 50_000
     """Open spans kept at most; more are counted, not kept."""
+    alerts_url: str = ""
+    """Where P0s are raised by the process itself: the router (`http://127.0.0.1:9504`), or an
+    Alertmanager. Nowhere if empty, for where Prometheus does it."""
+    alerts_token: str = field(default="", repr=False)
+    """Sent along as `Authorization: Bearer ...`."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -46,7 +51,10 @@ class ProbeSettings:
             name = f"WHY504_{setting.name.upper()}"
             if name in env:
                 values[setting.name] = _parse(name, env[name], setting.type)
-        return cls(**values)  # type: ignore[arg-type]
+        settings = cls(**values)  # type: ignore[arg-type]
+        if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
+            raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
+        return settings
 
 
 @dataclass(frozen=True, slots=True)

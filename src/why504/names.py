@@ -160,6 +160,8 @@ METRIC_POOL_COUNT: Final = "db_client_connection_count"
 METRIC_POOL_MAX: Final = "db_client_connection_max"
 METRIC_POOL_PENDING: Final = "db_client_connection_pending_requests"
 METRIC_POOL_TIMEOUTS: Final = "db_client_connection_timeouts_total"
+METRIC_POOL_ERRORS: Final = "db_client_connection_errors_total"
+METRIC_POOL_OLDEST_USE_S: Final = "db_client_connection_oldest_use_age_seconds"
 METRIC_POOL_WAIT_S: Final = "db_client_connection_wait_time_seconds"
 METRIC_POOL_USE_S: Final = "db_client_connection_use_time_seconds"
 METRIC_THREADPOOL_USED: Final = "why504_threadpool_used_tokens"
@@ -167,6 +169,13 @@ METRIC_THREADPOOL_MAX: Final = "why504_threadpool_max_tokens"
 METRIC_THREADPOOL_WAITING: Final = "why504_threadpool_waiting_tasks"
 METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
 METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+METRIC_MEMORY_LIMIT: Final = "why504_process_memory_limit_bytes"
+# Served by the receiver, which follows the gateway's log, too.
+METRIC_GATEWAY_REQUEST_S: Final = "why504_gateway_request_duration_seconds"
+METRIC_GATEWAY_LATE: Final = "why504_gateway_late_lines_total"
+METRIC_RECEIVED_SPANS: Final = "why504_receiver_spans_total"
+METRIC_RECEIVER_REJECTED: Final = "why504_receiver_rejected_spans_total"
+METRIC_RECEIVER_FAILED: Final = "why504_receiver_failed_requests_total"
 
 
 def pool(name: str) -> str:

@@ -60,7 +60,8 @@ def test_a_metric_has_type_unit_bounded_labels_and_brief(name):
 
     assert row["type"] in {"gauge", "counter", "histogram"}
     assert (row["type"] == "counter") == name.endswith("_total")
-    assert row["unit"] == ("s" if name.endswith("_seconds") else "1")
+    units = {"seconds": "s", "bytes": "By"}
+    assert row["unit"] == units.get(name.rpartition("_")[2], "1")
     assert row["cardinality"] in {"fixed", "few", "deployment"}
     assert (row["cardinality"] == "fixed") == (row["labels"] == [])
     assert row["brief"].endswith(".")

@@ -13,7 +13,10 @@ import typer
 from why504.cli.options import DEFAULT_STORE, Store, clear_errors
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from why504.probe.records import RecordSender
+    from why504.watch.gateway import GatewayWatch
 
 _RABBITMQ_PASSWORD: Final = "WHY504_RABBITMQ_PASSWORD"  # noqa: S105, where it is, not what it is
 _RABBITMQ_HELP: Final = (
@@ -44,17 +47,24 @@ def receive(
 ) -> None:
     """Receive OTLP into a folder, beside the gateway's log, PostgreSQL's locks, RabbitMQ's alarms.
 
-    The account for RabbitMQ needs the tag `monitoring`.
+    The account for RabbitMQ needs the tag `monitoring`. /metrics counts spans, and what the
+    gateway answered: alerts/rules are made of it.
     """
+    from prometheus_client import CollectorRegistry
+
     from why504.receive.server import serve
 
     stop = threading.Event()
+    registry = CollectorRegistry()
 
     def ready(bound_port: int) -> None:
         endpoint = f"http://{host}:{bound_port}"
         typer.echo(f"receiving OTLP on {endpoint}/v1/traces into {store.resolve()}")
         if gateway_log is not None:
-            _follow_gateway(gateway_log, endpoint, store, gateway_timeout_s, stop)
+            watch = _gateway(gateway_log, endpoint, store, gateway_timeout_s, registry)
+            threading.Thread(
+                target=watch.run, args=(stop,), name="gateway-log", daemon=True
+            ).start()
         if postgres is not None:
             _watch_postgres(postgres, endpoint, stop)
         if rabbitmq is not None:
@@ -62,18 +72,22 @@ def receive(
 
     with clear_errors():
         try:
-            serve(store, host=host, port=port, max_age_s=keep_h * 3600, ready=ready)
+            serve(
+                store, host=host, port=port, max_age_s=keep_h * 3600,
+                registry=registry, ready=ready,
+            )  # fmt: skip
         finally:
             stop.set()
 
 
-def _follow_gateway(
-    log: Path, endpoint: str, store: Path, timeout_s: float, stop: threading.Event
-) -> None:
+def _gateway(
+    log: Path, endpoint: str, store: Path, timeout_s: float, registry: CollectorRegistry
+) -> GatewayWatch:
     from why504.watch.gateway import GatewayWatch
+    from why504.watch.gateway_metrics import GatewayMetrics
 
-    watch = GatewayWatch(log, endpoint, store / "gateway.position", timeout_s)
-    threading.Thread(target=watch.run, args=(stop,), name="gateway-log", daemon=True).start()
+    metrics = GatewayMetrics(registry)
+    return GatewayWatch(log, endpoint, store / "gateway.position", timeout_s, metrics=metrics)
 
 
 def _watch_postgres(url: str, endpoint: str, stop: threading.Event) -> None:

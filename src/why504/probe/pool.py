@@ -72,6 +72,8 @@ class PoolWatch:
         self.resource = names.pool(name)
         self.slots = Slots(engine.pool)
         self.timeouts = 0
+        self.errors = 0
+        """Connections that could not be opened."""
         self.used = False
         self._engine = engine
         self._book = book
@@ -255,6 +257,8 @@ class PoolWatch:
             timed_out = isinstance(error, PoolTimeout)
             self.timeouts += timed_out
             if attempt.connecting is not None:
+                # Who is cancelled has given up; nobody refused it a connection.
+                self.errors += isinstance(error, Exception)
                 fail_span(attempt.connecting, error)
             if attempt.record.kind == names.WAIT:
                 self._end_wait(attempt.record, "timeout" if timed_out else "cancelled")

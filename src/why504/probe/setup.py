@@ -14,6 +14,8 @@ import why504
 from why504 import names
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
+from why504.probe.alerting import LOOK_S as ALERTS_S
+from why504.probe.alerting import Alerting, Readings, post_to
 from why504.probe.apphooks import AppHooks
 from why504.probe.calls import Calls
 from why504.probe.clock import Clock
@@ -150,6 +152,7 @@ class Probe:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._server: Server | None = None
+        self._alerting: Alerting | None = None
         # What is queued at exit leaves still; the provider's own exit hook knows spans only.
         atexit.register(self.shutdown)
 
@@ -188,6 +191,7 @@ class Probe:
             self._run("why504 publisher", publish, PUBLISH_S)
             self._run("why504 watchdog", self.watchdog.look, LOOK_S)
             self._watch_vitals()
+            self._raise_alerts()
             self._serve()
 
     def shutdown(self) -> None:
@@ -197,6 +201,8 @@ class Probe:
         for thread in self._threads:
             thread.join(timeout=5)
         self.watchdog.stop(self._guard)
+        if self._alerting is not None:
+            self._alerting.detach()
         if self._server is not None:
             self._server.stop()
         self._engines.detach()
@@ -233,6 +239,27 @@ class Probe:
         vitals = VitalsWatch(self.book, self.registry, self.watchdog, self._collections)
         self._run("why504 vitals", vitals.look, VITALS_S)
 
+    def _raise_alerts(self) -> None:
+        settings = self._settings
+        if not settings.alerts_url:
+            return
+        self._alerting = Alerting(
+            Readings(self.watchdog, self.registry, self._clock, self._theirs),
+            post_to(settings.alerts_url, settings.alerts_token),
+            self._identity(),
+            clock=self._clock,
+            guard=self._guard,
+        )
+        self._alerting.attach()
+        self._run("why504 alerts", self._alerting.look, ALERTS_S)
+
+    def _identity(self) -> Mapping[str, str]:
+        resource = self._provider.resource.attributes
+        return {
+            "service": str(resource.get(names.SERVICE_NAME, "")),
+            "instance": str(resource.get(names.SERVICE_INSTANCE, "")),
+        }
+
     def _hooked(self, app: FastAPI) -> AppHooks:
         watch = RequestWatch(
             self.registry,
@@ -266,6 +293,9 @@ class Probe:
         self.registry.spans.clear()
         self.book.open_records.clear()
         self.watchdog.loops.clear()
+        if self._alerting is not None:
+            self._alerting.detach()
+            self._alerting = None
         if self._server is not None:
             self._server.abandon()
 
@@ -283,7 +313,6 @@ class Probe:
         if self._settings.metrics_port < 0:
             return
         with self._guard.site("metrics server"):
-            resource = self._provider.resource.attributes
             state = State(
                 registry=self.registry,
                 book=self.book,
@@ -292,10 +321,7 @@ class Probe:
                 metrics=self.metrics,
                 guard=self._guard,
                 clock=self._clock,
-                identity={
-                    "service": str(resource.get(names.SERVICE_NAME, "")),
-                    "instance": str(resource.get(names.SERVICE_INSTANCE, "")),
-                },
+                identity=self._identity(),
             )
             if self._server is None:
                 self.metrics.registry.register(StateCollector(state))

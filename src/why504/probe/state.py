@@ -20,6 +20,7 @@ from why504.probe.pool import PoolWatch
 from why504.probe.rows import request_attributes, span_name
 from why504.probe.safety import Guard
 from why504.probe.stall import LoopWatch, Watchdog
+from why504.probe.vitals import Kernel
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -158,6 +159,11 @@ class StateCollector:
             "Seconds for which the event loop has not turned; 0 while it turns.",
             value=max(ages, default=0.0),
         )
+        yield GaugeMetricFamily(
+            names.METRIC_MEMORY_LIMIT,
+            "What the process may use.",
+            value=Kernel().memory_limit_bytes(),
+        )
         yield CounterMetricFamily(
             names.METRIC_LOOP_STALLS, "Stalls of an event loop.", value=state.watchdog.stalls
         )
@@ -209,15 +215,28 @@ class StateCollector:
         timeouts = CounterMetricFamily(
             names.METRIC_POOL_TIMEOUTS, "Gave up waiting for a connection.", labels=["pool"]
         )
+        errors = CounterMetricFamily(
+            names.METRIC_POOL_ERRORS, "Connections that could not be opened.", labels=["pool"]
+        )
+        oldest = GaugeMetricFamily(
+            names.METRIC_POOL_OLDEST_USE_S,
+            "For how long the connection that was taken first has been used.",
+            labels=["pool"],
+        )
+        now_s = self._state.clock.monotonic_s()
         for pool in self._state.pools:
-            count.add_metric([pool.name, "used"], len(pool.holds()))
+            holds = pool.holds()
+            count.add_metric([pool.name, "used"], len(holds))
             count.add_metric([pool.name, "idle"], pool.idle())
             capacity = pool.slots.capacity()
             if capacity is not None:
                 most.add_metric([pool.name], capacity)
             pending.add_metric([pool.name], pool.waiting())
             timeouts.add_metric([pool.name], pool.timeouts)
-        yield from (count, most, pending, timeouts)
+            errors.add_metric([pool.name], pool.errors)
+            # Said while it is used: a transaction that never ends has no duration.
+            oldest.add_metric([pool.name], holds[0].lasted_s(now_s) if holds else 0.0)
+        yield from (count, most, pending, timeouts, errors, oldest)
 
     def _threads(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily

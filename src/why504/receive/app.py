@@ -15,10 +15,12 @@ from typing import Any, Final
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from why504.errors import NotOtlp, StoreUnavailable, TooLarge
 from why504.receive.body import protobuf_from_json, unpacked
 from why504.receive.decode import Decoder
+from why504.receive.metrics import Received
 from why504.receive.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -42,9 +44,24 @@ class _Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def create_app(spool: Spool, *, body_limit: int = BODY_LIMIT) -> App:
-    """Return the receiver: `POST /v1/traces` into `spool`, and `GET /healthz`."""
-    decoder = Decoder()
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    spool: Spool
+    decoder: Decoder
+    received: Received
+    body_limit: int
+
+
+def create_app(
+    spool: Spool, *, registry: CollectorRegistry | None = None, body_limit: int = BODY_LIMIT
+) -> App:
+    """Return the receiver: `POST /v1/traces` into `spool`, `GET /healthz` and `/metrics`.
+
+    Args:
+        registry: what `/metrics` serves; gets what the receiver counts.
+    """
+    registry = registry or CollectorRegistry()
+    parts = _Parts(spool, Decoder(), Received(registry), body_limit)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,40 +71,42 @@ def create_app(spool: Spool, *, body_limit: int = BODY_LIMIT) -> App:
             answer = _Answer(404, b"only traces are received here, at POST /v1/traces\n")
         elif scope["method"] != route:
             answer = _Answer(405, b"use " + route.encode() + b"\n", headers=_allow(route))
+        elif scope["path"] == "/metrics":
+            answer = _Answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
         elif route == "GET":
             answer = _health(spool)
         else:
-            answer = await _export(scope, receive, spool, decoder, body_limit)
+            answer = await _export(scope, receive, parts)
         await _send(send, answer)
 
     return app
 
 
-_ROUTES: Final = {"/v1/traces": "POST", "/healthz": "GET"}
+_ROUTES: Final = {"/v1/traces": "POST", "/healthz": "GET", "/metrics": "GET"}
 
 
-async def _export(
-    scope: Scope, receive: Receive, spool: Spool, decoder: Decoder, body_limit: int
-) -> _Answer:
+_REFUSALS: Final = {NotOtlp: (400, 3), TooLarge: (413, 8), StoreUnavailable: (503, 14)}
+"""Status of HTTP, code of gRPC."""
+
+
+async def _export(scope: Scope, receive: Receive, parts: _Parts) -> _Answer:
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     content_type = headers.get(b"content-type", "").split(";")[0].strip().lower()
     if content_type not in (PROTOBUF, JSON):
         return _Answer(415, f"content-type must be {PROTOBUF} or {JSON}\n".encode())
     encoding = headers.get(b"content-encoding", "").strip().lower()
     try:
-        body = await _read(receive, body_limit)
-        body = unpacked(body, encoding, body_limit)
+        body = await _read(receive, parts.body_limit)
+        body = unpacked(body, encoding, parts.body_limit)
         if content_type == JSON:
             body = protobuf_from_json(body)
-        batch = decoder.decode(body)
+        batch = parts.decoder.decode(body)
         if len(batch):
-            await asyncio.wrap_future(spool.add(body, batch))
-    except NotOtlp as error:
-        return _refusal(400, 3, str(error), content_type)
-    except TooLarge as error:
-        return _refusal(413, 8, str(error), content_type)
-    except StoreUnavailable as error:
-        return _refusal(503, 14, str(error), content_type)
+            await asyncio.wrap_future(parts.spool.add(body, batch))
+    except (NotOtlp, TooLarge, StoreUnavailable) as error:
+        parts.received.refused(error)
+        return _refusal(*_REFUSALS[type(error)], str(error), content_type)
+    parts.received.took(len(batch), batch.rejected)
     done = ExportTraceServiceResponse()
     if batch.rejected:
         done.partial_success.rejected_spans = batch.rejected

@@ -8,8 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from why504.errors import ConfigError, MissingExtra
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 
 def serve(
@@ -18,15 +22,15 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 4318,
     max_age_s: float = 7 * 24 * 3600,
-    max_bytes: int = 4 * 2**30,
+    registry: CollectorRegistry | None = None,
     ready: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Receive traces into `folder` until the process is told to stop; then flush and return.
 
     Args:
         port: 0 takes a free one.
-        max_age_s: segments whose newest span ended longer ago are deleted.
-        max_bytes: of all segments together; the oldest go first.
+        max_age_s: segments whose newest span ended longer ago are deleted, sooner beyond 4 GiB.
+        registry: what `/metrics` serves besides what the receiver counts.
         ready: called with the port once connections are accepted.
 
     Raises:
@@ -43,10 +47,10 @@ def serve(
     except ImportError as missing:
         raise MissingExtra("embedded") from missing
     with _listening(host, port) as listener, _told_to_stop():
-        spool = Spool(folder, retention=Retention(max_age_s, max_bytes))
+        spool = Spool(folder, retention=Retention(max_age_s))
         try:
             config = uvicorn.Config(
-                create_app(spool),
+                create_app(spool, registry=registry),
                 lifespan="off",
                 access_log=False,
                 log_level="warning",

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from opentelemetry.util.types import AttributeValue
 import why504
 from why504 import names
 from why504.watch.accesslog import METHODS, GatewayLine, parse_line, span_name, written_s
+from why504.watch.gateway_metrics import GatewayMetrics
 from why504.watch.rotation import Position
 from why504.watch.tail import Tail
 
@@ -63,10 +65,17 @@ class GatewayWatch:
         endpoint: base URL of OTLP over HTTP, `http://127.0.0.1:4318`.
         state_file: keeps the position between runs; its folder is made.
         timeout_s: the gateway's own timeout, when known.
+        metrics: counts each line that is news, whether or not the receiver takes its span.
     """
 
     def __init__(
-        self, log: Path, endpoint: str, state_file: Path, timeout_s: float | None = None
+        self,
+        log: Path,
+        endpoint: str,
+        state_file: Path,
+        timeout_s: float | None = None,
+        *,
+        metrics: GatewayMetrics | None = None,
     ) -> None:
         self.counts = GatewayCounts()
         self.tail = Tail(log, load_position(state_file), time_of=written_s)
@@ -75,6 +84,9 @@ class GatewayWatch:
         self._timeout_s = timeout_s
         self._resource = gateway_resource(log)
         self._refused = 0
+        self._metrics = metrics
+        self._counted = 0
+        """Lines of the batch that waits which are counted already."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until `stop` is set, then send what is there and return.
@@ -99,6 +111,7 @@ class GatewayWatch:
         if not batch.lines:
             return POLL_S
         parsed = [parse_line(line) for line in batch.lines]
+        self._count(parsed)
         spans = [to_span(line, self._resource, self._timeout_s) for line in parsed if line]
         if spans and not export(spans):
             return self._pause_after_refusal(len(spans))
@@ -106,8 +119,15 @@ class GatewayWatch:
         self.counts.sent += len(spans)
         self.counts.not_understood += len(parsed) - len(spans)
         self.tail.accept(batch)
+        self._counted = 0
         self._keep_place(batch.position)
         return 0
+
+    def _count(self, parsed: Sequence[GatewayLine | None]) -> None:
+        """Count what is new in a batch, which is read again as long as its spans are refused."""
+        if self._metrics is not None:
+            self._metrics.seen(filter(None, parsed[self._counted :]), time.time())
+        self._counted = len(parsed)
 
     def _keep_place(self, position: Position) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import httpx
 import pytest
@@ -11,6 +12,9 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
 
 import why504
 from why504 import names
@@ -112,3 +116,47 @@ async def test_a_program_without_http_is_watched_too(settings, collector):
     assert seen[names.METRIC_LOOP_STALLS] == 1
     assert 0.4 < stall.seconds < 1.5
     assert stall.attributes[names.CODE_FILE].endswith("test_probe_metrics_beside.py")
+
+
+def of_the_pool(port: int, name: str) -> float:
+    """Return the value of a metric of the one pool that there is."""
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    (value,) = (
+        sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.name == name
+    )
+    return value
+
+
+def test_connections_that_could_not_be_opened_are_counted_from_0(settings):
+    engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:9/none")
+    probe = why504.instrument(FastAPI(), engine=engine, settings=settings)
+    try:
+        before = of_the_pool(probe.port, names.METRIC_POOL_ERRORS)
+        for _ in range(2):
+            with pytest.raises(OperationalError):
+                engine.connect()
+        after = of_the_pool(probe.port, names.METRIC_POOL_ERRORS)
+    finally:
+        probe.shutdown()
+        engine.dispose()
+
+    assert (before, after) == (0, 2)
+
+
+def test_a_connection_that_is_kept_has_an_age_while_it_is_kept(settings):
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    probe = why504.instrument(FastAPI(), engine=engine, settings=settings)
+    try:
+        with engine.connect():
+            time.sleep(0.05)
+            kept_s = of_the_pool(probe.port, names.METRIC_POOL_OLDEST_USE_S)
+        after_s = of_the_pool(probe.port, names.METRIC_POOL_OLDEST_USE_S)
+    finally:
+        probe.shutdown()
+        engine.dispose()
+
+    assert 0.05 <= kept_s < 5
+    assert after_s == 0

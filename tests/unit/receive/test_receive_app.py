@@ -189,3 +189,18 @@ def test_a_future_is_never_left_waiting_after_close(spool):
 
     with pytest.raises(StoreUnavailable):
         spool.add(b"", None)
+
+
+async def test_what_came_and_what_was_refused_is_counted(client):
+    at_first = (await client.get("/metrics")).text
+    await client.post("/v1/traces", content=protobuf(span(), span(trace_id=b"")), headers=PROTOBUF)
+    await client.post("/v1/traces", content=b"\xff", headers=PROTOBUF)
+    await client.post("/v1/traces", content=b"x" * (LIMIT + 1), headers=PROTOBUF)
+    told = (await client.get("/metrics")).text
+
+    assert "why504_receiver_spans_total 0.0" in at_first
+    assert 'why504_receiver_failed_requests_total{reason="unavailable"} 0.0' in at_first
+    assert "why504_receiver_spans_total 1.0" in told
+    assert "why504_receiver_rejected_spans_total 1.0" in told
+    assert 'why504_receiver_failed_requests_total{reason="invalid"} 1.0' in told
+    assert 'why504_receiver_failed_requests_total{reason="too_large"} 1.0' in told

@@ -1,0 +1,70 @@
+"""alerts/rules: every alert has what a card needs, a test in promtool's language, and a runbook."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.faults import FAULTS
+
+ALERTS = Path(__file__).parents[2] / "alerts"
+LEVELS = ("p0", "p1", "p2")
+TESTS = sorted((ALERTS / "tests").glob("*.yml"))
+RAISED_BY_THE_ROUTER = {"AlertingSilent"}
+
+
+def rules(file: str) -> list[dict]:
+    groups = yaml.safe_load((ALERTS / "rules" / f"{file}.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALL = {rule["alert"]: (level, rule) for level in LEVELS for rule in rules(level)}
+HEARTBEAT = "Watchdog"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_alert_says_what_how_much_and_where_to_go_on(name):
+    level, rule = ALL[name]
+    annotations = rule["annotations"]
+
+    assert rule["labels"] == {"severity": "none" if name == HEARTBEAT else level}
+    assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert "$value" in annotations["description"]
+    assert annotations["runbook_url"] == f"/runbooks/{name}"
+    assert re.match(r"/d/why504-[a-z]+(\?|$)", annotations["dashboard_url"])
+
+
+@pytest.mark.parametrize("name", sorted({*ALL} - {HEARTBEAT}))
+def test_promtool_sees_an_alert_silent_firing_and_over(name):
+    cases = [
+        case["exp_alerts"]
+        for file in TESTS
+        for test in yaml.safe_load(file.read_text())["tests"]
+        if test["name"] == name
+        for case in test["alert_rule_test"]
+        if case["alertname"] == name
+    ]
+
+    assert [bool(case) for case in cases] == [False, True, False]
+
+
+def test_every_alert_of_the_fault_table_is_one():
+    assert {row.alert for row in FAULTS} - {"none"} <= {*ALL}
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
+def test_promtool_agrees(file, promtool):
+    run(promtool, "test", "rules", str(file))
+
+
+def test_promtool_takes_the_rules_and_the_configuration(promtool):
+    run(promtool, "check", "rules", *map(str, sorted((ALERTS / "rules").glob("*.yml"))))
+    configuration = ALERTS.parent / "otel" / "prometheus.yml"
+    run(promtool, "check", "config", "--syntax-only", str(configuration))
+
+
+def run(program: Path, *arguments: str) -> None:
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
