@@ -217,6 +217,8 @@ class Victim:
     asked for), in flight (still open)."""
     stands_for: float = 1.0
     """For how many victims it stands, itself included: more than one in a sample."""
+    service: str = ""
+    """Whose request it was, or whose event loop it waited for; empty where nobody tells."""
 
     @property
     def explained(self) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from uuid import NAMESPACE_URL, uuid5
 
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
-from why504.alerts.finding import Finding
+from why504.alerts.finding import Aftermath, Finding
 from why504.alerts.message import Batch, Change, Frozen, Known, Unsent
 from why504.alerts.text import in_card, in_message, in_title, link
 from why504.alerts.widgets import LINE, WIDGETS, Json, Room, as_bytes, line
@@ -96,6 +96,29 @@ def explanation(incidents: Sequence[str], known: Known, finding: Finding, place:
         changes=[],
         incidents=[incident],
         explained=incidents,
+    )
+
+
+def closing(incident: str, known: Known, aftermath: Aftermath, place: Place) -> Batch:
+    """Return the reply that tells what an incident did to users, once it is over."""
+    said = word("timed_out", place.language, number=aftermath.requests)
+    title = f"{known.level.name} · {word('resolved', place.language)}: {said}"
+    room = Room()
+    room.add(line(word("lasted", place.language), f"{aftermath.lasted_s:.0f} s"))
+    for cause, requests in aftermath.causes.items():
+        room.add(line(f"{word('cause', place.language)} · {cause}", f"{requests} x 504"))
+    body = {
+        "text": _text(title, known.service, place, mentioned=False),
+        "cardsV2": [_card(incident, _OVER, title, known.service, room.widgets)],
+        "thread": {"threadKey": incident},
+    }
+    return Batch(
+        request_id=str(uuid5(NAMESPACE_URL, f"why504/{incident}/over")),
+        body=as_bytes(body).decode(),
+        level=known.level,
+        changes=[],
+        incidents=[incident],
+        closed=[incident],
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, bare, explanation, message, without_card
+from why504.alerts.card import Place, bare, closing, explanation, message, without_card
 from why504.alerts.chat import Room
 from why504.alerts.compose import MOST_ALONE, chosen
 from why504.alerts.digest import digest, due_before_ns
@@ -110,7 +110,7 @@ class Delivery:
             if self._waits_for_a_cause(told, findings, now_ns):
                 return None
             return self._ledger.freeze(self._made(told, findings), now_ns)
-        if waiting is None and (reply := self._reply(findings)):
+        if waiting is None and (reply := self._reply(findings) or self._closing()):
             return self._ledger.freeze(reply, now_ns)
         if waiting is None and (quiet := self._ledger.quiet(due_before_ns(now_ns))):
             return self._ledger.freeze(digest(quiet, self._place), now_ns)
@@ -144,6 +144,12 @@ class Delivery:
         # In a storm the same cause is not told to each thread.
         explained = alike if len(alike) > MOST_ALONE else [first]
         return explanation(explained, known[first], finding, self._place)
+
+    def _closing(self) -> Batch | None:
+        if (told := self._ledger.incidents.closing()) is None:
+            return None
+        key, aftermath = told
+        return closing(key, self._ledger.incidents.known(key), aftermath, self._place)
 
     def _send(self, frozen: Frozen) -> None:
         try:

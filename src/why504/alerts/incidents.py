@@ -9,8 +9,8 @@ from hashlib import sha256
 
 from why504.alerts.alert import Alert, Level
 from why504.alerts.database import Database
-from why504.alerts.finding import Finding
-from why504.alerts.message import Known
+from why504.alerts.finding import Aftermath, Finding
+from why504.alerts.message import Known, Over
 
 
 class Incidents:
@@ -70,6 +70,35 @@ class Incidents:
             "SELECT incident, document FROM findings WHERE message IS NULL ORDER BY found_ns"
         )
         return {incident: Finding(**json.loads(document)) for incident, document in rows}
+
+    def over(self, since_ns: int) -> list[Over]:
+        """Return the P0 incidents that were told, ended since, and whose aftermath is not known."""
+        rows = self._database.all(
+            "SELECT key, service, opened_ns, ended_ns FROM (SELECT i.*,"
+            " (SELECT max(json_extract(document, '$.ends_ns')) FROM alerts WHERE incident = key)"
+            " AS ended_ns FROM incidents i WHERE level = ? AND told > 0"
+            " AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident = key AND status = 'firing')"
+            " AND NOT EXISTS (SELECT 1 FROM aftermaths WHERE incident = key))"
+            " WHERE ended_ns >= ? LIMIT 100",
+            Level.P0,
+            since_ns,
+        )
+        return [Over(*row) for row in rows]
+
+    def close(self, key: str, aftermath: Aftermath, now_ns: int) -> None:
+        """Keep what an incident did; told once."""
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT OR IGNORE INTO aftermaths(incident, document, found_ns) VALUES (?, ?, ?)",
+                (key, json.dumps(asdict(aftermath)), now_ns),
+            )
+
+    def closing(self) -> tuple[str, Aftermath] | None:
+        """Return an incident and what it did, of which nobody was told, None without any."""
+        row = self._database.one(
+            "SELECT incident, document FROM aftermaths WHERE message IS NULL ORDER BY found_ns"
+        )
+        return (row[0], Aftermath(**json.loads(row[1]))) if row else None
 
     def known(self, key: str) -> Known:
         """Return what is known of an incident that there is."""

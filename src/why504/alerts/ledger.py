@@ -174,6 +174,10 @@ class Ledger:
                 [(number, key) for key in batch.explained],
             )
             self._database.executemany(
+                "UPDATE aftermaths SET message = ? WHERE incident = ? AND message IS NULL",
+                [(number, key) for key in batch.closed],
+            )
+            self._database.executemany(
                 "UPDATE incidents SET told = told + 1, woken = woken OR ? WHERE key = ?",
                 [(batch.level is Level.P0, key) for key in batch.incidents],
             )

@@ -51,6 +51,17 @@ class Batch:
     incidents: Sequence[str]
     explained: Sequence[str] = ()
     """Incidents whose cause it tells."""
+    closed: Sequence[str] = ()
+    """Incidents of which it tells what they did."""
+
+
+class Over(NamedTuple):
+    """A P0 incident of which nothing fires any more."""
+
+    key: str
+    service: str
+    opened_ns: int
+    ended_ns: int
 
 
 class Known(NamedTuple):

@@ -27,6 +27,9 @@ CREATE INDEX IF NOT EXISTS messages_waiting ON messages(level, id) WHERE state =
 CREATE TABLE IF NOT EXISTS findings(
     incident TEXT PRIMARY KEY, document TEXT NOT NULL, found_ns INTEGER NOT NULL, message INTEGER
     ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aftermaths(
+    incident TEXT PRIMARY KEY, document TEXT NOT NULL, found_ns INTEGER NOT NULL, message INTEGER
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unreadable(
     id INTEGER PRIMARY KEY, reason TEXT NOT NULL, taken_ns INTEGER NOT NULL);
 """

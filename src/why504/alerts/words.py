@@ -15,6 +15,10 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "lasted": {ENGLISH: "Lasted", VIETNAMESE: "Kéo dài"},
     "route": {ENGLISH: "Route", VIETNAMESE: "Đường dẫn"},
     "cause": {ENGLISH: "Cause", VIETNAMESE: "Nguyên nhân"},
+    "timed_out": {
+        ENGLISH: "{number} requests timed out",
+        VIETNAMESE: "{number} yêu cầu đã quá thời gian",
+    },
     "more": {ENGLISH: "and {number} more", VIETNAMESE: "và {number} mục nữa"},
     "storm": {
         ENGLISH: "{alerts} alerts in {incidents} services",

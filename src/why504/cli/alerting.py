@@ -140,7 +140,7 @@ def _serve(
     from why504.alerts.app import create_app
     from why504.alerts.delivery import Delivery
     from why504.alerts.explaining import Explaining
-    from why504.alerts.finding import LiveView
+    from why504.alerts.finding import StoredEvidence
     from why504.alerts.metrics import Delivering
     from why504.alerts.pace import Pace
     from why504.probe.clock import Clock
@@ -150,7 +150,7 @@ def _serve(
     delivery = Delivery(ledger, room, _place(settings), pace, clock, explained=store is not None)
     work = [delivery.run]
     if store is not None:
-        work.append(Explaining(ledger, LiveView(store), clock).run)
+        work.append(Explaining(ledger, StoredEvidence(store), clock).run)
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
     app = create_app(ledger, delivery, registry, clock, token=settings.token)

@@ -68,6 +68,7 @@ class Walker:
             unknown_s=unknown_s,
             how=how,
             stands_for=self._blamer.stands_for(told),
+            service=_service(app, segment),
         )
 
     def _rest(self, segment: Segment, activity: Activity, time_ns: int) -> Step:
@@ -102,6 +103,13 @@ class Walker:
         owner = self._blamer.holder(holder)
         who = owner.route if owner else str(holder.attributes.get(names.LOCK_SESSION, "unseen"))
         return f"{who}, taken at {holder.site}" if holder.site else who
+
+
+def _service(app: Span | None, blocking: Segment) -> str:
+    """Return whose request it was; one that a blocked loop never took is that loop's."""
+    if app is not None:
+        return app.service
+    return blocking.source.service if isinstance(blocking.source, Stall) else ""
 
 
 def _blocking(segments: list[tuple[Segment, Activity]], window_ns: int) -> tuple[Segment, Activity]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from why504.alerts.alert import FIRING, RESOLVED, Alert, fingerprint_of
 from why504.alerts.card import Place
 from why504.alerts.delivery import Delivery
 from why504.alerts.explaining import Explaining
-from why504.alerts.finding import Explainer, Finding
+from why504.alerts.finding import Aftermath, Explainer, Finding
 from why504.alerts.ledger import Ledger
 from why504.alerts.pace import Pace
 from why504.testing import FakeClock
@@ -64,7 +64,10 @@ class ListedRoom:
 class Silent:
     """Knows nothing."""
 
-    def explain(self) -> Finding | None:
+    def explain(self) -> Sequence[Finding]:
+        return []
+
+    def aftermath(self, service: str, since_ns: int, until_ns: int) -> Aftermath | None:
         return None
 
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from alerts_by_hand import Router, alert
+from alerts_by_hand import Router, alert, at
 
-from why504.alerts.finding import Finding, LiveView
+from why504.alerts.finding import Aftermath, Finding, StoredEvidence
 
 FOUND = Finding(
     cause="F1",
@@ -28,12 +28,18 @@ class Slow:
     def __init__(self, knows_at_s: float) -> None:
         self.router: Router | None = None
         self.asked = 0
+        self.asked_about: list[tuple[str, int, int]] = []
+        self.did: Aftermath | None = None
         self._knows_at_s = knows_at_s
 
-    def explain(self) -> Finding | None:
+    def explain(self) -> list[Finding]:
         self.asked += 1
         passed_s = self.router.clock.monotonic_s() - 1000.0
-        return FOUND if passed_s >= self._knows_at_s else None
+        return [FOUND] if passed_s >= self._knows_at_s else []
+
+    def aftermath(self, service: str, since_ns: int, until_ns: int) -> Aftermath | None:
+        self.asked_about.append((service, since_ns, until_ns))
+        return self.did
 
 
 def routed(tmp_path, knows_at_s: float) -> Router:
@@ -90,30 +96,88 @@ def test_a_cause_is_not_told_of_a_service_whose_requests_do_not_hang(tmp_path):
     assert not any("F1" in said(message) for message in router.room.messages)
 
 
-def view_of(*services: str, causes: int) -> bytes:
-    incident = {
-        "id": "i", "count": 3, "victims": [],
-        "finding": {"cause": "F1", "title": "t", "sentence": "s", "chain": [{"what": "w"}]},
+def incident(cause: str, count: int, *services: str) -> dict:
+    return {
+        "id": cause, "count": count,
+        "victims": [{"service": one, "trace_id": "t", "stands_for": 2.0} for one in services],
+        "finding": {"cause": cause, "title": "t", "sentence": "s", "chain": [{"what": "w"}]},
     }  # fmt: skip
-    hanging = [{"service": service} for service in services]
-    return json.dumps({"open": hanging, "incidents": [incident] * causes}).encode()
 
 
-@pytest.mark.parametrize(
-    ("services", "causes", "cause"),
-    [(("shop",), 1, "F1"), (("shop",), 2, "F1"), (("shop", "mq"), 1, "F1"),
-     (("shop", "mq"), 2, None), (("shop",), 0, None)],
-)  # fmt: skip
-def test_of_several_causes_in_several_services_none_is_told(
-    monkeypatch, tmp_path, services, causes, cause
-):
-    answer = subprocess.CompletedProcess([], 0, stdout=view_of(*services, causes=causes))
+def answers(monkeypatch, document) -> None:
+    printed = json.dumps(document).encode()
+    answer = subprocess.CompletedProcess([], 0, stdout=printed)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
 
-    finding = LiveView(tmp_path).explain()
 
-    assert (finding and finding.cause) == cause
-    assert finding is None or finding.services == sorted(services)
+def test_each_cause_is_of_the_services_of_its_victims(monkeypatch, tmp_path):
+    found = [incident("A2b", 3, "shop", "shop", ""), incident("F1", 9, "mq"),
+             incident("UNKNOWN", 99, "shop")]  # fmt: skip
+    answers(monkeypatch, {"open": [{"service": "other"}], "incidents": found})
+
+    findings = StoredEvidence(tmp_path).explain()
+
+    assert [(one.cause, one.services) for one in findings] == [("F1", ["mq"]), ("A2b", ["shop"])]
+
+
+def test_victims_that_reached_nobody_are_those_of_whoever_hangs(monkeypatch, tmp_path):
+    answers(monkeypatch, {"open": [{"service": "shop"}], "incidents": [incident("F1", 2, "")]})
+
+    (finding,) = StoredEvidence(tmp_path).explain()
+
+    assert finding.services == ["shop"]
+
+
+def test_the_aftermath_counts_the_requests_of_the_service_by_cause(monkeypatch, tmp_path):
+    told = [incident("F1", 9, "shop", "shop", "mq"), incident("A2b", 9, *["shop"] * 5),
+            incident("B1", 9, "mq")]  # fmt: skip
+    answers(monkeypatch, told)
+
+    found = StoredEvidence(tmp_path).aftermath("shop", at(0), at(60))
+
+    assert found == Aftermath(60.0, 14, {"A2b": 10, "F1": 4})
+
+
+def test_once_it_is_over_what_it_did_is_told_in_the_thread_once(tmp_path):
+    router = routed(tmp_path, knows_at_s=0)
+    router.explainer.did = Aftermath(252.0, 212, {"F1": 200, "UNKNOWN": 12})
+    router.take(alert())
+    router.run(60)
+    router.take(alert(end_s=60))
+    router.run(60)
+    router.ledger.close()
+    router.start()
+    router.run(600)
+
+    first, over, after = router.room.messages
+    assert "resolved" in over["text"]
+    assert after["text"] == "P0 · resolved: 212 requests timed out shop"
+    assert after["thread"] == first["thread"]
+    assert all(part in said(after) for part in ("252 s", "F1", "200 x 504", "UNKNOWN", "12 x 504"))
+    assert router.explainer.asked_about == [("shop", at(-180), at(60))]
+
+
+@pytest.mark.parametrize("did", [None, Aftermath(60.0, 0, {})])
+def test_of_an_incident_that_hit_no_request_nothing_is_counted(tmp_path, did):
+    router = routed(tmp_path, knows_at_s=0)
+    router.explainer.did = did
+    router.take(alert())
+    router.run(30)
+    router.take(alert(end_s=30))
+    router.run(600)
+
+    assert len(router.room.messages) == 2
+    assert len(router.explainer.asked_about) == 1
+
+
+def test_a_p1_has_no_aftermath(tmp_path):
+    router = routed(tmp_path, knows_at_s=0)
+    router.take(alert(severity="p1"))
+    router.run(30)
+    router.take(alert(severity="p1", end_s=30))
+    router.run(60)
+
+    assert router.explainer.asked_about == []
 
 
 def test_a_card_waits_for_its_cause_for_three_seconds_at_most(tmp_path):
@@ -159,11 +223,13 @@ def test_a_view_that_says_nothing_useful_is_no_finding(monkeypatch, tmp_path, pr
     answer = subprocess.CompletedProcess([], 0, stdout=printed.encode())
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
 
-    assert LiveView(tmp_path).explain() is None
+    assert StoredEvidence(tmp_path).explain() == []
+    assert StoredEvidence(tmp_path).aftermath("shop", 0, 1) in (None, Aftermath(1e-9, 0, {}))
 
 
 def test_a_view_that_takes_too_long_is_given_up(tmp_path):
-    view = LiveView(tmp_path, limit_s=0.3)
+    view = StoredEvidence(tmp_path, limit_s=0.3)
     view._command = [sys.executable, "-c", "import time; time.sleep(60)"]
 
-    assert view.explain() is None
+    assert view.explain() == []
+    assert view.aftermath("shop", 0, 1) is None
