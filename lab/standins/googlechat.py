@@ -2,7 +2,7 @@
 
 Speaks `spaces.messages.create` of the discovery document chat.v1 as far as webhooks may use it: one
 message a second and space, 32,000 bytes, one message of each `requestId`, threads by `threadKey`,
-errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room.
+errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room, `/` shows it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from lab.standins.control import Behaviour, control, serve, waited
+from lab.standins.roompage import page
 
 MESSAGE_BYTES: Final = 32_000
 WIDGETS: Final = 100
@@ -61,6 +62,7 @@ def build_app() -> Starlette:
             Route("/v1/spaces/{space}/messages", create, methods=["POST"]),
             Route("/_control", control, methods=["GET", "PUT"]),
             Route("/_seen", seen, methods=["GET"]),
+            Route("/", room, methods=["GET"]),
         ]
     )
     app.state.behaviour = ChatBehaviour()
@@ -151,6 +153,11 @@ async def seen(request: Request) -> Response:
     """`GET /_seen`: the messages in the room, and the statuses of what was refused."""
     state = request.app.state
     return JSONResponse({"messages": state.messages, "refused": state.refused})
+
+
+async def room(request: Request) -> Response:
+    """`GET /`: the messages as people see them."""
+    return HTMLResponse(page(request.app.state.messages))
 
 
 def _error(state: Any, code: int, message: str) -> Response:
