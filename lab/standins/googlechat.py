@@ -2,7 +2,8 @@
 
 Speaks `spaces.messages.create` of the discovery document chat.v1 as far as webhooks may use it: one
 message a second and space, 32,000 bytes, one message of each `requestId`, threads by `threadKey`,
-errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room, `/` shows it.
+errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room,
+`/` shows it.
 """
 
 from __future__ import annotations
