@@ -88,9 +88,9 @@ class Readings:
         self._watchdog = watchdog
         self._registry = registry
         self._clock = clock
-        if theirs is None:
-            from prometheus_client import REGISTRY as theirs
-        self._theirs = theirs
+        from prometheus_client import REGISTRY
+
+        self._theirs = REGISTRY if theirs is None else theirs
 
     def __call__(self) -> Iterator[Reading]:
         """Yield every condition's value."""
