@@ -8,7 +8,7 @@ from why504.errors import ConfigError
 
 
 def folder() -> Path:
-    """Return the folder that holds `service/`, `lab/`, `dashboards/` and `otel/`.
+    """Return the folder that holds `service/`, `lab/`, `dashboards/`, `otel/` and `alerts/`.
 
     Raises:
         ConfigError: neither is there.

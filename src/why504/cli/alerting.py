@@ -143,7 +143,9 @@ def _serve(
     from why504.alerts.finding import StoredEvidence
     from why504.alerts.metrics import Delivering
     from why504.alerts.pace import Pace
+    from why504.alerts.runbooks import pages
     from why504.probe.clock import Clock
+    from why504.stack import folder
 
     clock = Clock()
     pace = Pace(random.Random())  # noqa: S311 - jitter, no secret
@@ -154,6 +156,7 @@ def _serve(
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
     app = create_app(ledger, delivery, registry, clock, token=settings.token)
+    app.include_router(pages(folder()))
     stop = threading.Event()
     threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]
     for thread in threads:
