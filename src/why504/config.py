@@ -65,6 +65,18 @@ class AlertSettings:
     """Address of an incoming webhook of Google Chat; a secret."""
     webhook_file: str = ""
     """A file with the same in it; goes before."""
+    second_webhook: str = field(default="", repr=False)
+    """The same of another room: told what the first does not hear; none if empty. A secret."""
+    second_webhook_file: str = ""
+    canary_webhook: str = field(default="", repr=False)
+    """The same of a muted space that gets a message an hour; none if empty. A secret."""
+    canary_webhook_file: str = ""
+    ping_url: str = field(default="", repr=False)
+    """Asked each minute while alerting works; nobody is if empty. A secret."""
+    public_url: str = ""
+    """Under which people reach the router, https; nobody can acknowledge if empty."""
+    escalate_after_s: float = 600.0
+    """A P0 that burns for longer after it was told, and nobody acknowledged, is told again."""
     language: str = "en"
     """Of the cards: `en` or `vi`."""
     mention: str = "users/all"
@@ -95,6 +107,10 @@ class AlertSettings:
             raise ConfigError(f"WHY504_ALERTS_LANGUAGE must be one of {', '.join(_LANGUAGES)}")
         if not _MENTION.fullmatch(settings.mention):
             raise ConfigError("WHY504_ALERTS_MENTION must be users/all, users/<number> or empty")
+        if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
+            raise ConfigError("WHY504_ALERTS_PUBLIC_URL must be https://<host>, or a path there")
+        if not settings.escalate_after_s > 0:
+            raise ConfigError("WHY504_ALERTS_ESCALATE_AFTER_S must be more than 0")
         return settings
 
     def secret(self) -> str:
@@ -103,28 +119,45 @@ class AlertSettings:
         Raises:
             ConfigError: none is set, or the file can't be read.
         """
-        if self.webhook_file:
-            try:
-                return Path(self.webhook_file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigError(
-                    f"WHY504_ALERTS_WEBHOOK_FILE can't be read: {error.strerror}"
-                ) from error
-        if not self.webhook:
+        secret = _secret("WEBHOOK", self.webhook_file, self.webhook)
+        if not secret:
             raise ConfigError(
                 "no webhook: put the address of Google Chat's incoming webhook into a file and"
                 " name it in WHY504_ALERTS_WEBHOOK_FILE, or try --dry-run"
             )
-        return self.webhook
+        return secret
+
+    def second_secret(self) -> str:
+        """Return the second webhook's address; empty if there is none. Raises as `secret`."""
+        return _secret("SECOND_WEBHOOK", self.second_webhook_file, self.second_webhook)
+
+    def canary_secret(self) -> str:
+        """Return the canary's address; empty if there is none. Raises as `secret`."""
+        return _secret("CANARY_WEBHOOK", self.canary_webhook_file, self.canary_webhook)
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts that buttons may lead to."""
-        own = (urlsplit(url).hostname for url in (self.explorer_url, self.alertmanager_url))
+        urls = (self.public_url, self.explorer_url, self.alertmanager_url)
+        own = (urlsplit(url).hostname for url in urls)
         return frozenset(filter(None, [*own, *(h.strip() for h in self.link_hosts.split(","))]))
 
 
 _LANGUAGES = ("en", "vi")
 _MENTION = re.compile(r"(users/(all|\d+))?")
+_PUBLIC_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
+
+
+def _secret(name: str, file: str, told: str) -> str:
+    """Return what a setting or the file that it names holds."""
+    if not file:
+        return told
+    try:
+        secret = Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"WHY504_ALERTS_{name}_FILE can't be read: {error.strerror}") from error
+    if not secret:
+        raise ConfigError(f"WHY504_ALERTS_{name}_FILE names a file with nothing in it")
+    return secret
 
 
 def _parse(name: str, text: str, kind: object) -> str | int | float:

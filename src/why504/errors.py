@@ -11,7 +11,9 @@ Why504Error
 ├── AlertsUnavailable    alerts can't be kept now; whoever sent them has to send them again (503)
 ├── ChatError            a message did not reach the room; never has the room's address in it
 │   ├── ChatBusy         not now: the same message may be sent again
+│   │   └── ChatForbidden  nor later, if it lasts: the address may not write (401, 403, 404)
 │   └── ChatRefused      not ever: this message, or the address, is refused
+├── PingFailed           the watcher outside did not hear us; never has its address in it
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
 ├── NotReplayable        nothing can be said of what would have been; says why
 └── LabError             the lab could not start or drive one of its real parts
@@ -67,8 +69,16 @@ class ChatBusy(ChatError):
     """The room can't be reached, or wants no more for now."""
 
 
+class ChatForbidden(ChatBusy):
+    """The room's address may not write, now and then for no reason, else since it was revoked."""
+
+
 class ChatRefused(ChatError):
     """The room refuses this message, or everything from us."""
+
+
+class PingFailed(Why504Error):
+    """A watcher outside that could not be told that alerting works."""
 
 
 class StoreUnavailable(Why504Error):

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlencode
 from uuid import NAMESPACE_URL, uuid5
 
+from why504.alerts.ack_links import AckLinks
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
 from why504.alerts.finding import Aftermath, Finding
 from why504.alerts.message import Batch, Change, Frozen, Known, Unsent
@@ -42,6 +43,7 @@ class Place:
     alertmanager_url: str = ""
     link_hosts: frozenset[str] = frozenset()
     """Hosts that buttons may lead to."""
+    ack_links: AckLinks = field(default_factory=AckLinks)
 
 
 def message(
@@ -82,7 +84,9 @@ def explanation(incidents: Sequence[str], known: Known, finding: Finding, place:
     title = f"{known.level.name} · {word('cause', place.language)} {finding.cause}"
     room = Room()
     room.add(*_why(finding, place))
-    if buttons := _explorer(finding, place):
+    acknowledge = place.ack_links.to(incidents[:1], known.opened_ns)
+    targets = {"acknowledge": acknowledge, "open_incident": _incident_url(finding, place)}
+    if buttons := _buttons(targets, place):
         room.add(buttons)
     body = {
         "text": _text(title, known.service, place, mentioned=False),
@@ -168,7 +172,7 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
     if shown[0].status == RESOLVED:
         title += f" · {word('resolved', place.language)}"
     room = Room()
-    links = _links(shown[0], finding, place)
+    links = _links(shown[0], finding, place, "".join(place.ack_links.of(told)))
     if links:
         room.add(links)
     if finding:
@@ -196,18 +200,22 @@ def _of_many(told: Sequence[Unsent], place: Place) -> Json:
     title = word(kind, place.language, alerts=len(states), incidents=len(services))
     level = min(one.level for one in told)
     room = Room()
+    links = [_buttons({"acknowledge": url}, place) for url in place.ack_links.of(told)]
+    buttons = [one for one in links if one]
+    room.add(*buttons)
     names = Counter((alert.name, alert.status) for alert in states)
     for (name, status), number in names.most_common(WIDGETS // 4):
         whose = [one for one in states if (one.name, one.status) == (name, status)]
         said = ", ".join(sorted({alert.service or "-" for alert in whose}))
         room.add(line(f"{number} x {name} · {word(status, place.language)}", said))
     _add_rest(room, states, place)
+    widgets = [*room.widgets[len(buttons) :], *buttons]
     text = _text(f"{level.name} · {title}", "", place, mentioned=live and level is Level.P0)
     mark = _COLOURS[level] if live else _OVER
     key = f"storm-{told[0].change.id}"
     return {
         "text": text,
-        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", room.widgets)],
+        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", widgets)],
         "thread": {"threadKey": key},
     }
 
@@ -241,10 +249,6 @@ def _why(finding: Finding, place: Place) -> list[Json]:
     return widgets
 
 
-def _explorer(finding: Finding, place: Place) -> Json | None:
-    return _buttons({"open_incident": _incident_url(finding, place)}, place)
-
-
 def _incident_url(finding: Finding | None, place: Place) -> str:
     if not place.explorer_url or finding is None:
         return place.explorer_url
@@ -263,9 +267,10 @@ def _add_rest(room: Room, rest: Sequence[Alert], place: Place) -> None:
                 return
 
 
-def _links(alert: Alert, finding: Finding | None, place: Place) -> Json | None:
+def _links(alert: Alert, finding: Finding | None, place: Place, acknowledge: str) -> Json | None:
     silence = f"#/silences/new?filter={quote(_matchers(alert), errors='replace')}"
     targets = {
+        "acknowledge": acknowledge,
         "open_incident": _incident_url(finding, place),
         "dashboard": alert.annotations.get("dashboard_url", ""),
         "runbook": alert.annotations.get("runbook_url", ""),

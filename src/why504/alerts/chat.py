@@ -15,12 +15,13 @@ from typing import Final, Protocol, Self
 import httpx
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from why504.errors import ChatBusy, ChatRefused, ConfigError
+from why504.errors import ChatBusy, ChatForbidden, ChatRefused, ConfigError
 
 CHAT_HOSTS: Final = frozenset({"chat.googleapis.com"})
 TIMEOUT_S: Final = 10.0
 _JSON: Final = {"content-type": "application/json; charset=UTF-8"}
 _BAD_MESSAGE: Final = frozenset({400, 413})
+_BAD_ADDRESS: Final = frozenset({401, 403, 404})
 _TOLD: Final = 200
 """Characters of an error that are kept."""
 
@@ -77,6 +78,7 @@ class Room(Protocol):
 
         Raises:
             ChatBusy: the same message may be sent again, under the same id.
+            ChatForbidden: so it may, but the address may not write.
             ChatRefused: this message will never be taken.
         """
         ...
@@ -118,7 +120,7 @@ class GoogleChat:
         said = f"{self._address.host} answered {answer.status_code}: {_reason(answer)}"
         if answer.status_code in _BAD_MESSAGE:
             raise ChatRefused(said)
-        raise ChatBusy(said)
+        raise ChatForbidden(said) if answer.status_code in _BAD_ADDRESS else ChatBusy(said)
 
 
 class Printed:

@@ -20,8 +20,12 @@ Row = tuple[Any, ...]
 class Database:
     """One file; for many threads."""
 
-    def __init__(self, file: Path, schema: str) -> None:
+    def __init__(self, file: Path, schema: str, migrations: Sequence[Sequence[str]] = ()) -> None:
         """Open or create the file.
+
+        Args:
+            schema: makes what is not there; run each time.
+            migrations: change what is there; each is run once a file, in this order.
 
         Raises:
             AlertsUnavailable: the disk refuses, or the file is no such database.
@@ -35,8 +39,17 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(schema)
-        except (OSError, sqlite3.Error) as error:
+            self._migrate(migrations)
+        except (OSError, sqlite3.Error, AlertsUnavailable) as error:
             raise AlertsUnavailable(f"can't keep alerts in {file}: {error}") from error
+
+    def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
+        with self.transaction():
+            (done,) = self._connection.execute("PRAGMA user_version").fetchone()
+            for statement in (one for many in migrations[done:] for one in many):
+                self._connection.execute(statement)
+            if done < len(migrations):
+                self._connection.execute(f"PRAGMA user_version = {len(migrations)}")
 
     def close(self) -> None:
         """Close the file."""

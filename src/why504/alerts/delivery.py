@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, bare, closing, explanation, message, without_card
+from why504.alerts.card import Place, bare, closing, explanation, message
 from why504.alerts.chat import Room
 from why504.alerts.compose import MOST_ALONE, chosen
 from why504.alerts.digest import digest, due_before_ns
@@ -17,7 +17,8 @@ from why504.alerts.heartbeat import GRACE_S
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import Batch, Frozen, Unsent
 from why504.alerts.pace import Pace
-from why504.errors import AlertsUnavailable, ChatBusy, ChatRefused
+from why504.alerts.sending import Sender
+from why504.errors import AlertsUnavailable
 from why504.probe.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -48,15 +49,17 @@ class Delivery:
             explained: whether somebody finds out causes: a new P0 waits a little for its own.
         """
         self._ledger = ledger
-        self._room = room
+        self.sender = Sender(ledger, room, pace, clock)
         self._place = place
-        self._pace = pace
         self._clock = clock
         self._explained = explained
         self._begun_s = self._expire_next_s = clock.monotonic_s()
         self._news = threading.Event()
-        self.failure = ""
-        """Why the room did not take the last message, for people; empty when it did."""
+
+    @property
+    def failure(self) -> str:
+        """Return why the room did not take the last message, for people; empty when it did."""
+        return self.sender.reach.failure
 
     def wake(self) -> None:
         """Say that there is something new; from any thread."""
@@ -73,7 +76,7 @@ class Delivery:
             except Exception:
                 # Were this thread to die of a surprise, alerts would be taken and never told.
                 log.exception("delivery failed, and is tried again")
-                self.failure = "delivery fails, see the router's log"
+                self.sender.reach.failure = "delivery fails, see the router's log"
                 wait_s = IDLE_S
             # Woken up for nothing while the pace does not allow more: that is cheap.
             if wait_s > 0:
@@ -83,12 +86,12 @@ class Delivery:
     def step(self) -> float:
         """Send one message if there is one and it may be sent; return for how long to rest, s."""
         self._expire()
-        if wait_s := self._pace.wait_s(self._clock.monotonic_s()):
+        if wait_s := self.sender.wait_s():
             return wait_s
         frozen = self._next()
         if frozen is None:
             return _LOOK_S if self._explained else IDLE_S
-        self._send(frozen)
+        self.sender.send(frozen)
         return 0.0
 
     def _expire(self) -> None:
@@ -150,23 +153,3 @@ class Delivery:
             return None
         key, aftermath = told
         return closing(key, self._ledger.incidents.known(key), aftermath, self._place)
-
-    def _send(self, frozen: Frozen) -> None:
-        try:
-            self._room.send(frozen.body, frozen.request_id)
-        except ChatBusy as error:
-            self.failure = str(error)
-            self._pace.failed(self._clock.monotonic_s())
-            self._ledger.failed(frozen, self.failure)
-        except ChatRefused as error:
-            self._pace.sent(self._clock.monotonic_s())
-            log.warning("a message was refused, see `why504 alerts log`: %s", error)
-            plain = without_card(frozen)
-            if plain is None:
-                self._ledger.dead(frozen, str(error), self._clock.wall_ns())
-            else:
-                self._ledger.reword(frozen, plain, str(error))
-        else:
-            self.failure = ""
-            self._pace.sent(self._clock.monotonic_s())
-            self._ledger.delivered(frozen, self._clock.wall_ns())

@@ -102,6 +102,21 @@ class Incidents:
 
     def known(self, key: str) -> Known:
         """Return what is known of an incident that there is."""
-        row = self._database.one("SELECT service, level, told FROM incidents WHERE key = ?", key)
-        service, level, told = row or ("", Level.P1, 0)
-        return Known(service, Level(level), told)
+        row = self._database.one(
+            "SELECT service, level, told, opened_ns FROM incidents WHERE key = ?", key
+        )
+        service, level, told, opened_ns = row or ("", Level.P1, 0, 0)
+        return Known(service, Level(level), told, opened_ns)
+
+    def finding(self, key: str) -> Finding | None:
+        """Return why an incident burns, if anybody knows, told or not."""
+        row = self._database.one("SELECT document FROM findings WHERE incident = ?", key)
+        return Finding(**json.loads(row[0])) if row else None
+
+    def burns_since_ns(self, fingerprint: str) -> int | None:
+        """Return since when an alert fires; None if it does not."""
+        row = self._database.one(
+            "SELECT max(starts_ns) FROM alerts WHERE fingerprint = ? AND status = 'firing'",
+            fingerprint,
+        )
+        return row[0] if row else None

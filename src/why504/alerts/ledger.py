@@ -11,14 +11,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from why504.alerts import heartbeat
+from why504.alerts.acknowledgements import Acknowledgements
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
 from why504.alerts.database import Database
 from why504.alerts.incidents import Incidents
-from why504.alerts.message import Backlog, Batch, Change, Frozen, Message, Unsent
-from why504.alerts.schema import SCHEMA
+from why504.alerts.keeping import Keeping
+from why504.alerts.message import MAIN, Backlog, Batch, Change, Frozen, Message, Unsent
+from why504.alerts.notices import Notices
+from why504.alerts.outbox import put
+from why504.alerts.schema import MIGRATIONS, SCHEMA
+from why504.alerts.unsent import change, read_unsent
+from why504.errors import AlertsUnavailable
 
 MOST_CHANGES: Final = 400
 """So many changes are told in one message at most."""
@@ -36,8 +42,11 @@ class Ledger:
         Raises:
             AlertsUnavailable: the disk refuses, or the file is no ledger.
         """
-        self._database = Database(file, SCHEMA)
+        self._database = Database(file, SCHEMA, MIGRATIONS)
         self.incidents = Incidents(self._database)
+        self.notices = Notices(self._database)
+        self.acknowledgements = Acknowledgements(self._database)
+        self.keeping = Keeping()
 
     def close(self) -> None:
         """Close the file."""
@@ -49,12 +58,18 @@ class Ledger:
         Raises:
             AlertsUnavailable: none of them was taken.
         """
-        with self._database.transaction():
-            for reason in unreadable:
-                self._database.execute(
-                    "INSERT INTO unreadable(reason, taken_ns) VALUES (?, ?)", (reason, now_ns)
+        try:
+            with self._database.transaction():
+                self._database.executemany(
+                    "INSERT INTO unreadable(reason, taken_ns) VALUES (?, ?)",
+                    [(reason, now_ns) for reason in unreadable],
                 )
-            return sum(self._take(alert, now_ns) for alert in alerts)
+                new = sum(self._take(alert, now_ns) for alert in alerts)
+        except AlertsUnavailable as error:
+            self.keeping.failed(str(error), alerts)
+            raise
+        self.keeping.succeeded()
+        return new
 
     def expire(self, now_ns: int, *, heartbeats: bool = True) -> int:
         """Take what nobody tells any more for over; return how many alerts that were.
@@ -112,39 +127,41 @@ class Ledger:
         return True
 
     def _is_back(self, now_ns: int) -> None:
-        known = self._database.one(
-            "SELECT starts_ns FROM alerts WHERE fingerprint = ? AND status = 'firing'",
-            heartbeat.FINGERPRINT,
-        )
-        if known:
-            self._take(heartbeat.back(known[0], now_ns), now_ns)
+        since_ns = self.incidents.burns_since_ns(heartbeat.FINGERPRINT)
+        if since_ns is not None:
+            self._take(heartbeat.back(since_ns, now_ns), now_ns)
 
     def _dated(self, alert: Alert, now_ns: int) -> Alert:
         """Return an alert with its begin, and with a time from which it is no news any more."""
         starts_ns = alert.starts_ns
         if not starts_ns:
-            known = self._database.one(
-                "SELECT max(starts_ns) FROM alerts WHERE fingerprint = ? AND status = 'firing'",
-                alert.fingerprint,
-            )
-            starts_ns = (known and known[0]) or now_ns
+            starts_ns = self.incidents.burns_since_ns(alert.fingerprint) or now_ns
         within_ns = TOLD_AGAIN_WITHIN_NS
         if alert.level is Level.HEARTBEAT:
             within_ns = heartbeat.WITHIN_NS
         expires_ns = alert.expires_ns or now_ns + within_ns
         return replace(alert, starts_ns=starts_ns, expires_ns=expires_ns)
 
+    def beats(self, now_ns: int) -> bool:
+        """Return whether the heartbeat is heard: that there is one, and that none has stopped."""
+        rows = self._database.all(
+            "SELECT document, expires_ns FROM alerts WHERE incident = '' AND status = 'firing'"
+        )
+        ends_ns = [
+            expires_ns for document, expires_ns in rows
+            if Alert(**json.loads(document)).level is Level.HEARTBEAT
+        ]  # fmt: skip
+        stopped = self.incidents.burns_since_ns(heartbeat.FINGERPRINT) is not None
+        return bool(ends_ns) and min(ends_ns) > now_ns and not stopped
+
     def unsent(self) -> list[Unsent]:
         """Return what has to be told, most urgent first, the oldest first; not all if very much."""
-        rows = self._database.all(
-            "SELECT c.id, c.level, c.document, c.taken_ns, i.key, i.service, i.opened_ns,"
-            " i.level, i.told, i.woken, EXISTS (SELECT 1 FROM alerts a WHERE a.incident = i.key"
-            " AND a.status = 'firing') FROM changes c JOIN incidents i ON i.key = c.incident"
-            " WHERE c.message IS NULL AND c.level <= ? ORDER BY c.level, c.id LIMIT ?",
+        return read_unsent(
+            self._database,
+            "c.message IS NULL AND c.level <= ? ORDER BY c.level, c.id LIMIT ?",
             Level.P1,
             MOST_CHANGES * 4,
         )
-        return [_unsent(row) for row in rows]
 
     def quiet(self, before_ns: int) -> list[Change]:
         """Return the P2 changes that were taken before a time and that no digest told."""
@@ -154,40 +171,19 @@ class Ledger:
             Level.P2,
             before_ns,
         )
-        return [_change(*row) for row in rows]
+        return [change(*row) for row in rows]
 
     def freeze(self, batch: Batch, now_ns: int) -> Frozen:
         """Make a message of some changes durable: from now on it is sent until it is there."""
         with self._database.transaction():
-            cursor = self._database.execute(
-                "INSERT INTO messages(request_id, level, body, state, frozen_ns)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (batch.request_id, batch.level, batch.body, _WAITING, now_ns),
-            )
-            number = int(cursor.lastrowid or 0)
-            self._database.executemany(
-                "UPDATE changes SET message = ? WHERE id = ? AND message IS NULL",
-                [(number, change) for change in batch.changes],
-            )
-            self._database.executemany(
-                "UPDATE findings SET message = ? WHERE incident = ? AND message IS NULL",
-                [(number, key) for key in batch.explained],
-            )
-            self._database.executemany(
-                "UPDATE aftermaths SET message = ? WHERE incident = ? AND message IS NULL",
-                [(number, key) for key in batch.closed],
-            )
-            self._database.executemany(
-                "UPDATE incidents SET told = told + 1, woken = woken OR ? WHERE key = ?",
-                [(batch.level is Level.P0, key) for key in batch.incidents],
-            )
-        return Frozen(number, batch.request_id, batch.body, batch.level, 0)
+            return put(self._database, batch, now_ns)
 
-    def waiting(self) -> Frozen | None:
-        """Return the most urgent message that is frozen and not in the room."""
+    def waiting(self, room: str = MAIN) -> Frozen | None:
+        """Return the most urgent message that is frozen and not in its room."""
         row = self._database.one(
             "SELECT id, request_id, body, level, attempts FROM messages"
-            " WHERE state = 'waiting' ORDER BY level, id LIMIT 1"
+            " WHERE state = 'waiting' AND room = ? ORDER BY level, id LIMIT 1",
+            room,
         )
         return Frozen(row[0], row[1], row[2], Level(row[3]), row[4]) if row else None
 
@@ -232,35 +228,18 @@ class Ledger:
             for level, number, taken_ns in rows
         }
 
-    def states(self) -> dict[str, int]:
-        """Return how many messages are in each state."""
-        rows = self._database.all("SELECT state, count(*) FROM messages GROUP BY state")
+    def states(self, room: str = MAIN) -> dict[str, int]:
+        """Return how many messages for a room are in each state."""
+        rows = self._database.all(
+            "SELECT state, count(*) FROM messages WHERE room = ? GROUP BY state", room
+        )
         return dict.fromkeys((_WAITING, _DELIVERED, _DEAD), 0) | {row[0]: row[1] for row in rows}
 
     def history(self, most: int) -> list[Message]:
         """Return the last messages, the newest first."""
         rows = self._database.all(
-            "SELECT level, state, attempts, frozen_ns, ended_ns, reason, body FROM messages"
+            "SELECT level, state, attempts, frozen_ns, ended_ns, reason, body, room FROM messages"
             " ORDER BY id DESC LIMIT ?",
             most,
         )
         return [Message(Level(row[0]), *row[1:]) for row in rows]
-
-
-def _unsent(row: tuple[Any, ...]) -> Unsent:
-    number, level, document, taken_ns, key, service, opened_ns, worst, told, woken, live = row
-    return Unsent(
-        change=_change(number, document, taken_ns),
-        level=Level(level),
-        incident=key,
-        service=service,
-        opened_ns=opened_ns,
-        incident_level=Level(worst),
-        told=told,
-        woken=bool(woken),
-        live=bool(live),
-    )
-
-
-def _change(number: int, document: str, taken_ns: int) -> Change:
-    return Change(number, Alert(**json.loads(document)), taken_ns)

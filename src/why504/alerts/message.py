@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from why504.alerts.alert import Alert, Level
+
+MAIN: Final = "main"
+"""The room that is told everything."""
+SECOND: Final = "second"
+"""The room that is told what the first one does not hear."""
+ROOMS: Final = (MAIN, SECOND)
+
+NEWS: Final = "news"
+"""A message that tells changes or a cause; the others tell of an incident once each."""
+ELSEWHERE: Final = "elsewhere"
+"""A P0 that is not in the first room in time, told in the second."""
+ESCALATION: Final = "escalation"
+"""A P0 that nobody acknowledged in time."""
+ACKNOWLEDGED: Final = "acknowledged"
+"""Who looks after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,8 @@ class Batch:
     """Incidents whose cause it tells."""
     closed: Sequence[str] = ()
     """Incidents of which it tells what they did."""
+    room: str = MAIN
+    kind: str = NEWS
 
 
 class Over(NamedTuple):
@@ -71,6 +88,7 @@ class Known(NamedTuple):
     level: Level
     told: int
     """In how many messages it was told."""
+    opened_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +123,4 @@ class Message:
     reason: str
     """Why it is dead, or was not taken the last time."""
     body: str
+    room: str

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from why504.alerts.alert import Level
 from why504.alerts.intake import Taken
 from why504.alerts.ledger import Ledger
+from why504.alerts.message import ESCALATION, ROOMS
 from why504.probe.clock import Clock
 
 _TOLD: Final = (Level.P0, Level.P1, Level.P2)
@@ -50,6 +51,31 @@ class Taking:
         self._requests.labels("unavailable").inc()
 
 
+class Guarding:
+    """Counts what proves that alerting works; every label is there at 0 from the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._pings = Counter(
+            "why504_alerts_pings", "Pings of the watcher outside.", ["result"], registry=registry
+        )
+        self._canary = Counter(
+            "why504_alerts_canary_messages", "Messages of the canary.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        for result in ("ok", "failed", "withheld"):
+            self._pings.labels(result)
+        for result in ("ok", "failed"):
+            self._canary.labels(result)
+
+    def pinged(self, result: str) -> None:
+        """Count a ping that was heard (`ok`), was not (`failed`), or was `withheld`."""
+        self._pings.labels(result).inc()
+
+    def canary(self, result: str) -> None:
+        """Count a message that arrived (`ok`), or did not (`failed`)."""
+        self._canary.labels(result).inc()
+
+
 class Delivering(Collector):
     """What the ledger holds, read whenever somebody looks."""
 
@@ -71,8 +97,19 @@ class Delivering(Collector):
             number.add_metric([level.name.lower()], told.changes if told else 0)
             oldest.add_metric([level.name.lower()], told.oldest_s if told else 0.0)
         messages = GaugeMetricFamily(
-            "why504_alerts_messages", "Messages by what became of them.", labels=["state"]
+            "why504_alerts_messages", "Messages by what became of them.", labels=["state", "room"]
         )
-        for state, count in self._ledger.states().items():
-            messages.add_metric([state], count)
-        yield from (number, oldest, messages)
+        for room in ROOMS:
+            for state, count in self._ledger.states(room).items():
+                messages.add_metric([state, room], count)
+        yield from (number, oldest, messages, *self._answers())
+
+    def _answers(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "why504_alerts_acknowledgements", "Incidents that somebody acknowledged.",
+            value=self._ledger.acknowledgements.count(),
+        )  # fmt: skip
+        yield CounterMetricFamily(
+            "why504_alerts_escalations", "Incidents that nobody acknowledged in time.",
+            value=self._ledger.notices.count(ESCALATION),
+        )  # fmt: skip

@@ -33,6 +33,34 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         VIETNAMESE: "Tổng hợp P2: {alerts} cảnh báo trong giờ qua",
     },
     "open_incident": {ENGLISH: "Open the incident", VIETNAMESE: "Mở sự cố"},
+    "acknowledge": {ENGLISH: "Acknowledge", VIETNAMESE: "Xác nhận"},
+    "acknowledged_by": {ENGLISH: "Acknowledged by {name}", VIETNAMESE: "{name} đã xác nhận"},
+    "not_acknowledged": {ENGLISH: "Not acknowledged yet", VIETNAMESE: "Chưa ai xác nhận"},
+    "somebody": {ENGLISH: "somebody", VIETNAMESE: "ai đó"},
+    "incidents": {ENGLISH: "{number} incidents", VIETNAMESE: "{number} sự cố"},
+    "elsewhere": {
+        ENGLISH: "the first room did not get this within a minute",
+        VIETNAMESE: "phòng chính không nhận được tin này trong một phút",
+    },
+    "unanswered": {
+        ENGLISH: "nobody acknowledged this for {seconds} s",
+        VIETNAMESE: "{seconds} s rồi chưa ai xác nhận",
+    },
+    "canary": {
+        ENGLISH: "why504: this webhook works, {hour} UTC",
+        VIETNAMESE: "why504: webhook này hoạt động, {hour} UTC",
+    },
+    "your_name": {ENGLISH: "Your name (optional)", VIETNAMESE: "Tên của bạn (không bắt buộc)"},
+    "link_over": {
+        ENGLISH: "This link is wrong, or older than 7 days. Open the newest card of the incident"
+        " in the room: its button leads here by a link that works.",
+        VIETNAMESE: "Liên kết này sai hoặc đã quá 7 ngày. Hãy mở thẻ mới nhất của sự cố trong"
+        " phòng: nút ở đó có liên kết dùng được.",
+    },
+    "not_kept": {
+        ENGLISH: "That could not be kept. Try again in a minute.",
+        VIETNAMESE: "Không lưu được. Hãy thử lại sau một phút.",
+    },
     "dashboard": {ENGLISH: "Dashboard", VIETNAMESE: "Bảng theo dõi"},
     "runbook": {ENGLISH: "Runbook", VIETNAMESE: "Hướng dẫn xử lý"},
     "silence": {ENGLISH: "Silence", VIETNAMESE: "Tắt cảnh báo"},

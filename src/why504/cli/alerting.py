@@ -6,17 +6,18 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from why504.cli.guarding import Outside, guarding
 from why504.cli.options import Json, clear_errors
 from why504.errors import ConfigError
 
 if TYPE_CHECKING:
     from why504.alerts.card import Place
-    from why504.alerts.chat import Address, Room
     from why504.alerts.ledger import Ledger
     from why504.alerts.message import Message
     from why504.config import AlertSettings
@@ -50,17 +51,13 @@ def serve(
     The webhook's address is a secret: it is read from the file WHY504_ALERTS_WEBHOOK_FILE, or from
     WHY504_ALERTS_WEBHOOK, never from the command line.
     """
-    from why504.alerts.chat import GoogleChat, Printed
     from why504.alerts.ledger import Ledger
     from why504.config import AlertSettings
 
     with clear_errors():
         settings = AlertSettings.from_env()
-        if dry_run:
-            _serve(Ledger(ledger), Printed(typer.echo), settings, store, host=host, port=port)
-            return
-        with GoogleChat(_address(settings)) as room:
-            _serve(Ledger(ledger), room, settings, store, host=host, port=port)
+        with Outside(settings, dry_run=dry_run) as outside:
+            _serve(Ledger(ledger), outside, settings, store, host=host, port=port)
 
 
 @alerts.command("test")
@@ -116,7 +113,9 @@ def log_(
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(one.frozen_ns / 1e9))
         why = f"  {one.reason}" if one.reason else ""
         text = json.loads(one.body)["text"]
-        typer.echo(f"{at}  {one.level.name}  {one.state:<9}  {one.attempts} x  {text}{why}")
+        typer.echo(
+            f"{at}  {one.level.name}  {one.state:<9}  {one.attempts} x  {one.room}  {text}{why}"
+        )
 
 
 def _document(one: Message) -> dict[str, object]:
@@ -127,16 +126,24 @@ def _document(one: Message) -> dict[str, object]:
         "made_at_ns": one.frozen_ns,
         "ended_at_ns": one.ended_ns,
         "reason": one.reason,
+        "room": one.room,
         "message": json.loads(one.body),
     }
 
 
 def _serve(
-    ledger: Ledger, room: Room, settings: AlertSettings, store: Path | None, *, host: str, port: int
+    ledger: Ledger,
+    outside: Outside,
+    settings: AlertSettings,
+    store: Path | None,
+    *,
+    host: str,
+    port: int,
 ) -> None:
     import uvicorn
     from prometheus_client import CollectorRegistry
 
+    from why504.alerts.acknowledging import ack_routes
     from why504.alerts.app import create_app
     from why504.alerts.delivery import Delivery
     from why504.alerts.explaining import Explaining
@@ -149,14 +156,20 @@ def _serve(
 
     clock = Clock()
     pace = Pace(random.Random())  # noqa: S311 - jitter, no secret
-    delivery = Delivery(ledger, room, _place(settings), pace, clock, explained=store is not None)
-    work = [delivery.run]
-    if store is not None:
-        work.append(Explaining(ledger, StoredEvidence(store), clock).run)
+    place = _place(settings, ledger)
+    delivery = Delivery(ledger, outside.first(), place, pace, clock, explained=store is not None)
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
+    work: list[Callable[[threading.Event], None]] = [delivery.run]
+    work += guarding(
+        ledger, delivery.sender.reach, outside, settings, place, registry=registry, clock=clock
+    )
+    if store is not None:
+        work.append(Explaining(ledger, StoredEvidence(store), clock).run)
     app = create_app(ledger, delivery, registry, clock, token=settings.token)
     app.include_router(pages(folder()))
+    if settings.public_url:
+        app.include_router(ack_routes(ledger, place.ack_links, clock, settings.language))
     stop = threading.Event()
     threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]
     for thread in threads:
@@ -172,20 +185,17 @@ def _serve(
         ledger.close()
 
 
-def _place(settings: AlertSettings) -> Place:
+def _place(settings: AlertSettings, ledger: Ledger) -> Place:
+    from why504.alerts.ack_links import AckLinks
     from why504.alerts.card import Place
 
+    public_url = settings.public_url.rstrip("/")
+    links = AckLinks(public_url, ledger.acknowledgements.key()) if public_url else AckLinks()
     return Place(
         language=settings.language,
         mention=settings.mention,
         explorer_url=settings.explorer_url,
         alertmanager_url=settings.alertmanager_url,
         link_hosts=settings.hosts(),
+        ack_links=links,
     )
-
-
-def _address(settings: AlertSettings) -> Address:
-    from why504.alerts.chat import CHAT_HOSTS, Address
-
-    hosts = {*CHAT_HOSTS, "127.0.0.1"} if settings.local_chat else CHAT_HOSTS
-    return Address(settings.secret(), hosts)

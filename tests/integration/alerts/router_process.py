@@ -40,6 +40,7 @@ class Chat:
 
 @contextmanager
 def chat(folder: Path) -> Iterator[Chat]:
+    folder.mkdir(exist_ok=True)
     port = free_port()
     argv = [sys.executable, "-m", "lab.standins.googlechat", "--port", str(port)]
     process = start(Program(argv, "chat", folder, PYTHON))
@@ -54,11 +55,13 @@ def chat(folder: Path) -> Iterator[Chat]:
 class Router:
     """A router that is killed and started again, on the same ledger and port."""
 
-    def __init__(self, folder: Path, room: Chat) -> None:
+    def __init__(self, folder: Path, room: Chat, **settings: str) -> None:
+        """Take more settings by their names, without what all begin with."""
         self.ledger = folder / "alerts.sqlite"
         self.log = folder / "router.log"
         self.url = ""
         self._folder, self._room = folder, room
+        self._settings = {f"WHY504_ALERTS_{name}": value for name, value in settings.items()}
         self._port = free_port()
         self.process: Process | None = None
 
@@ -67,6 +70,7 @@ class Router:
         argv += ["--ledger", str(self.ledger), "--port", str(self._port)]
         settings = {
             "WHY504_ALERTS_WEBHOOK": self._room.webhook, "WHY504_ALERTS_LOCAL_CHAT": "1",
+            **self._settings,
         }  # fmt: skip
         program = Program(argv, "router", self._folder, {**PYTHON, **settings})
         self.log = program.log

@@ -10,7 +10,7 @@ import threading
 import time
 
 import httpx
-from router_process import SECRET, told, until
+from router_process import SECRET, Router, told, until
 
 KILLS = 12
 SERVICES = 60
@@ -85,10 +85,17 @@ def test_it_stops_when_told_to_and_goes_on_later(room, router):
 
 
 def test_the_webhooks_address_is_nowhere(room, router, tmp_path):
+    """Nor is that of the second room, the canary's, or the watcher's."""
+    router.kill()
+    hooks = {f"{name}_WEBHOOK": room.webhook.replace("/A/", f"/{name}/")
+             for name in ("SECOND", "CANARY")}  # fmt: skip
+    router = Router(tmp_path, room, **hooks, PING_URL=f"{room.url}/{SECRET}")
     room.behave(status=500)
+    router.start()
     router.post(told("shop", "firing"))
     until(lambda: "INTERNAL" in httpx.get(f"{router.url}/healthz").text, 20)
     pages = "".join(httpx.get(f"{router.url}{path}").text for path in ("/healthz", "/metrics"))
+    until(lambda: "canary did not arrive" in router.log.read_text(), 20)
     router.kill()
 
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]

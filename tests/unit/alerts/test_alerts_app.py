@@ -82,13 +82,13 @@ def test_metrics_are_there_from_the_start_and_tell_what_waits(router):
     assert 'why504_alerts_taken_total{level="p0"} 1.0' in said
     assert 'why504_alerts_undelivered{level="p0"} 1.0' in said
     assert 'why504_alerts_oldest_undelivered_age_seconds{level="p0"} 30.0' in said
-    assert 'why504_alerts_messages{state="delivered"} 0.0' in said
+    assert 'why504_alerts_messages{room="main",state="delivered"} 0.0' in said
 
 
 def test_health_tells_that_nothing_reaches_the_room(router):
     asked = client(router)
     assert asked.get("/healthz").status_code == 200
 
-    router.delivery.failure = "chat.googleapis.com answered 500: INTERNAL"
+    router.delivery.sender.reach.failure = "chat.googleapis.com answered 500: INTERNAL"
     assert "INTERNAL" in asked.get("/healthz").json()["detail"]
     assert at(0) == router.clock.wall_ns()

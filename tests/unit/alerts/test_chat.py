@@ -14,7 +14,7 @@ from lab.stack.ports import free_port
 from lab.standins.googlechat import build_app
 from why504.alerts.chat import Address, GoogleChat
 from why504.config import AlertSettings
-from why504.errors import ChatBusy, ChatRefused, ConfigError
+from why504.errors import ChatBusy, ChatForbidden, ChatRefused, ConfigError
 
 SECRET = "s3cr3t-t0ken"
 LOCAL = ("127.0.0.1",)
@@ -55,8 +55,10 @@ def test_a_message_is_there_once_however_often_it_is_sent(chat, room):
 def test_what_may_pass_is_worth_another_try(chat, room, status):
     chat[0].behaviour.status = status
 
-    with pytest.raises(ChatBusy, match=str(status)):
+    with pytest.raises(ChatBusy, match=str(status)) as raised:
         room.send('{"text": "hello"}', f"id-{status}")
+    # What a revoked webhook is answered, and may be nothing.
+    assert isinstance(raised.value, ChatForbidden) == (status in (401, 403, 404))
 
 
 def test_a_message_that_google_does_not_understand_is_refused(room):
@@ -87,7 +89,10 @@ def test_no_error_log_or_repr_has_the_secret(chat, room, caplog):
     caplog.set_level(logging.DEBUG)
     address = Address(chat[1], LOCAL)
     chat[0].behaviour.status = 500
-    told = [repr(address), str(address), repr(vars(room)), repr(AlertSettings(webhook=chat[1]))]
+    settings = AlertSettings(
+        webhook=chat[1], second_webhook=chat[1], canary_webhook=chat[1], ping_url=chat[1]
+    )
+    told = [repr(address), str(address), repr(vars(room)), repr(settings)]
     for url in (chat[1], f"http://127.0.0.1:1/?token={SECRET}"):
         with GoogleChat(Address(url, LOCAL)) as one:
             try:
@@ -126,7 +131,38 @@ def test_settings_say_what_is_missing(tmp_path):
 
 
 def test_a_secret_may_be_in_a_file(tmp_path):
-    (tmp_path / "webhook").write_text("https://chat.googleapis.com/x\n", encoding="utf-8")
-    settings = AlertSettings.from_env({"WHY504_ALERTS_WEBHOOK_FILE": str(tmp_path / "webhook")})
+    names = {name: f"WHY504_ALERTS_{name}WEBHOOK_FILE" for name in ("", "SECOND_", "CANARY_")}
+    for name in names:
+        (tmp_path / name.lower()).mkdir(exist_ok=True)
+        (tmp_path / name.lower() / "hook").write_text(f"https://chat/{name}\n", encoding="utf-8")
+    env = {names[name]: str(tmp_path / name.lower() / "hook") for name in names}
+    settings = AlertSettings.from_env(env)
 
-    assert settings.secret() == "https://chat.googleapis.com/x"
+    told = [settings.secret(), settings.second_secret(), settings.canary_secret()]
+    assert told == ["https://chat/", "https://chat/SECOND_", "https://chat/CANARY_"]
+
+
+def test_a_file_that_should_have_a_secret_and_has_none_is_no_setting_that_is_missing(tmp_path):
+    (tmp_path / "hook").write_text("\n", encoding="utf-8")
+    settings = AlertSettings.from_env({"WHY504_ALERTS_SECOND_WEBHOOK_FILE": str(tmp_path / "hook")})
+
+    with pytest.raises(ConfigError, match="WHY504_ALERTS_SECOND_WEBHOOK_FILE"):
+        settings.second_secret()
+    assert settings.canary_secret() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PUBLIC_URL", "http://a.example"), ("PUBLIC_URL", "https://u:p@a.example"),
+     ("PUBLIC_URL", "https://a.example/?x=1"), ("PUBLIC_URL", "a.example"),
+     ("ESCALATE_AFTER_S", "0"), ("ESCALATE_AFTER_S", "soon")],
+)  # fmt: skip
+def test_a_setting_that_makes_no_sense_is_said_so(name, value):
+    with pytest.raises(ConfigError, match=name):
+        AlertSettings.from_env({f"WHY504_ALERTS_{name}": value})
+
+
+def test_buttons_may_lead_to_the_router_itself():
+    settings = AlertSettings(public_url="https://alerts.example.com:8443/why504")
+
+    assert settings.hosts() == {"alerts.example.com"}
