@@ -85,6 +85,7 @@ class Backlog(NamedTuple):
 class Message:
     """A message and what became of it."""
 
+    request_id: str
     level: Level
     state: str
     """`waiting`, `delivered` or `dead`."""
@@ -94,3 +95,5 @@ class Message:
     reason: str
     """Why it is dead, or was not taken the last time."""
     body: str
+    told: Sequence[Alert] = ()
+    """Every alert that it tells, those that it only counts too."""

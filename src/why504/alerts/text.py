@@ -23,11 +23,13 @@ _LONGEST_LINK: Final = 2000
 
 def plain(told: str, most: int) -> str:
     """Return text on one line, of at most `most` characters, without what can't be seen."""
-    seen = "".join(
-        " " if char.isspace() else char
-        for char in told[: most * 4]
-        if char.isspace() or unicodedata.category(char)[0] in _KEPT_CATEGORIES
-    )
+    seen = told[: most * 4]
+    if not (seen.isascii() and seen.isprintable()):  # quick, as most text is
+        seen = "".join(
+            " " if char.isspace() else char
+            for char in seen
+            if char.isspace() or unicodedata.category(char)[0] in _KEPT_CATEGORIES
+        )
     line = " ".join(seen.split())
     return line if len(line) <= most else line[: most - 1] + _ELLIPSIS
 

@@ -1,0 +1,88 @@
+"""The same storm and the same kills, for the router and for a bridge that answers first."""
+
+from __future__ import annotations
+
+import sys
+import time
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+from bench.alerts.kills import REFUSALS, Order, clients, killed
+from bench.alerts.latency import Storm, storm
+from bench.alerts.obligations import Judgement, judge
+from bench.alerts.processes import Bridge, Room, Router, told_in, until
+from bench.alerts.run import Run, quantile
+
+KILLS: Final = Order(1_000, 50.0, 8, REFUSALS, seed=506)
+_QUIET_S: Final = 15.0
+"""A bridge that has sent nothing for so long has nothing left."""
+_DRAIN_S: Final = 300.0
+
+
+def measure(run: Run) -> None:
+    """Add what each of them lost, said and how late."""
+    storms, kills = {}, {}
+    for name, bridge_to in {"router": _router, "first": _first}.items():
+        with Room(run.folder / name) as room, bridge_to(run.folder / name, room) as bridge:
+            storms[name] = storm(bridge, room)
+        run.say(f"{name}: {storms[name].told} alerts of the storm told within a minute")
+        kills[name] = _kills(run, name, bridge_to)
+        run.say(f"{name}: {len(kills[name].lost)} acknowledged alerts lost")
+    ours, theirs = storms["router"], storms["first"]
+    run.at_most("baseline: acknowledged alerts lost, 8 kills", len(kills["router"].lost), 0, "",
+                len(kills["first"].lost))  # fmt: skip
+    run.at_most("baseline: messages in the storm's first minute", ours.messages, 20, "",
+                theirs.messages)  # fmt: skip
+    run.at_most("baseline: first P0 in the storm, p50", quantile(ours.waits_s, 0.5), 5.0, "s",
+                quantile(theirs.waits_s, 0.5))  # fmt: skip
+    run.at_most("baseline: P0s of the storm not told within a minute", _untold(ours), 0, "",
+                _untold(theirs))  # fmt: skip
+    run.verdict.facts["baseline"] = {
+        "what it is": "answers first, a thread a payload, one message an alert, 3 more tries",
+        "acknowledged": {name: one.owed for name, one in kills.items()},
+        "alerts of the storm told within the minute": {n: s.told for n, s in storms.items()},
+        "refused as too soon": {name: one.too_soon for name, one in storms.items()},
+    }
+
+
+def _router(folder: Path, room: Room) -> Bridge:
+    return Router(folder, room, short_hour=True)
+
+
+def _first(folder: Path, room: Room) -> Bridge:
+    argv = [sys.executable, "-m", "bench.alerts.ack_first"]
+    return Bridge("ack-first", folder, argv, {"WHY504_ALERTS_WEBHOOK": room.webhook})
+
+
+def _kills(run: Run, name: str, bridge_to: Any) -> Judgement:
+    folder = run.folder / f"{name}-kills"
+    with Room(folder, mishaps=KILLS.mishaps) as room:
+        bridge = bridge_to(folder, room)
+        senders = clients(bridge.port, KILLS)
+        killed(bridge, KILLS.kills, senders, run.say, seed=KILLS.seed)
+        with bridge:
+            _settle(bridge, room)
+        log = bridge.log() if isinstance(bridge, Router) else []
+        told = told_in(room.seen()["messages"], log)
+    acknowledged = {key: told for sender in senders for key, told in sender.acknowledged.items()}
+    return judge(acknowledged, told)
+
+
+def _settle(bridge: Bridge, room: Room) -> None:
+    if isinstance(bridge, Router):
+        until(lambda: bridge.undelivered() == 0, _DRAIN_S, every_s=1.0)
+        return
+    seen, since_s = -1, time.monotonic()
+
+    def quiet() -> bool:
+        nonlocal seen, since_s
+        if (now := len(room.seen()["messages"])) != seen:
+            seen, since_s = now, time.monotonic()
+        return time.monotonic() > since_s + _QUIET_S
+
+    until(quiet, _DRAIN_S)
+
+
+def _untold(seen: Storm) -> int:
+    return sum(not isfinite(wait_s) for wait_s in seen.waits_s)
