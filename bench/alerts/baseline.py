@@ -1,12 +1,17 @@
-"""The same storm and the same kills, for the router and for a bridge that answers first."""
+"""The same storm and the same kills, for the router and for a bridge that answers first.
+
+Both at the same time, each with a room of its own.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.alerts.kills import REFUSALS, Order, clients, killed
 from bench.alerts.latency import Storm, storm
@@ -22,13 +27,9 @@ _DRAIN_S: Final = 300.0
 
 def measure(run: Run) -> None:
     """Add what each of them lost, said and how late."""
-    storms, kills = {}, {}
-    for name, bridge_to in {"router": _router, "first": _first}.items():
-        with Room(run.folder / name) as room, bridge_to(run.folder / name, room) as bridge:
-            storms[name] = storm(bridge, room)
-        run.say(f"{name}: {storms[name].told} alerts of the storm told within a minute")
-        kills[name] = _kills(run, name, bridge_to)
-        run.say(f"{name}: {len(kills[name].lost)} acknowledged alerts lost")
+    with ThreadPoolExecutor() as pool:
+        storms = dict(pool.map(lambda name: (name, _storm(run, name)), BRIDGES))
+        kills = dict(pool.map(lambda name: (name, _kills(run, name)), BRIDGES))
     ours, theirs = storms["router"], storms["first"]
     run.at_most("baseline: acknowledged alerts lost, 8 kills", len(kills["router"].lost), 0, "",
                 len(kills["first"].lost))  # fmt: skip
@@ -55,10 +56,22 @@ def _first(folder: Path, room: Room) -> Bridge:
     return Bridge("ack-first", folder, argv, {"WHY504_ALERTS_WEBHOOK": room.webhook})
 
 
-def _kills(run: Run, name: str, bridge_to: Any) -> Judgement:
+BRIDGES: Final[Mapping[str, Callable[[Path, Room], Bridge]]] = {
+    "router": _router,
+    "first": _first,
+}
+
+
+def _storm(run: Run, name: str) -> Storm:
+    folder = run.folder / name
+    with Room(folder) as room, BRIDGES[name](folder, room) as bridge:
+        return storm(bridge, room)
+
+
+def _kills(run: Run, name: str) -> Judgement:
     folder = run.folder / f"{name}-kills"
     with Room(folder, mishaps=KILLS.mishaps) as room:
-        bridge = bridge_to(folder, room)
+        bridge = BRIDGES[name](folder, room)
         senders = clients(bridge.port, KILLS)
         killed(bridge, KILLS.kills, senders, run.say, seed=KILLS.seed)
         with bridge:

@@ -23,7 +23,7 @@ from why504.alerts.message import Batch, Change, Unsent
 PAYLOADS: Final = 100_000
 PROCESSES: Final = 2
 _SIZES: Final = (1, 1, 1, 2, 3, 4, 8)
-_LARGE: Final = 0.005
+_LARGE: Final = 0.001
 """Share of the payloads that fill a message, and the next."""
 _PLACE: Final = Place(
     mention="users/all", link_hosts=frozenset({LINK_HOST}), explorer_url=f"https://{LINK_HOST}/",
@@ -122,7 +122,7 @@ def _text(chance: random.Random) -> str:
     if chance.random() < 0.4:
         return "".join(chance.choices(HOSTILE, k=chance.choice((1, 1, 2, 20))))
     chars = chance.choice(_CHARS)
-    return "".join(chr(chance.choice(chars)) for _ in range(chance.choice((1, 20, 400))))
+    return "".join(map(chr, chance.choices(chars, k=chance.choice((1, 20, 400)))))
 
 
 def _finding(chance: random.Random) -> Finding:

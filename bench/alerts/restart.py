@@ -53,5 +53,5 @@ def _fill(port: int) -> None:
     for number, first in enumerate(range(0, QUEUED, MOST)):
         severity = _SEVERITIES[number % len(_SEVERITIES)]
         numbers = range(first, min(first + MOST, QUEUED))
-        poster.post({"alerts": [alert(n, severity, f"shop-{number % 50}") for n in numbers]})
+        poster.put({"alerts": [alert(n, severity, f"shop-{number % 50}") for n in numbers]})
     poster.close()

@@ -91,6 +91,11 @@ class Poster:
             return None
         return answer.status
 
+    def put(self, document: dict[str, Any]) -> None:
+        """Send until it is acknowledged: a bridge closes connections that are idle."""
+        while self.post(document) != 200:
+            time.sleep(_AGAIN_S[0])
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

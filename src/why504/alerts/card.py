@@ -235,8 +235,8 @@ def _explorer(finding: Finding, place: Place) -> Json | None:
 def _incident_url(finding: Finding | None, place: Place) -> str:
     if not place.explorer_url or finding is None:
         return place.explorer_url
-    named = urlencode({"incident": finding.incident_id, "trace": finding.trace_id})
-    return f"{place.explorer_url}?{named}"
+    told = {"incident": finding.incident_id, "trace": finding.trace_id}
+    return f"{place.explorer_url}?{urlencode(told, errors='replace')}"
 
 
 def _links(alert: Alert, finding: Finding | None, place: Place) -> Json | None:
