@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +36,8 @@ def measure(run: Run) -> None:
                 theirs.messages)  # fmt: skip
     run.at_most("baseline: first P0 in the storm, p50", quantile(ours.waits_s, 0.5), 5.0, "s",
                 quantile(theirs.waits_s, 0.5))  # fmt: skip
-    run.at_most("baseline: P0s of the storm not told within a minute", _untold(ours), 0, "",
-                _untold(theirs))  # fmt: skip
+    run.at_most("baseline: P0s of the storm not told within a minute", ours.untold, 0, "",
+                theirs.untold)  # fmt: skip
     run.verdict.facts["baseline"] = {
         "what it is": "answers first, a thread a payload, one message an alert, 3 more tries",
         "acknowledged": {name: one.owed for name, one in kills.items()},
@@ -95,7 +94,3 @@ def _settle(bridge: Bridge, room: Room) -> None:
         return time.monotonic() > since_s + _QUIET_S
 
     until(quiet, _DRAIN_S)
-
-
-def _untold(seen: Storm) -> int:
-    return sum(not isfinite(wait_s) for wait_s in seen.waits_s)

@@ -38,7 +38,9 @@ class Storm:
     """What a room saw of a storm."""
 
     waits_s: list[float]
-    """Of the first P0 of each incident; inf for one that was not told within the minute."""
+    """Of the first P0 of each incident; of one that was not told within the minute, that."""
+    untold: int
+    """P0s that were not."""
     messages: int
     """Within a minute of its begin."""
     too_soon: int
@@ -100,7 +102,11 @@ def storm(bridge: Bridge, room: Room) -> Storm:
     seen = room.seen()
     messages = [one for one in seen["messages"] if one["at"] <= begun_s + _MINUTE_S]
     fingerprints = {fingerprint for one in messages for fingerprint, _ in tellings_of(one)}
-    return Storm(waits(sent_s, messages), len(messages), seen["too_soon"], len(fingerprints))
+    waits_s = waits(sent_s, messages)
+    return Storm(
+        [min(wait_s, _MINUTE_S) for wait_s in waits_s], waits_s.count(inf), len(messages),
+        seen["too_soon"], len(fingerprints),
+    )  # fmt: skip
 
 
 def _of_storm(number: int, urgent: set[int], chance: random.Random) -> Told:
