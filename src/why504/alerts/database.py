@@ -75,13 +75,13 @@ class Database:
         """Run a statement for many rows at once, inside a transaction; return what it finds.
 
         Args:
-            statement: with `{}` where the rows go, behind the values.
+            statement: with `{}` where the rows go, and the values behind them.
         """
         found: list[Row] = []
         for first in range(0, len(rows), _ROWS):
             some = rows[first : first + _ROWS]
             marks = ",".join([f"({','.join('?' * len(some[0]))})"] * len(some))
-            told = [*values, *chain.from_iterable(some)]
+            told = [*chain.from_iterable(some), *values]
             found += self._connection.execute(statement.format(marks), told).fetchall()
         return found
 

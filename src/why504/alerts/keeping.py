@@ -64,8 +64,9 @@ class Keeping:
 
     def _look_up(self, identities: Sequence[Identity]) -> None:
         known = self._database.many(
-            "SELECT fingerprint, starts_ns, status, incident FROM alerts"
-            " WHERE (fingerprint, starts_ns) IN (VALUES {})",
+            # A join that SQLite may not turn round, or it would read all alerts for these.
+            "WITH told(key, ns) AS (VALUES {}) SELECT fingerprint, starts_ns, status, incident"
+            " FROM told CROSS JOIN alerts ON fingerprint = key AND starts_ns = ns",
             identities,
         )
         self._known |= {(row[0], row[1]): (row[2], row[3]) for row in known}
@@ -162,7 +163,8 @@ class Keeping:
         )
         for expires_ns, identities in self._again.items():
             self._database.many(
-                "UPDATE alerts SET expires_ns = ? WHERE (fingerprint, starts_ns) IN (VALUES {})",
+                "WITH told(key, ns) AS (VALUES {}) UPDATE alerts SET expires_ns = ?"
+                " WHERE fingerprint IN (SELECT key FROM told) AND (fingerprint, starts_ns) IN told",
                 identities,
                 expires_ns,
             )

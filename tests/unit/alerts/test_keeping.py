@@ -61,6 +61,22 @@ def test_what_is_told_again_burns_on(ledger):
     assert ledger.expire(at(6 * 3600)) == 1
 
 
+def test_what_is_known_already_costs_nothing(ledger):
+    def steps() -> int:
+        done = []
+        connection = ledger._database._connection
+        connection.set_progress_handler(lambda: done.append(1), 100)
+        ledger.take([alert(service="shop-7"), alert(service="new")], [], at(2))
+        connection.set_progress_handler(None, 0)
+        return len(done)
+
+    ledger.take([alert(service=f"shop-{n}") for n in range(100)], [], at(1))
+    few = steps()
+    ledger.take([alert("B", service=f"shop-{n}") for n in range(5000)], [], at(3))
+
+    assert steps() < few + 20
+
+
 def test_what_goes_on_is_not_hidden_behind_what_is_over(ledger):
     for n in range(1300):
         ledger.take([alert(service=f"old-{n}"), alert(service=f"old-{n}", end_s=9)], [], at(n))
