@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench bench-engine bench-live bench-receive matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture explorer docs clean
+.PHONY: help install demo test check bench bench-engine bench-live bench-receive bench-alerts matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ bench-live: install  ## the live view at 10,000 open requests, beside reading an
 
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive
+
+bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misbehaves (25 min)
+	@exec $(BIN)/python -m bench.alerts $(ARGS)
 
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)

@@ -2,20 +2,23 @@
 
 Speaks `spaces.messages.create` of the discovery document chat.v1 as far as webhooks may use it: one
 message a second and space, 32,000 bytes, one message of each `requestId`, threads by `threadKey`,
-errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room,
-`/` shows it.
+errors as Google writes them. `/_control` changes its behaviour, `/_seen` tells what is in the room
+(`?after=10` without the first ten), and how many messages came too soon; `/` shows the room.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from lab.standins.control import Behaviour, control, serve, waited
 from lab.standins.roompage import page
@@ -28,6 +31,10 @@ _STATUSES: Final = {
 }  # fmt: skip
 
 
+Mishap = Literal["401", "429", "500", "503", "hang", "late", "cut"]
+"""A refusal, or: never answered; taken and never answered; taken, and the answer cut off."""
+
+
 class ChatBehaviour(Behaviour):
     """What Google Chat does with each message."""
 
@@ -36,6 +43,9 @@ class ChatBehaviour(Behaviour):
     cut: bool = False
     """Messages are taken, and the connection is cut instead of an answer."""
     honours_request_id: bool = True
+    mishaps: dict[Mishap, float] = Field(default_factory=dict)
+    """What befalls which share of the messages, drawn with `seed`."""
+    seed: int = 504
 
 
 class Thread(BaseModel):
@@ -71,7 +81,19 @@ def build_app() -> Starlette:
     app.state.by_request_id = {}
     app.state.last_s = {}
     app.state.refused = []
+    app.state.asked = 0
+    app.state.too_soon = 0
     return app
+
+
+class Cut(Response):
+    """An answer that breaks off."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin to answer, and never end."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"name": "spa', "more_body": True})
 
 
 async def create(request: Request) -> Response:
@@ -79,9 +101,13 @@ async def create(request: Request) -> Response:
     state = request.app.state
     behaviour: ChatBehaviour = state.behaviour
     space = request.path_params["space"]
+    state.asked += 1
+    mishap = _mishap(behaviour, state.asked)
     body = await request.body()
     await waited(behaviour)
-    if refusal := _not_now(request, behaviour):
+    if mishap == "hang":
+        await asyncio.Event().wait()
+    if refusal := _not_now(request, behaviour, mishap):
         return _error(state, *refusal)
     state.last_s[space] = time.monotonic()
     try:
@@ -89,19 +115,33 @@ async def create(request: Request) -> Response:
         message = _taken(request, space, told, body)
     except ValueError as error:
         return _error(state, 400, str(error))
-    if behaviour.cut:
-        raise ConnectionResetError("told to cut the connection")
-    return JSONResponse(message)
+    if mishap == "late":
+        await asyncio.Event().wait()
+    return Cut() if behaviour.cut or mishap == "cut" else JSONResponse(message)
 
 
-def _not_now(request: Request, behaviour: ChatBehaviour) -> tuple[int, str] | None:
+def _mishap(behaviour: ChatBehaviour, number: int) -> Mishap | None:
+    """Return what befalls the message of this number; the same whenever it is run."""
+    drawn = random.Random(f"{behaviour.seed}-{number}").random()
+    for mishap, share in behaviour.mishaps.items():
+        drawn -= share
+        if drawn < 0:
+            return mishap
+    return None
+
+
+def _not_now(
+    request: Request, behaviour: ChatBehaviour, mishap: Mishap | None
+) -> tuple[int, str] | None:
     """Return why nothing is taken now, whatever it is."""
-    if behaviour.status:
-        return behaviour.status, "told to fail"
+    status = int(mishap) if mishap and mishap.isdigit() else behaviour.status
+    if status:
+        return status, "told to fail"
     if not request.query_params.get("key") or not request.query_params.get("token"):
         return 403, "the caller does not have permission"
     last_s = request.app.state.last_s.get(request.path_params["space"], -1e9)
     if time.monotonic() - last_s < behaviour.apart_s:
+        request.app.state.too_soon += 1
         return 429, "Resource has been exhausted (e.g. check quota)."
     return None
 
@@ -153,7 +193,10 @@ def _shown(card: dict[str, Any]) -> dict[str, Any]:
 async def seen(request: Request) -> Response:
     """`GET /_seen`: the messages in the room, and the statuses of what was refused."""
     state = request.app.state
-    return JSONResponse({"messages": state.messages, "refused": state.refused})
+    after = int(request.query_params.get("after", "0"))
+    return JSONResponse(
+        {"messages": state.messages[after:], "refused": state.refused, "too_soon": state.too_soon}
+    )
 
 
 async def room(request: Request) -> Response:

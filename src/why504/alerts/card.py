@@ -6,7 +6,7 @@ Source: the discovery document of chat.v1, `Message` and `GoogleAppsCardV1Card`.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from uuid import NAMESPACE_URL, uuid5
 from why504.alerts.ack_links import AckLinks
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
 from why504.alerts.finding import Aftermath, Finding
+from why504.alerts.marks import beside, in_text, marks_of, section_of
 from why504.alerts.message import Batch, Change, Frozen, Known, Unsent
 from why504.alerts.text import in_card, in_message, in_title, link
 from why504.alerts.widgets import LINE, WIDGETS, Json, Room, as_bytes, line
@@ -65,9 +66,8 @@ def message(
 
 def bare(told: Sequence[Unsent]) -> Batch:
     """Return the message that tells changes by what was never anybody's text, without a card."""
-    marks = [one.change.alert.fingerprint[:32] for one in told]
     level = min(one.level for one in told)
-    said = in_message(f"{level.name} · {len(told)} alerts: {' '.join(marks)}", _PARAGRAPH)
+    said = f"{level.name} · {len(told)} alerts: {in_text(_latest(told))}"
     return batch_of(
         [one.change for one in told], {"text": said}, list({one.incident for one in told})
     )
@@ -157,10 +157,16 @@ def listed(title: str, lines: Sequence[tuple[str, str]], key: str, place: Place)
     }
 
 
-def without_card(refused: Frozen) -> str | None:
-    """Return the body of a refused message as text alone; None if it was that already."""
+def without_card(refused: Frozen, told: Sequence[Alert]) -> str | None:
+    """Return the body of a refused message as text alone; None if it was that already.
+
+    Args:
+        told: the alerts that it tells of.
+    """
     body = json.loads(refused.body)
-    return None if body.pop("cardsV2", None) is None else as_bytes(body).decode()
+    if body.pop("cardsV2", None) is None:
+        return None
+    return as_bytes({**body, "text": f"{body['text']} {in_text(told)}".strip()}).decode()
 
 
 def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) -> Json:
@@ -171,7 +177,8 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
     title = f"{first.incident_level.name} · {shown[0].name}"
     if shown[0].status == RESOLVED:
         title += f" · {word('resolved', place.language)}"
-    room = Room()
+    marks = marks_of(states, place.language)
+    room = beside(marks)
     links = _links(shown[0], finding, place, "".join(place.ack_links.of(told)))
     if links:
         room.add(links)
@@ -179,7 +186,8 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
         room.add(*_why(finding, place))
     for alert in shown[:_ALERTS_SHOWN]:
         room.add(*_about(alert, place))
-    _add_rest(room, [alert for alert in states if alert not in shown[:_ALERTS_SHOWN]], place)
+    if len(states) > _ALERTS_SHOWN:
+        room.add(line(word("more", place.language, number=len(states) - _ALERTS_SHOWN), ""))
     # The buttons are what a hurried reader looks for last.
     widgets = [*room.widgets[1:], room.widgets[0]] if links else room.widgets
     wakes = first.live and first.level is Level.P0 and not first.woken
@@ -187,7 +195,7 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
     thread = f"{first.incident}-p0" if wakes and first.told else first.incident
     return {
         "text": _text(title, first.service, place, mentioned=wakes),
-        "cardsV2": [_card(first.incident, _mark(first), title, first.service, widgets)],
+        "cardsV2": [_card(first.incident, _mark(first), title, first.service, widgets, marks)],
         "thread": {"threadKey": thread},
     }
 
@@ -199,23 +207,25 @@ def _of_many(told: Sequence[Unsent], place: Place) -> Json:
     kind = "storm" if live else "missed"
     title = word(kind, place.language, alerts=len(states), incidents=len(services))
     level = min(one.level for one in told)
-    room = Room()
+    marks = marks_of(states, place.language)
+    room = beside(marks)
     links = [_buttons({"acknowledge": url}, place) for url in place.ack_links.of(told)]
     buttons = [one for one in links if one]
     room.add(*buttons)
-    names = Counter((alert.name, alert.status) for alert in states)
-    for (name, status), number in names.most_common(WIDGETS // 4):
-        whose = [one for one in states if (one.name, one.status) == (name, status)]
-        said = ", ".join(sorted({alert.service or "-" for alert in whose}))
-        room.add(line(f"{number} x {name} · {word(status, place.language)}", said))
-    _add_rest(room, states, place)
+    whose = defaultdict(list)
+    for alert in states:
+        whose[alert.name, alert.status].append(alert.service or "-")
+    most = sorted(whose.items(), key=lambda item: -len(item[1]))[: WIDGETS // 4]
+    for (name, status), theirs in most:
+        said = ", ".join(sorted(set(theirs)))
+        room.add(line(f"{len(theirs)} x {name} · {word(status, place.language)}", said))
     widgets = [*room.widgets[len(buttons) :], *buttons]
     text = _text(f"{level.name} · {title}", "", place, mentioned=live and level is Level.P0)
     mark = _COLOURS[level] if live else _OVER
     key = f"storm-{told[0].change.id}"
     return {
         "text": text,
-        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", widgets)],
+        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", widgets, marks)],
         "thread": {"threadKey": key},
     }
 
@@ -252,19 +262,8 @@ def _why(finding: Finding, place: Place) -> list[Json]:
 def _incident_url(finding: Finding | None, place: Place) -> str:
     if not place.explorer_url or finding is None:
         return place.explorer_url
-    named = urlencode({"incident": finding.incident_id, "trace": finding.trace_id})
-    return f"{place.explorer_url}?{named}"
-
-
-def _add_rest(room: Room, rest: Sequence[Alert], place: Place) -> None:
-    """Name alerts by their fingerprints, so that each can be found again."""
-    if rest:
-        marks = " ".join(in_card(alert.fingerprint, 64) for alert in rest)
-        more = word("more", place.language, number=len(rest))
-        for most in (len(marks), room.bytes_left - 500):
-            text = f"{in_card(more, LINE)}: {marks[: max(0, most)]}"
-            if room.add({"textParagraph": {"text": text}}):
-                return
+    told = {"incident": finding.incident_id, "trace": finding.trace_id}
+    return f"{place.explorer_url}?{urlencode(told, errors='replace')}"
 
 
 def _links(alert: Alert, finding: Finding | None, place: Place, acknowledge: str) -> Json | None:
@@ -303,9 +302,15 @@ def _mark(one: Unsent) -> str:
     return _COLOURS[one.incident_level] if one.live else _OVER
 
 
-def _card(key: str, mark: str, title: str, subtitle: str, widgets: Sequence[Json]) -> Json:
+def _card(
+    key: str, mark: str, title: str, subtitle: str, widgets: Sequence[Json],
+    marks: Sequence[Json] = (),
+) -> Json:  # fmt: skip
     header = {"title": f"{mark} {in_title(title, _TITLE)}", "subtitle": in_title(subtitle, _TITLE)}
-    return {"cardId": key, "card": {"header": header, "sections": [{"widgets": list(widgets)}]}}
+    sections: list[Json] = [{"widgets": list(widgets)}]
+    if marks:
+        sections.append(section_of(marks))
+    return {"cardId": key, "card": {"header": header, "sections": sections}}
 
 
 def _clock(time_ns: int) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from why504.errors import AlertsUnavailable
 
 _BUSY_S: Final = 10.0
 """For how long another process may have the file."""
+_ROWS: Final = 100
+"""In one statement; SQLite takes a limited number of values."""
 
 Row = tuple[Any, ...]
 
@@ -80,6 +83,20 @@ class Database:
     def executemany(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
         """Change many things, inside a transaction."""
         self._connection.executemany(statement, values)
+
+    def many(self, statement: str, rows: Sequence[Row], *values: Any) -> list[Row]:
+        """Run a statement for many rows at once, inside a transaction; return what it finds.
+
+        Args:
+            statement: with `{}` where the rows go, and the values behind them.
+        """
+        found: list[Row] = []
+        for first in range(0, len(rows), _ROWS):
+            some = rows[first : first + _ROWS]
+            marks = ",".join([f"({','.join('?' * len(some[0]))})"] * len(some))
+            told = [*chain.from_iterable(some), *values]
+            found += self._connection.execute(statement.format(marks), told).fetchall()
+        return found
 
     def all(self, statement: str, *values: Any) -> list[Row]:
         """Return all rows.

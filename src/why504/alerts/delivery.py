@@ -103,13 +103,12 @@ class Delivery:
 
     def _next(self) -> Frozen | None:
         waiting = self._ledger.waiting()
-        unsent = self._ledger.unsent()
-        if waiting is not None:
-            # What is more urgent overtakes it; nothing else, or an end could overtake its begin.
-            unsent = [one for one in unsent if one.level < waiting.level]
+        # What is more urgent overtakes it; nothing else, or an end could overtake its begin.
+        unsent = self._ledger.unsent(waiting.level if waiting else Level.P2)
         now_ns = self._clock.wall_ns()
         findings = self._ledger.incidents.untold()
-        if told := chosen(unsent):
+        # In a storm a P0 would wait for the messages of others before it.
+        if told := chosen(unsent, most_alone=1 if self.sender.is_storm else MOST_ALONE):
             if self._waits_for_a_cause(told, findings, now_ns):
                 return None
             return self._ledger.freeze(self._made(told, findings), now_ns)

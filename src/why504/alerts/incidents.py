@@ -24,25 +24,31 @@ class Incidents:
 
         Its key depends on the first alert alone, so that a lost ledger finds the same thread.
         """
-        if alert.level > Level.P1:
+        level = alert.level
+        if level > Level.P1:
             return ""
         known = self._database.one(
-            "SELECT key FROM incidents WHERE service = ? AND EXISTS (SELECT 1 FROM alerts"
+            "SELECT key, level FROM incidents WHERE service = ? AND EXISTS (SELECT 1 FROM alerts"
             " WHERE incident = key AND status = 'firing') ORDER BY opened_ns DESC LIMIT 1",
             alert.service,
         )
         if known:
-            self._database.execute(
-                "UPDATE incidents SET level = min(level, ?) WHERE key = ?", (alert.level, known[0])
-            )
+            if level < known[1]:
+                self.worsen(known[0], level)
             return str(known[0])
         told = f"{alert.service}\x00{alert.fingerprint}\x00{alert.starts_ns}"
         key = sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
         self._database.execute(
             "INSERT OR IGNORE INTO incidents(key, service, opened_ns, level) VALUES (?, ?, ?, ?)",
-            (key, alert.service, alert.starts_ns, alert.level),
+            (key, alert.service, alert.starts_ns, level),
         )
         return key
+
+    def worsen(self, key: str, level: Level) -> None:
+        """Note that something more urgent happened, in a transaction."""
+        self._database.execute(
+            "UPDATE incidents SET level = min(level, ?) WHERE key = ?", (level, key)
+        )
 
     def unexplained(self, since_ns: int) -> list[str]:
         """Return the P0 incidents that go on, began since, and of which nobody knows why."""

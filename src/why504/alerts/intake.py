@@ -5,16 +5,19 @@ Sources: Alertmanager's webhook payload (version 4) and its API v2, `POST /api/v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from why504.alerts.alert import FIRING, NAME, RESOLVED, Alert, fingerprint_of
+from why504.alerts.alert import FIRING, MARK, NAME, RESOLVED, Alert, fingerprint_of
 from why504.errors import AlertRejected
 
 _LONGEST: Final = 16_384
 """Characters of a label or annotation that are kept."""
 _MOST_LABELS: Final = 100
+_FINGERPRINT: Final = re.compile(rf"[\w-]{{1,{MARK}}}", re.ASCII)
+"""One that is longer, or holds markup, would not fit into a card that names a thousand of them."""
 _RAISED_FOR_NS: Final = 5 * 60 * 10**9
 """What a service raises without an end is over by then unless it is raised again; as there."""
 
@@ -78,7 +81,7 @@ def _alert(told: Any, now_ns: int, expires_ns: int | None) -> Alert:
         expires_ns=(ends_ns or expires_ns) if status == FIRING else None,
         annotations=_texts(told.get("annotations"), "annotations"),
         generator_url=_text(told.get("generatorURL") or ""),
-        fingerprint=_text(told.get("fingerprint") or "")[:64] or fingerprint_of(labels),
+        fingerprint=_fingerprint(told.get("fingerprint")) or fingerprint_of(labels),
     )
 
 
@@ -91,8 +94,14 @@ def _texts(told: Any, what: str) -> dict[str, str]:
     return {_text(key): _text(value) for key, value in pairs}
 
 
+def _fingerprint(told: Any) -> str:
+    return told if isinstance(told, str) and _FINGERPRINT.fullmatch(told) else ""
+
+
 def _text(told: Any) -> str:
     """Return what can be stored and sent: JSON may hold half a character (`\\ud800`)."""
+    if type(told) is str and len(told) <= _LONGEST and told.isascii():
+        return told
     return str(told)[:_LONGEST].encode("utf-8", "replace").decode()
 
 

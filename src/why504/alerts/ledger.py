@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from why504.alerts import heartbeat
 from why504.alerts.acknowledgements import Acknowledgements
-from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
+from why504.alerts.alert import RESOLVED, Alert, Level
+from why504.alerts.booking import Booking
 from why504.alerts.database import Database
 from why504.alerts.incidents import Incidents
 from why504.alerts.keeping import Keeping
@@ -26,10 +27,10 @@ from why504.alerts.schema import MIGRATIONS, SCHEMA
 from why504.alerts.unsent import change, read_unsent
 from why504.errors import AlertsUnavailable
 
-MOST_CHANGES: Final = 400
-"""So many changes are told in one message at most."""
-TOLD_AGAIN_WITHIN_NS: Final = 5 * 3600 * 10**9
-"""Alertmanager repeats each alert within four hours: what it forgot must not burn for ever."""
+MOST_CHANGES: Final = 1_200
+"""So many are read at once: as many as a message tells, and some of the next."""
+MOST_QUIET: Final = 10_000
+"""So many changes are in a digest at most; there is another for more."""
 _WAITING, _DELIVERED, _DEAD = "waiting", "delivered", "dead"
 
 
@@ -64,7 +65,7 @@ class Ledger:
                     "INSERT INTO unreadable(reason, taken_ns) VALUES (?, ?)",
                     [(reason, now_ns) for reason in unreadable],
                 )
-                new = sum(self._take(alert, now_ns) for alert in alerts)
+                new = Booking(self._database, self.incidents, now_ns).book(alerts)
         except AlertsUnavailable as error:
             self.keeping.failed(str(error), alerts)
             raise
@@ -92,55 +93,32 @@ class Ledger:
                 changes += [replace(alert, status=RESOLVED), heartbeat.missing(expires_ns)]
         return self.take(changes, [], now_ns) if changes else 0
 
-    def _take(self, told: Alert, now_ns: int) -> bool:
-        alert = self._dated(told, now_ns)
-        known = self._database.one(
-            "SELECT status, incident FROM alerts WHERE fingerprint = ? AND starts_ns = ?",
-            *alert.identity,
-        )
-        beats = alert.level is Level.HEARTBEAT and alert.status == FIRING
-        if beats:
-            self._is_back(now_ns)
-        if known and (known[0] == alert.status or (known[0] == RESOLVED and not beats)):
-            # Told again; or out of order, and what is over is over.
-            self._database.execute(
-                "UPDATE alerts SET expires_ns = ? WHERE fingerprint = ? AND starts_ns = ?",
-                (alert.expires_ns, *alert.identity),
-            )
-            return False
-        # Whoever fires anew has stopped before, though nobody said so.
-        self._database.execute(
-            "UPDATE alerts SET status = 'resolved' WHERE fingerprint = ? AND starts_ns < ?",
-            alert.identity,
-        )
-        incident = known[1] if known else self.incidents.of(alert)
-        document = json.dumps(asdict(alert))
-        self._database.execute(
-            "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?)",
-            (*alert.identity, alert.status, incident, alert.expires_ns, document),
-        )
-        if alert.level is not Level.HEARTBEAT:
-            self._database.execute(
-                "INSERT INTO changes(level, incident, document, taken_ns) VALUES (?, ?, ?, ?)",
-                (alert.level, incident, document, now_ns),
-            )
-        return True
+    def unsent(self, below: Level = Level.P2) -> list[Unsent]:
+        """Return what has to be told next, most urgent first, the oldest first.
 
-    def _is_back(self, now_ns: int) -> None:
-        since_ns = self.incidents.burns_since_ns(heartbeat.FINGERPRINT)
-        if since_ns is not None:
-            self._take(heartbeat.back(since_ns, now_ns), now_ns)
+        Not all if it is very much: what is over is left out while something as urgent goes on.
 
-    def _dated(self, alert: Alert, now_ns: int) -> Alert:
-        """Return an alert with its begin, and with a time from which it is no news any more."""
-        starts_ns = alert.starts_ns
-        if not starts_ns:
-            starts_ns = self.incidents.burns_since_ns(alert.fingerprint) or now_ns
-        within_ns = TOLD_AGAIN_WITHIN_NS
-        if alert.level is Level.HEARTBEAT:
-            within_ns = heartbeat.WITHIN_NS
-        expires_ns = alert.expires_ns or now_ns + within_ns
-        return replace(alert, starts_ns=starts_ns, expires_ns=expires_ns)
+        Args:
+            below: only what is more urgent than this.
+        """
+        urgent = self._database.one(
+            "SELECT min(level) FROM changes WHERE message IS NULL AND level < ?", below
+        )
+        unsent = self._unsent(below, live=True)
+        if urgent and unsent and unsent[0].level == urgent[0]:
+            return unsent
+        unsent += self._unsent(below, live=False)
+        return sorted(unsent, key=lambda one: (one.level, one.change.id))
+
+    def _unsent(self, below: Level, *, live: bool) -> list[Unsent]:
+        return read_unsent(
+            self._database,
+            "c.message IS NULL AND c.level < ? AND EXISTS (SELECT 1 FROM alerts a WHERE"
+            " a.incident = i.key AND a.status = 'firing') = ? ORDER BY c.level, c.id LIMIT ?",
+            below,
+            live,
+            MOST_CHANGES,
+        )
 
     def beats(self, now_ns: int) -> bool:
         """Return whether the heartbeat is heard: that there is one, and that none has stopped."""
@@ -154,22 +132,14 @@ class Ledger:
         stopped = self.incidents.burns_since_ns(heartbeat.FINGERPRINT) is not None
         return bool(ends_ns) and min(ends_ns) > now_ns and not stopped
 
-    def unsent(self) -> list[Unsent]:
-        """Return what has to be told, most urgent first, the oldest first; not all if very much."""
-        return read_unsent(
-            self._database,
-            "c.message IS NULL AND c.level <= ? ORDER BY c.level, c.id LIMIT ?",
-            Level.P1,
-            MOST_CHANGES * 4,
-        )
-
     def quiet(self, before_ns: int) -> list[Change]:
         """Return the P2 changes that were taken before a time and that no digest told."""
         rows = self._database.all(
             "SELECT id, document, taken_ns FROM changes"
-            " WHERE message IS NULL AND level = ? AND taken_ns < ? ORDER BY id",
+            " WHERE message IS NULL AND level = ? AND taken_ns < ? ORDER BY id LIMIT ?",
             Level.P2,
             before_ns,
+            MOST_QUIET,
         )
         return [change(*row) for row in rows]
 
@@ -238,8 +208,24 @@ class Ledger:
     def history(self, most: int) -> list[Message]:
         """Return the last messages, the newest first."""
         rows = self._database.all(
-            "SELECT level, state, attempts, frozen_ns, ended_ns, reason, body, room FROM messages"
-            " ORDER BY id DESC LIMIT ?",
+            "SELECT id, request_id, level, state, attempts, frozen_ns, ended_ns, reason, body, room"
+            " FROM messages ORDER BY id DESC LIMIT ?",
             most,
         )
-        return [Message(Level(row[0]), *row[1:]) for row in rows]
+        told = self._told_in(rows[-1][0], rows[0][0]) if rows else {}
+        return [Message(row[1], Level(row[2]), *row[3:], told.get(row[0], [])) for row in rows]
+
+    def told_by(self, message: Frozen) -> list[Alert]:
+        """Return the alerts that a message tells, as they were."""
+        return self._told_in(message.id, message.id).get(message.id, [])
+
+    def _told_in(self, first: int, last: int) -> dict[int, list[Alert]]:
+        rows = self._database.all(
+            "SELECT message, document FROM changes WHERE message BETWEEN ? AND ? ORDER BY id",
+            first,
+            last,
+        )
+        told: dict[int, list[Alert]] = {}
+        for message, document in rows:
+            told.setdefault(message, []).append(Alert(**json.loads(document)))
+        return told

@@ -114,6 +114,7 @@ class Backlog(NamedTuple):
 class Message:
     """A message and what became of it."""
 
+    request_id: str
     level: Level
     state: str
     """`waiting`, `delivered` or `dead`."""
@@ -124,3 +125,5 @@ class Message:
     """Why it is dead, or was not taken the last time."""
     body: str
     room: str
+    told: Sequence[Alert] = ()
+    """Every alert that it tells, those that it only counts too."""

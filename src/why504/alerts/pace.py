@@ -36,6 +36,11 @@ class Pace:
         due_s = self._sent_s[-1] + apart_s if self._sent_s else now_s
         return max(0.0, due_s - now_s, self._not_before_s - now_s)
 
+    @property
+    def is_storm(self) -> bool:
+        """Return whether messages are held apart, so that each should tell all that waits."""
+        return len(self._sent_s) >= AT_ONCE
+
     def sent(self, now_s: float) -> None:
         """Note that a message is in the room."""
         self._sent_s.append(now_s)

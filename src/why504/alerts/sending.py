@@ -26,6 +26,11 @@ class Sender:
         self._clock = clock
         self.reach = Reach()
 
+    @property
+    def is_storm(self) -> bool:
+        """Return whether messages are held apart, so that each should tell all that waits."""
+        return self._pace.is_storm
+
     def wait_s(self) -> float:
         """Return for how long to wait; 0.0 when a message may be sent now."""
         return self._pace.wait_s(self._clock.monotonic_s())
@@ -38,7 +43,7 @@ class Sender:
             self._ledger.failed(frozen, str(error))
         except ChatRefused as error:
             log.warning("a message was refused, see `why504 alerts log`: %s", error)
-            plain = without_card(frozen)
+            plain = without_card(frozen, self._ledger.told_by(frozen))
             if plain is None:
                 self._ledger.dead(frozen, str(error), self._clock.wall_ns())
             else:

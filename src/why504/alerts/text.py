@@ -21,14 +21,22 @@ _BRACKETS: Final = str.maketrans("<>", "‹›")
 _LONGEST_LINK: Final = 2000
 
 
+class _Shown(dict[int, int | str | None]):
+    """What becomes of each character, looked up once: labels can be long."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        char = chr(code)
+        kept = code if unicodedata.category(char)[0] in _KEPT_CATEGORIES else None
+        self[code] = " " if char.isspace() else kept
+        return self[code]
+
+
+_SHOWN: Final = _Shown()
+
+
 def plain(told: str, most: int) -> str:
     """Return text on one line, of at most `most` characters, without what can't be seen."""
-    seen = "".join(
-        " " if char.isspace() else char
-        for char in told[: most * 4]
-        if char.isspace() or unicodedata.category(char)[0] in _KEPT_CATEGORIES
-    )
-    line = " ".join(seen.split())
+    line = " ".join(told[: most * 4].translate(_SHOWN).split())
     return line if len(line) <= most else line[: most - 1] + _ELLIPSIS
 
 

@@ -14,7 +14,7 @@ from why504.alerts.text import in_card, in_title
 
 MESSAGE_BYTES: Final = 32_000
 WIDGETS: Final = 100
-_SPARE_BYTES: Final = 2_000
+_SPARE_BYTES: Final = 2_500
 """Of a message: for what is around the sections."""
 LINE: Final = 300
 """Characters."""

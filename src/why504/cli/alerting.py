@@ -120,6 +120,7 @@ def log_(
 
 def _document(one: Message) -> dict[str, object]:
     return {
+        "request_id": one.request_id,
         "level": one.level.name,
         "state": one.state,
         "attempts": one.attempts,
@@ -128,6 +129,16 @@ def _document(one: Message) -> dict[str, object]:
         "reason": one.reason,
         "room": one.room,
         "message": json.loads(one.body),
+        "alerts": [
+            {
+                "fingerprint": alert.fingerprint,
+                "alertname": alert.name,
+                "service": alert.service,
+                "status": alert.status,
+                "starts_at_ns": alert.starts_ns,
+            }
+            for alert in one.told
+        ],
     }
 
 

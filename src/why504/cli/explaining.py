@@ -16,7 +16,6 @@ from rich.console import Console
 
 from why504 import report
 from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
-from why504.diagnose import explain as diagnose
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
@@ -42,6 +41,9 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say why requests timed out."""
+    # The engine needs numpy: a third of a second that no other command has to wait for.
+    from why504.diagnose import explain as diagnose
+
     with clear_errors():
         evidence_store = open_store(store)
         if trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from alerts_by_hand import PLACE, alert, at
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, message
-from why504.alerts.message import Change, Unsent
+from why504.alerts.card import Place, bare, message, without_card
+from why504.alerts.marks import MOST_ALERTS
+from why504.alerts.message import Change, Frozen, Unsent
 from why504.alerts.widgets import MESSAGE_BYTES, WIDGETS
 
 HOSTILE = st.text(max_size=400) | st.sampled_from([
@@ -53,22 +55,53 @@ def harmless(document: dict) -> None:
             assert not re.search(r"[\x00-\x1f\u202a-\u202e\u2066-\u2069]", told)
 
 
-@given(st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, HOSTILE), min_size=1, max_size=60))
-def test_whatever_labels_say_the_message_is_within_limits_and_harmless(pieces):
+@given(
+    st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, HOSTILE), min_size=1, max_size=60),
+    st.sampled_from([1, 20, MOST_ALERTS]),
+)
+def test_whatever_labels_say_the_message_is_within_limits_and_harmless(pieces, times):
     told = []
+    pieces = (pieces * times)[:MOST_ALERTS]
     for number, (name, service, summary, route) in enumerate(pieces):
         labels = {"alertname": name, "service_name": service, "http_route": route}
         notes = {"summary": summary, "description": route * 20, "runbook_url": summary,
                  "dashboard_url": name}  # fmt: skip
-        one = alert(labels=labels, annotations=notes)
-        told.append(unsent(number, one, incident=f"i-{number % 7}"))
+        one = alert(labels=labels, annotations=notes, start_s=number)
+        one = replace(one, fingerprint=f"{number:016x}")
+        told.append(unsent(number, one, incident=f"i-{number % len(pieces[0][0] or '1')}"))
     body = message(told, PLACE).body
 
     assert len(body.encode()) <= MESSAGE_BYTES
     document = json.loads(body)
     widgets = [w for c in document["cardsV2"] for s in c["card"]["sections"] for w in s["widgets"]]
     assert len(widgets) <= WIDGETS
+    assert all(f"{number:016x}" in body for number in range(len(pieces)))
     harmless(document)
+
+
+def test_a_card_names_each_alert_by_its_fingerprint_and_says_what_is_over():
+    alerts = [alert(f"A{n}", end_s=9 if n % 3 == 0 else None) for n in range(250)]
+    document = body_of(*(unsent(n, one) for n, one in enumerate(alerts)))
+
+    lines = [w["decoratedText"] for w in document["cardsV2"][0]["card"]["sections"][1]["widgets"]]
+
+    assert [line["topLabel"] for line in lines] == ["100 firing", "66 firing", "84 resolved"]
+    named = [mark for line in lines for mark in line["text"].split()]
+    assert sorted(named) == sorted(one.fingerprint for one in alerts)
+
+
+def test_a_message_without_a_card_names_its_alerts_too():
+    alerts = [replace(alert(f"A{n}"), fingerprint=f"{n:016x}") for n in range(MOST_ALERTS)]
+    batch = message([unsent(n, one) for n, one in enumerate(alerts)], PLACE)
+    frozen = Frozen(1, batch.request_id, batch.body, batch.level, 1)
+
+    plain = without_card(frozen, alerts)
+    marks = bare([unsent(n, one) for n, one in enumerate(alerts)]).body
+
+    for body in (plain, marks):
+        assert all(one.fingerprint in body for one in alerts)
+        assert len(body.encode()) <= MESSAGE_BYTES
+    assert without_card(replace(frozen, body=plain), alerts) is None
 
 
 def test_a_card_says_what_since_when_on_which_route_and_where_to_read_on():

@@ -85,6 +85,26 @@ def test_an_answer_that_is_cut_off_may_be_sent_again_and_is_there_once(chat, roo
     assert len(chat[0].messages) == 1
 
 
+def test_mishaps_befall_their_share_of_the_messages_and_the_same_ones_again(chat, room):
+    def befallen(name: str) -> list[bool]:
+        chat[0].asked = 0
+        return [fails(f"{name}-{number}") for number in range(40)]
+
+    def fails(request_id: str) -> bool:
+        try:
+            room.send('{"text": "hello"}', request_id)
+        except ChatBusy:
+            return True
+        return False
+
+    chat[0].behaviour.mishaps = {"cut": 0.3, "503": 0.2}
+    first = befallen("a")
+
+    assert 10 < sum(first) < 30
+    assert befallen("b") == first
+    assert len(chat[0].messages) > 80 - 2 * sum(first)  # those that were cut off are there
+
+
 def test_no_error_log_or_repr_has_the_secret(chat, room, caplog):
     caplog.set_level(logging.DEBUG)
     address = Address(chat[1], LOCAL)

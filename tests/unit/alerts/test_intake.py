@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from alerts_by_hand import T0, S
 
@@ -93,3 +95,11 @@ def test_times_that_make_no_sense_are_not_told():
     (alert,) = from_api([{"labels": {"alertname": "A"}, "startsAt": "yesterday"}], NOW_NS).alerts
 
     assert alert.starts_ns == 0
+
+
+@pytest.mark.parametrize("given", ["<users/all>", "f" * 17, "a b", "", None, 7, "\u0661"])
+def test_a_fingerprint_that_is_none_is_made_from_the_labels(given):
+    kept, made = from_webhook({"alerts": [told(), told(fingerprint=given)]}, NOW_NS).alerts
+
+    assert kept.fingerprint == "00f1a2b3c4d5e6f7"
+    assert re.fullmatch("[0-9a-f]{16}", made.fingerprint)
