@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import settings
 from opentelemetry import trace
 from opentelemetry.util._once import Once
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from lab.stack.postgres import Postgres
     from lab.stack.rabbitmq import RabbitMQ
     from lab.stack.valkey import Valkey
+
+
+# How long an example takes is the machine's affair, and no test is about speed.
+settings.register_profile("why504", deadline=None)
+settings.load_profile("why504")
 
 
 def missing(what: str) -> NoReturn:

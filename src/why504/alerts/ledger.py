@@ -213,7 +213,7 @@ class Ledger:
             most,
         )
         told = self._told_in(rows[-1][0], rows[0][0]) if rows else {}
-        return [Message(row[1], Level(row[2]), *row[3:], told.get(row[0], [])) for row in rows]
+        return [Message(row[1], Level(row[2]), told.get(row[0], []), *row[3:]) for row in rows]
 
     def told_by(self, message: Frozen) -> list[Alert]:
         """Return the alerts that a message tells, as they were."""

@@ -116,6 +116,8 @@ class Message:
 
     request_id: str
     level: Level
+    told: Sequence[Alert]
+    """Every alert that it tells, those that it only counts too."""
     state: str
     """`waiting`, `delivered` or `dead`."""
     attempts: int
@@ -125,5 +127,3 @@ class Message:
     """Why it is dead, or was not taken the last time."""
     body: str
     room: str
-    told: Sequence[Alert] = ()
-    """Every alert that it tells, those that it only counts too."""
