@@ -45,12 +45,16 @@ class Place:
 
 
 def message(
-    told: Sequence[Unsent], place: Place, findings: Mapping[str, Finding] = MappingProxyType({})
+    told: Sequence[Unsent],
+    place: Place,
+    findings: Mapping[str, Finding] = MappingProxyType({}),
+    tickets: Mapping[str, str] = MappingProxyType({}),
 ) -> Batch:
     """Return the message that tells some changes: of one incident, or of several.
 
     Args:
         findings: causes that nobody was told of yet, by incident.
+        tickets: addresses of tickets, by incident.
     """
     incidents = list(dict.fromkeys(one.incident for one in told))
     changes = [one.change for one in told]
@@ -58,7 +62,8 @@ def message(
         return batch_of(changes, _of_many(told, place), incidents)
     finding = findings.get(incidents[0])
     explained = incidents if finding else []
-    return batch_of(changes, _of_incident(told, place, finding), incidents, explained)
+    body = _of_incident(told, place, finding, tickets.get(incidents[0], ""))
+    return batch_of(changes, body, incidents, explained)
 
 
 def bare(told: Sequence[Unsent]) -> Batch:
@@ -136,7 +141,9 @@ def without_card(refused: Frozen) -> str | None:
     return None if body.pop("cardsV2", None) is None else as_bytes(body).decode()
 
 
-def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) -> Json:
+def _of_incident(
+    told: Sequence[Unsent], place: Place, finding: Finding | None, ticket: str
+) -> Json:
     first = told[0]
     states = _latest(told)
     # What fires is the news; where nothing does, how it ended.
@@ -145,7 +152,7 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
     if shown[0].status == RESOLVED:
         title += f" · {word('resolved', place.language)}"
     room = Room()
-    links = _links(shown[0], finding, place)
+    links = _links(shown[0], finding, place, ticket)
     if links:
         room.add(links)
     if finding:
@@ -240,10 +247,11 @@ def _add_rest(room: Room, rest: Sequence[Alert], place: Place) -> None:
                 return
 
 
-def _links(alert: Alert, finding: Finding | None, place: Place) -> Json | None:
+def _links(alert: Alert, finding: Finding | None, place: Place, ticket: str) -> Json | None:
     silence = f"#/silences/new?filter={quote(_matchers(alert), errors='replace')}"
     targets = {
         "open_incident": _incident_url(finding, place),
+        "ticket": ticket,
         "dashboard": alert.annotations.get("dashboard_url", ""),
         "runbook": alert.annotations.get("runbook_url", ""),
         "silence": place.alertmanager_url and f"{place.alertmanager_url}/{silence}",

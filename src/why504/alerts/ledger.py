@@ -19,6 +19,8 @@ from why504.alerts.database import Database
 from why504.alerts.incidents import Incidents
 from why504.alerts.message import Backlog, Batch, Change, Frozen, Message, Unsent
 from why504.alerts.schema import SCHEMA
+from why504.alerts.ticketbook import SCHEMA as TICKETS
+from why504.alerts.ticketbook import TicketBook
 
 MOST_CHANGES: Final = 400
 """So many changes are told in one message at most."""
@@ -36,8 +38,9 @@ class Ledger:
         Raises:
             AlertsUnavailable: the disk refuses, or the file is no ledger.
         """
-        self._database = Database(file, SCHEMA)
+        self._database = Database(file, SCHEMA + TICKETS)
         self.incidents = Incidents(self._database)
+        self.tickets = TicketBook(self._database)
 
     def close(self) -> None:
         """Close the file."""

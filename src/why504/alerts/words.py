@@ -15,6 +15,10 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "lasted": {ENGLISH: "Lasted", VIETNAMESE: "Kéo dài"},
     "route": {ENGLISH: "Route", VIETNAMESE: "Đường dẫn"},
     "cause": {ENGLISH: "Cause", VIETNAMESE: "Nguyên nhân"},
+    "over": {
+        ENGLISH: "over, lasted {seconds} s",
+        VIETNAMESE: "đã kết thúc, kéo dài {seconds} s",
+    },
     "more": {ENGLISH: "and {number} more", VIETNAMESE: "và {number} mục nữa"},
     "storm": {
         ENGLISH: "{alerts} alerts in {incidents} services",
@@ -31,6 +35,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "open_incident": {ENGLISH: "Open the incident", VIETNAMESE: "Mở sự cố"},
     "dashboard": {ENGLISH: "Dashboard", VIETNAMESE: "Bảng theo dõi"},
     "runbook": {ENGLISH: "Runbook", VIETNAMESE: "Hướng dẫn xử lý"},
+    "ticket": {ENGLISH: "Ticket", VIETNAMESE: "Phiếu việc"},
     "silence": {ENGLISH: "Silence", VIETNAMESE: "Tắt cảnh báo"},
 }
 """Key -> language -> phrase; fields in braces are filled in."""

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,8 @@ def serve(
     """Take alerts at /alertmanager and /api/v2/alerts, and deliver each of them, whatever happens.
 
     The webhook's address is a secret: it is read from the file WHY504_ALERTS_WEBHOOK_FILE, or from
-    WHY504_ALERTS_WEBHOOK, never from the command line.
+    WHY504_ALERTS_WEBHOOK, never from the command line. WHY504_ALERTS_TICKETS names the tracker in
+    which every P1 gets a ticket.
     """
     from why504.alerts.chat import GoogleChat, Printed
     from why504.alerts.ledger import Ledger
@@ -57,7 +59,8 @@ def serve(
     with clear_errors():
         settings = AlertSettings.from_env()
         if dry_run:
-            _serve(Ledger(ledger), Printed(typer.echo), settings, store, host=host, port=port)
+            untracked = replace(settings, tickets="")
+            _serve(Ledger(ledger), Printed(typer.echo), untracked, store, host=host, port=port)
             return
         with GoogleChat(_address(settings)) as room:
             _serve(Ledger(ledger), room, settings, store, host=host, port=port)
@@ -143,6 +146,7 @@ def _serve(
     from why504.alerts.finding import LiveView
     from why504.alerts.metrics import Delivering
     from why504.alerts.pace import Pace
+    from why504.cli.ticketing import ticketing_of
     from why504.probe.clock import Clock
 
     clock = Clock()
@@ -153,6 +157,8 @@ def _serve(
         work.append(Explaining(ledger, LiveView(store), clock).run)
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
+    if ticketing := ticketing_of(ledger, settings, clock, registry):
+        work.append(ticketing.run)
     app = create_app(ledger, delivery, registry, clock, token=settings.token)
     stop = threading.Event()
     threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]

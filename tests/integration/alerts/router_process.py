@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +54,12 @@ def chat(folder: Path) -> Iterator[Chat]:
 class Router:
     """A router that is killed and started again, on the same ledger and port."""
 
-    def __init__(self, folder: Path, room: Chat) -> None:
+    def __init__(self, folder: Path, room: Chat, more: Mapping[str, str] | None = None) -> None:
         self.ledger = folder / "alerts.sqlite"
         self.log = folder / "router.log"
         self.url = ""
         self._folder, self._room = folder, room
+        self._more = more or {}
         self._port = free_port()
         self.process: Process | None = None
 
@@ -68,7 +69,7 @@ class Router:
         settings = {
             "WHY504_ALERTS_WEBHOOK": self._room.webhook, "WHY504_ALERTS_LOCAL_CHAT": "1",
         }  # fmt: skip
-        program = Program(argv, "router", self._folder, {**PYTHON, **settings})
+        program = Program(argv, "router", self._folder, {**PYTHON, **settings, **self._more})
         self.log = program.log
         self.url = f"http://127.0.0.1:{self._port}"
         self.process = start(program)
