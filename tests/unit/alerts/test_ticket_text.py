@@ -141,3 +141,10 @@ def test_in_vietnamese():
 
     assert note.lines[0] == "đã hết: P1 Gateway504Ratio"
     assert note.lines[-1] == "đã kết thúc, kéo dài 4 s"
+
+
+def test_a_fence_is_longer_than_any_in_the_text():
+    note = Note(MARK, "", ["a", "````", "b"], 0)
+    _, block = MarkdownIt("commonmark").parse(markdown(note))
+
+    assert block.content == "a\n````\nb\n"
