@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from why504.errors import ConfigError
@@ -83,12 +83,22 @@ class AlertSettings:
     """Who is mentioned by a P0: `users/all`, `users/<number>`, or nobody if empty."""
     explorer_url: str = ""
     alertmanager_url: str = ""
+    grafana_url: str = ""
+    """Where a rule's `dashboard_url` leads that is a path."""
     link_hosts: str = ""
     """More hosts that buttons may lead to, with commas between: of runbooks and dashboards."""
     token: str = field(default="", repr=False)
     """What callers have to send as `Authorization: Bearer ...`; anybody may call if empty."""
     local_chat: int = 0
-    """1 allows a webhook on this machine: for trying it out."""
+    """1 allows a webhook or tracker on this machine: for trying it out."""
+    tickets: str = ""
+    """Where tickets are opened, see `Tracker`; none are if empty."""
+    tickets_token: str = field(default="", repr=False)
+    """What the tracker knows us by; a secret."""
+    tickets_token_file: str = ""
+    """A file with the same in it; goes before."""
+    tickets_user: str = ""
+    """Whose token it is; Jira asks."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -111,6 +121,8 @@ class AlertSettings:
             raise ConfigError("WHY504_ALERTS_PUBLIC_URL must be https://<host>, or a path there")
         if not settings.escalate_after_s > 0:
             raise ConfigError("WHY504_ALERTS_ESCALATE_AFTER_S must be more than 0")
+        if settings.tickets:
+            tracker_of(settings.tickets)
         return settings
 
     def secret(self) -> str:
@@ -135,16 +147,85 @@ class AlertSettings:
         """Return the canary's address; empty if there is none. Raises as `secret`."""
         return _secret("CANARY_WEBHOOK", self.canary_webhook_file, self.canary_webhook)
 
+    def tickets_secret(self) -> str:
+        """Return the tracker's token.
+
+        Raises:
+            ConfigError: none is set, the file can't be read, or it is no token; never has it.
+        """
+        told = self.tickets_token
+        if self.tickets_token_file:
+            try:
+                told = Path(self.tickets_token_file).read_text(encoding="utf-8")
+            except (OSError, ValueError):
+                raise ConfigError("WHY504_ALERTS_TICKETS_TOKEN_FILE can't be read") from None
+        told = told.strip()
+        if not told:
+            raise ConfigError(
+                "no token: put the tracker's token into a file and name it in"
+                " WHY504_ALERTS_TICKETS_TOKEN_FILE"
+            )
+        if not _TOKEN.fullmatch(told):
+            raise ConfigError("the tracker's token has signs that no token has: look at its file")
+        return told
+
+    def tickets_owner(self) -> str:
+        """Return whose token it is.
+
+        Raises:
+            ConfigError: nobody is named.
+        """
+        if not self.tickets_user:
+            raise ConfigError("name the token's owner in WHY504_ALERTS_TICKETS_USER: an address")
+        return self.tickets_user
+
     def hosts(self) -> frozenset[str]:
         """Return the hosts that buttons may lead to."""
-        urls = (self.public_url, self.explorer_url, self.alertmanager_url)
-        own = (urlsplit(url).hostname for url in urls)
+        urls = (self.public_url, self.explorer_url, self.alertmanager_url, self.grafana_url)
+        own = [urlsplit(url).hostname for url in urls]
+        if self.tickets:
+            own.append(tracker_of(self.tickets).host.partition(":")[0])
         return frozenset(filter(None, [*own, *(h.strip() for h in self.link_hosts.split(","))]))
+
+
+class Tracker(NamedTuple):
+    """Where tickets are opened."""
+
+    kind: str
+    """`files`, `github`, `gitlab` or `jira`."""
+    host: str
+    """With its port, if one is told; empty for files."""
+    project: str
+    """Folder, `<owner>/<repository>`, `<group>/<project>`, or a project's key."""
+
+
+def tracker_of(told: str) -> Tracker:
+    """Return what `WHY504_ALERTS_TICKETS` says.
+
+    Raises:
+        ConfigError: it is in none of the forms.
+    """
+    for form in _TRACKERS:
+        if match := form.fullmatch(told):
+            return Tracker(**{"host": "", **match.groupdict(default="github.com")})
+    raise ConfigError(
+        "WHY504_ALERTS_TICKETS must be files:<folder>, github:<owner>/<repository>,"
+        " gitlab:<host>/<group>/<project> or jira:<host>/<PROJECTKEY>"
+    )
 
 
 _LANGUAGES = ("en", "vi")
 _MENTION = re.compile(r"(users/(all|\d+))?")
 _PUBLIC_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
+_TOKEN = re.compile(r"[!-~]+")
+_HOST = r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?)"
+_NAME = r"\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+_TRACKERS = (
+    re.compile(r"(?P<kind>files):(?P<project>.+)"),
+    re.compile(rf"(?P<kind>github):(?:{_HOST}/)?(?P<project>{_NAME}/{_NAME})"),
+    re.compile(rf"(?P<kind>gitlab):{_HOST}/(?P<project>{_NAME}(?:/{_NAME})+)"),
+    re.compile(rf"(?P<kind>jira):{_HOST}/(?P<project>[A-Z][A-Z0-9_]+)"),
+)
 
 
 def _secret(name: str, file: str, told: str) -> str:

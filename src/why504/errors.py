@@ -14,6 +14,9 @@ Why504Error
 │   │   └── ChatForbidden  nor later, if it lasts: the address may not write (401, 403, 404)
 │   └── ChatRefused      not ever: this message, or the address, is refused
 ├── PingFailed           the watcher outside did not hear us; never has its address in it
+├── TicketError          a ticket was not opened or commented; never has a token in it
+│   ├── TicketBusy       not now: the same call may be repeated
+│   └── TicketRefused    not ever: this text, or a ticket that is gone
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
 ├── NotReplayable        nothing can be said of what would have been; says why
 └── LabError             the lab could not start or drive one of its real parts
@@ -79,6 +82,23 @@ class ChatRefused(ChatError):
 
 class PingFailed(Why504Error):
     """A watcher outside that could not be told that alerting works."""
+
+
+class TicketError(Why504Error):
+    """A ticket that was not opened or commented."""
+
+
+class TicketBusy(TicketError):
+    """The tracker can't be reached, or takes nothing for now."""
+
+    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+        """It should not be asked sooner, seconds."""
+
+
+class TicketRefused(TicketError):
+    """The tracker refuses this ticket or comment."""
 
 
 class StoreUnavailable(Why504Error):

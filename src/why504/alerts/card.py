@@ -42,18 +42,26 @@ class Place:
     """Who is woken by a P0: `users/all` or `users/<number>`; nobody if empty."""
     explorer_url: str = ""
     alertmanager_url: str = ""
+    grafana_url: str = ""
+    """Where paths of dashboards begin."""
+    public_url: str = ""
+    """Where paths of runbooks begin: this router, as people reach it."""
     link_hosts: frozenset[str] = frozenset()
     """Hosts that buttons may lead to."""
     ack_links: AckLinks = field(default_factory=AckLinks)
 
 
 def message(
-    told: Sequence[Unsent], place: Place, findings: Mapping[str, Finding] = MappingProxyType({})
+    told: Sequence[Unsent],
+    place: Place,
+    findings: Mapping[str, Finding] = MappingProxyType({}),
+    tickets: Mapping[str, str] = MappingProxyType({}),
 ) -> Batch:
     """Return the message that tells some changes: of one incident, or of several.
 
     Args:
         findings: causes that nobody was told of yet, by incident.
+        tickets: addresses of tickets, by incident.
     """
     incidents = list(dict.fromkeys(one.incident for one in told))
     changes = [one.change for one in told]
@@ -61,7 +69,8 @@ def message(
         return batch_of(changes, _of_many(told, place), incidents)
     finding = findings.get(incidents[0])
     explained = incidents if finding else []
-    return batch_of(changes, _of_incident(told, place, finding), incidents, explained)
+    body = _of_incident(told, place, finding, tickets.get(incidents[0], ""))
+    return batch_of(changes, body, incidents, explained)
 
 
 def bare(told: Sequence[Unsent]) -> Batch:
@@ -169,7 +178,9 @@ def without_card(refused: Frozen, told: Sequence[Alert]) -> str | None:
     return as_bytes({**body, "text": f"{body['text']} {in_text(told)}".strip()}).decode()
 
 
-def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) -> Json:
+def _of_incident(
+    told: Sequence[Unsent], place: Place, finding: Finding | None, ticket: str
+) -> Json:
     first = told[0]
     states = _latest(told)
     # What fires is the news; where nothing does, how it ended.
@@ -179,7 +190,8 @@ def _of_incident(told: Sequence[Unsent], place: Place, finding: Finding | None) 
         title += f" · {word('resolved', place.language)}"
     marks = marks_of(states, place.language)
     room = beside(marks)
-    links = _links(shown[0], finding, place, "".join(place.ack_links.of(told)))
+    more = {"acknowledge": "".join(place.ack_links.of(told)), "ticket": ticket}
+    links = _links(shown[0], finding, place, more)
     if links:
         room.add(links)
     if finding:
@@ -266,16 +278,24 @@ def _incident_url(finding: Finding | None, place: Place) -> str:
     return f"{place.explorer_url}?{urlencode(told, errors='replace')}"
 
 
-def _links(alert: Alert, finding: Finding | None, place: Place, acknowledge: str) -> Json | None:
+def _links(
+    alert: Alert, finding: Finding | None, place: Place, more: Mapping[str, str]
+) -> Json | None:
     silence = f"#/silences/new?filter={quote(_matchers(alert), errors='replace')}"
     targets = {
-        "acknowledge": acknowledge,
+        "acknowledge": more["acknowledge"],
         "open_incident": _incident_url(finding, place),
-        "dashboard": alert.annotations.get("dashboard_url", ""),
-        "runbook": alert.annotations.get("runbook_url", ""),
+        "ticket": more["ticket"],
+        "dashboard": _absolute(alert.annotations.get("dashboard_url", ""), place.grafana_url),
+        "runbook": _absolute(alert.annotations.get("runbook_url", ""), place.public_url),
         "silence": place.alertmanager_url and f"{place.alertmanager_url}/{silence}",
     }
     return _buttons(targets, place)
+
+
+def _absolute(told: str, base: str) -> str:
+    """Return where a rule's path leads: it can't know where whoever runs it has put things."""
+    return f"{base.rstrip('/')}{told}" if base and told.startswith("/") else told
 
 
 def _buttons(targets: Mapping[str, str], place: Place) -> Json | None:

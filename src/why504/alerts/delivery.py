@@ -120,7 +120,8 @@ class Delivery:
 
     def _made(self, told: Sequence[Unsent], findings: Mapping[str, Finding]) -> Batch:
         try:
-            return message(told, self._place, findings)
+            tickets = self._ledger.tickets.urls({one.incident for one in told})
+            return message(told, self._place, findings, tickets)
         except Exception:
             # One alert of which no card can be made must not hold up all that come after it.
             log.exception("no card can be made, so it is told without one")

@@ -24,6 +24,8 @@ from why504.alerts.message import MAIN, Backlog, Batch, Change, Frozen, Message,
 from why504.alerts.notices import Notices
 from why504.alerts.outbox import put
 from why504.alerts.schema import MIGRATIONS, SCHEMA
+from why504.alerts.ticketbook import SCHEMA as TICKETS
+from why504.alerts.ticketbook import TicketBook
 from why504.alerts.unsent import change, read_unsent
 from why504.errors import AlertsUnavailable
 
@@ -43,11 +45,12 @@ class Ledger:
         Raises:
             AlertsUnavailable: the disk refuses, or the file is no ledger.
         """
-        self._database = Database(file, SCHEMA, MIGRATIONS)
+        self._database = Database(file, SCHEMA + TICKETS, MIGRATIONS)
         self.incidents = Incidents(self._database)
         self.notices = Notices(self._database)
         self.acknowledgements = Acknowledgements(self._database)
         self.keeping = Keeping()
+        self.tickets = TicketBook(self._database)
 
     def close(self) -> None:
         """Close the file."""

@@ -76,6 +76,33 @@ class Guarding:
         self._canary.labels(result).inc()
 
 
+class Ticketed:
+    """Counts what became of tickets; every label is there at 0 from the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._tickets = Counter(
+            "why504_alerts_tickets", "Tickets by what happened.", ["result"], registry=registry
+        )
+        for result in ("opened", "commented", "failed", "dead"):
+            self._tickets.labels(result)
+
+    def opened(self) -> None:
+        """Count a ticket that is in the tracker."""
+        self._tickets.labels("opened").inc()
+
+    def commented(self) -> None:
+        """Count a comment that is on its ticket."""
+        self._tickets.labels("commented").inc()
+
+    def failed(self) -> None:
+        """Count an attempt that will be repeated."""
+        self._tickets.labels("failed").inc()
+
+    def dead(self) -> None:
+        """Count a ticket that nothing more is told to."""
+        self._tickets.labels("dead").inc()
+
+
 class Delivering(Collector):
     """What the ledger holds, read whenever somebody looks."""
 

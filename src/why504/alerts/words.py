@@ -19,6 +19,10 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         ENGLISH: "{number} requests timed out",
         VIETNAMESE: "{number} yêu cầu đã quá thời gian",
     },
+    "over": {
+        ENGLISH: "over, lasted {seconds} s",
+        VIETNAMESE: "đã kết thúc, kéo dài {seconds} s",
+    },
     "more": {ENGLISH: "and {number} more", VIETNAMESE: "và {number} mục nữa"},
     "storm": {
         ENGLISH: "{alerts} alerts in {incidents} services",
@@ -63,6 +67,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "dashboard": {ENGLISH: "Dashboard", VIETNAMESE: "Bảng theo dõi"},
     "runbook": {ENGLISH: "Runbook", VIETNAMESE: "Hướng dẫn xử lý"},
+    "ticket": {ENGLISH: "Ticket", VIETNAMESE: "Phiếu việc"},
     "silence": {ENGLISH: "Silence", VIETNAMESE: "Tắt cảnh báo"},
 }
 """Key -> language -> phrase; fields in braces are filled in."""

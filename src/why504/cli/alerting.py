@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +50,8 @@ def serve(
     """Take alerts at /alertmanager and /api/v2/alerts, and deliver each of them, whatever happens.
 
     The webhook's address is a secret: it is read from the file WHY504_ALERTS_WEBHOOK_FILE, or from
-    WHY504_ALERTS_WEBHOOK, never from the command line.
+    WHY504_ALERTS_WEBHOOK, never from the command line. WHY504_ALERTS_TICKETS names the tracker in
+    which every P1 gets a ticket.
     """
     from why504.alerts.ledger import Ledger
     from why504.config import AlertSettings
@@ -57,7 +59,8 @@ def serve(
     with clear_errors():
         settings = AlertSettings.from_env()
         with Outside(settings, dry_run=dry_run) as outside:
-            _serve(Ledger(ledger), outside, settings, store, host=host, port=port)
+            told = replace(settings, tickets="") if dry_run else settings
+            _serve(Ledger(ledger), outside, told, store, host=host, port=port)
 
 
 @alerts.command("test")
@@ -162,6 +165,7 @@ def _serve(
     from why504.alerts.metrics import Delivering
     from why504.alerts.pace import Pace
     from why504.alerts.runbooks import pages
+    from why504.cli.ticketing import ticketing_of
     from why504.probe.clock import Clock
     from why504.stack import folder
 
@@ -177,6 +181,8 @@ def _serve(
     )
     if store is not None:
         work.append(Explaining(ledger, StoredEvidence(store), clock).run)
+    if ticketing := ticketing_of(ledger, settings, clock, registry):
+        work.append(ticketing.run)
     app = create_app(ledger, delivery, registry, clock, token=settings.token)
     app.include_router(pages(folder()))
     if settings.public_url:
@@ -207,6 +213,8 @@ def _place(settings: AlertSettings, ledger: Ledger) -> Place:
         mention=settings.mention,
         explorer_url=settings.explorer_url,
         alertmanager_url=settings.alertmanager_url,
+        grafana_url=settings.grafana_url,
+        public_url=public_url,
         link_hosts=settings.hosts(),
         ack_links=links,
     )
