@@ -6,7 +6,6 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from why504.alerts.card import Place
     from why504.alerts.ledger import Ledger
     from why504.alerts.message import Message
+    from why504.alerts.steadily import Work
     from why504.config import AlertSettings
 
 alerts = typer.Typer(
@@ -175,7 +175,7 @@ def _serve(
     delivery = Delivery(ledger, outside.first(), place, pace, clock, explained=store is not None)
     registry = CollectorRegistry()
     registry.register(Delivering(ledger, clock))
-    work: list[Callable[[threading.Event], None]] = [delivery.run]
+    work: list[Work] = [delivery.run]
     work += guarding(
         ledger, delivery.sender.reach, outside, settings, place, registry=registry, clock=clock
     )

@@ -60,3 +60,18 @@ def test_a_p0_reaches_the_second_room_across_a_kill_and_can_be_acknowledged(room
     until(lambda: len(room.messages()) == 2, 75)
     assert room.messages()[0]["text"] == "<users/all> P0 · Gateway504Ratio shop"
     assert len(second.messages()) == 2
+
+
+def test_a_watcher_outside_hears_while_the_heartbeat_does(tmp_path, room):
+    router = Router(tmp_path, room, PING_URL=f"{room.url}/_seen")
+    pings = 'why504_alerts_pings_total{result="%s"} 1.0'
+    try:
+        router.start()
+        until(lambda: pings % "withheld" in httpx.get(f"{router.url}/metrics").text, 10)
+        assert router.post(told("watchdog", "firing", severity="none"))
+        router.kill()
+
+        router.start()
+        until(lambda: pings % "ok" in httpx.get(f"{router.url}/metrics").text, 10)
+    finally:
+        router.kill()

@@ -112,6 +112,18 @@ def test_an_alert_that_nobody_is_told_of_silences_us(router, level):
     assert router.heard_in(5) >= 4
 
 
+@pytest.mark.parametrize("level", ["p0", "p1"])
+def test_an_alert_that_waits_silences_us_though_the_canary_arrives(router, level):
+    """As when the room takes the connection, and never answers."""
+    router.minutes(2)
+    router.take(alert(severity=level))
+    router.clock.advance(59)
+    assert router.pinging.withheld() == ""
+
+    router.clock.advance(2)
+    assert router.pinging.withheld() == f"a {level.upper()} is not in the room for 61 s"
+
+
 def test_a_p2_that_waits_for_its_digest_does_not(router):
     router.take(alert(severity="p2"))
 

@@ -44,6 +44,22 @@ def test_a_p0_is_in_the_second_room_after_a_minute_and_in_the_first_when_that_is
     assert [text for text in router.second.texts if "Gateway504Ratio" in text] == [TOLD]
 
 
+def test_what_the_first_room_has_yet_to_hear_wakes_people_there_as_if_nobody_was_told(router):
+    """Of two incidents only one is written down for the first room when the second hears both."""
+    router.room.fail = busy
+    router.take(alert())
+    router.run(10)
+    router.take(alert(service="other"))
+    router.run(70)
+    assert len(router.second.messages) == 2
+
+    router.room.fail = well
+    router.run(120)
+    assert router.room.texts == [
+        "<users/all> P0 · Gateway504Ratio shop", "<users/all> P0 · Gateway504Ratio other",
+    ]  # fmt: skip
+
+
 def test_more_of_the_same_incident_is_not_told_there_again(router):
     router.room.fail = busy
     router.take(alert())
