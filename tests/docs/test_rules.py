@@ -12,7 +12,8 @@ from lab.faults import FAULTS
 ALERTS = Path(__file__).parents[2] / "alerts"
 LEVELS = ("p0", "p1", "p2")
 TESTS = sorted((ALERTS / "tests").glob("*.yml"))
-RAISED_BY_THE_ROUTER = {"AlertingSilent"}
+RAISED_BY_THE_ROUTER = {"AlertingSilent", "AlertsNotKept", "WebhookUnusable"}
+RAISED_BY_THE_PROBE_ALONE = {"ServiceCrashed"}
 
 
 def rules(file: str) -> list[dict]:
@@ -48,6 +49,12 @@ def test_promtool_sees_an_alert_silent_firing_and_over(name):
     ]
 
     assert [bool(case) for case in cases] == [False, True, False]
+
+
+def test_every_alert_has_a_runbook_and_there_are_no_others():
+    runbooks = {file.stem for file in (ALERTS / "runbooks").glob("*.md")}
+
+    assert runbooks == {*ALL} | RAISED_BY_THE_ROUTER | RAISED_BY_THE_PROBE_ALONE
 
 
 def test_every_alert_of_the_fault_table_is_one():

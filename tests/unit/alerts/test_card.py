@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from alerts_by_hand import PLACE, alert, at
@@ -127,6 +128,37 @@ def test_a_card_says_what_since_when_on_which_route_and_where_to_read_on():
     (buttons,) = [w["buttonList"]["buttons"] for w in widgets_of(document) if "buttonList" in w]
     assert [button["text"] for button in buttons] == ["Runbook", "Silence"]
     assert "alertname%3D%22Gateway504Ratio%22" in buttons[1]["onClick"]["openLink"]["url"]
+
+
+def test_paths_of_rules_lead_to_our_runbooks_and_to_their_grafana():
+    paths = {"runbook_url": "/runbooks/Gateway504Ratio", "dashboard_url": "/d/why504-service"}
+    one = alert(annotations=paths)
+    place = Place(
+        public_url="https://why504.example.com/",
+        grafana_url="https://grafana.example.com",
+        link_hosts=frozenset({"why504.example.com", "grafana.example.com"}),
+    )
+
+    assert buttons_of(unsent(1, one), place) == {
+        "Dashboard": "https://grafana.example.com/d/why504-service",
+        "Runbook": "https://why504.example.com/runbooks/Gateway504Ratio",
+    }
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/\\evil.example", "/x@evil.example", "/ x"])
+def test_a_path_never_leads_to_another_host(path):
+    place = Place(
+        public_url="https://why504.example.com", link_hosts=frozenset({"why504.example.com"})
+    )
+
+    for url in buttons_of(unsent(1, alert(annotations={"runbook_url": path})), place).values():
+        assert urlsplit(url).hostname == "why504.example.com"
+
+
+def buttons_of(told: Unsent, place: Place) -> dict[str, str]:
+    lists = [w["buttonList"]["buttons"] for w in widgets_of(body_of(told, place=place))
+             if "buttonList" in w]  # fmt: skip
+    return {b["text"]: b["onClick"]["openLink"]["url"] for many in lists for b in many}
 
 
 def widgets_of(document: dict) -> list[dict]:
