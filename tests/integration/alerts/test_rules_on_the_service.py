@@ -70,25 +70,19 @@ def expressions() -> dict[str, str]:
 def selectors(expression: str) -> set[Selector]:
     """Return the metrics of an expression, with the labels that have to be equal to something."""
     found = set()
-    text = re.sub(r"\b(by|on|ignoring|without)\s*\([^)]*\)", " ", expression)
-    for name, labels in re.findall(r"([a-zA-Z_:][\w:]*)\b(?!\s*\()(?:\{([^}]*)\})?", blanked(text)):
+    # In `[5m]` there is no metric m.
+    text = re.sub(r"\b(by|on|ignoring|without)\s*\([^)]*\)|\[\w+\]", " ", expression)
+    for name, labels in re.findall(r"([a-zA-Z_:][\w:]*)\b(?!\s*\()(?:\{([^}]*)\})?", text):
         if name not in WORDS:
             equal = re.findall(r'(\w+)="([^"]*)"', labels)
             found.add((name, tuple(sorted((k, v) for k, v in equal if k != "job"))))
     return found
 
 
-def blanked(text: str) -> str:
-    """Remove durations: in `[5m]` there is no metric m."""
-    return re.sub(r"\[\w+\]|\b\d[\w.]*\b", " ", text)
-
-
 def test_selectors_are_read_as_they_are_meant():
-    told = (
-        'sum by (a, b) (rate(x_total{k="v",r=~"5.."}[5m])) / on (c) y:z:p95_5m{k!="u"} > 6 * 0.005'
-    )
+    told = 'sum by (a, b) (rate(x_total{k="504",r=~"5.."}[5m])) / on (c) y:z:p95_5m > 6 * 0.005'
 
-    assert selectors(told) == {("x_total", (("k", "v"),)), ("y:z:p95_5m", ())}
+    assert selectors(told) == {("x_total", (("k", "504"),)), ("y:z:p95_5m", ())}
 
 
 def test_every_rule_looks_at_what_the_running_stack_tells(running):
