@@ -65,6 +65,7 @@ class BrokerThread:
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
+        self._metrics.connected.set(0)
         self._thread.start()
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-metrics/
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Final
@@ -24,8 +25,12 @@ class ConnectionMetrics:
     def __init__(self, registry: CollectorRegistry, *, role: str) -> None:
         # One registry has the connections of several roles: `publisher`, `consumer`.
         self.connected = Gauge(
-            f"messaging_{role}_connected", "1 while the broker is connected.", registry=registry
+            f"messaging_{role}_connected",
+            "1 while the broker is connected; NaN where nobody tries to.",
+            registry=registry,
         )
+        # 0 would wake somebody for a worker that has no broker.
+        self.connected.set(math.nan)
         self.blocked = Gauge(
             f"messaging_{role}_blocked",
             "1 from connection.blocked until the broker is known to take messages again.",

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
 PORTS: Final = 50
 
@@ -22,7 +22,7 @@ def serve_metrics(registry: CollectorRegistry, port: int) -> Iterator[int | None
     """Serve /metrics on `port` or, if it is taken, on the next free one; gives the port.
 
     Args:
-        registry: what is served.
+        registry: what is served; gets the process's own figures, such as when it began.
         port: -1 serves nothing, and gives None; 0 takes any free one.
 
     Raises:
@@ -31,6 +31,7 @@ def serve_metrics(registry: CollectorRegistry, port: int) -> Iterator[int | None
     if port == -1:
         yield None
         return
+    ProcessCollector(registry=registry)
     server, thread = _first_free(registry, port)
     taken = int(server.server_port)
     log.info("metrics on port %d", taken)

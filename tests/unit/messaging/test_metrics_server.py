@@ -18,6 +18,8 @@ def test_a_taken_port_leads_to_the_next_and_counters_are_born_at_zero(free_port)
 
     assert port > free_port
     assert 'messaging_client_sent_messages_total{outcome="unconfirmed"} 0.0' in text
+    assert "messaging_publisher_connected NaN" in text
+    assert "process_start_time_seconds" in text
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
 
