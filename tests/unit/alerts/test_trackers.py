@@ -286,6 +286,7 @@ def test_what_people_write_into_a_file_stays(tmp_path):
     file = tmp_path / ticket.ref
     file.write_bytes(file.read_bytes() + b"\r\nmine: \xff\xfe\r\n")
     folder.comment(ticket.ref, COMMENT)
+    folder.open(NOTE)
 
     assert b"\r\nmine: \xff\xfe\r\n" in file.read_bytes()
     assert b"over, lasted 4 s" in file.read_bytes()
