@@ -13,10 +13,11 @@ from bench.alerts.limits import LINK_HOST, faults
 from bench.alerts.run import Run
 from bench.alerts.scene import HOSTILE, alert, ended
 from why504.alerts.alert import Alert, Level
-from why504.alerts.card import Place, bare, message
+from why504.alerts.card import bare, message
 from why504.alerts.compose import chosen
 from why504.alerts.digest import digest
 from why504.alerts.finding import Finding
+from why504.alerts.frame import Place
 from why504.alerts.intake import from_webhook
 from why504.alerts.message import Batch, Change, Unsent
 
@@ -120,7 +121,7 @@ def _hostile(
 
 def _text(chance: random.Random) -> str:
     if chance.random() < 0.4:
-        return "".join(chance.choices(HOSTILE, k=chance.choice((1, 1, 2, 20))))
+        return "".join(chance.choices(HOSTILE, k=chance.choice((1, 1, 2, 5))))
     chars = chance.choice(_CHARS)
     return "".join(map(chr, chance.choices(chars, k=chance.choice((1, 20, 400)))))
 

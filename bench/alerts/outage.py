@@ -20,8 +20,8 @@ from bench.alerts.processes import Room, Router, dead_in, told_in, until
 from bench.alerts.run import Run
 from bench.alerts.scene import MOST, alert, ended, telling
 from bench.alerts.sender import Sender
-from why504.alerts.card import Place
 from why504.alerts.delivery import Delivery
+from why504.alerts.frame import Place
 from why504.alerts.intake import from_webhook
 from why504.alerts.ledger import Ledger
 from why504.alerts.pace import Pace

@@ -8,47 +8,34 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
-from why504.alerts.ack_links import AckLinks
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
-from why504.alerts.finding import Aftermath, Finding
+from why504.alerts.finding import Finding
+from why504.alerts.frame import (
+    COLOURS,
+    OVER,
+    PARAGRAPH,
+    Place,
+    absolute,
+    buttons,
+    card,
+    incident_url,
+    notification,
+    why,
+)  # fmt: skip
 from why504.alerts.marks import beside, in_text, marks_of, section_of
-from why504.alerts.message import Batch, Change, Frozen, Known, Unsent
-from why504.alerts.text import in_card, in_message, in_title, link
-from why504.alerts.widgets import LINE, WIDGETS, Json, Room, as_bytes, line
-from why504.alerts.words import ENGLISH, word
+from why504.alerts.message import Batch, Change, Frozen, Unsent
+from why504.alerts.text import LONGEST_LINK, in_card
+from why504.alerts.widgets import WIDGETS, Json, Room, as_bytes, line
+from why504.alerts.words import word
 
 _ALERTS_SHOWN: Final = 8
-_TITLE, _PARAGRAPH = 80, 1_200
-"""Characters."""
-_STEPS: Final = 8
-_COLOURS: Final = {Level.P0: "🔴", Level.P1: "🟠", Level.P2: "🟡"}
-_OVER: Final = "🟢"
 _ROUTES: Final = ("http_route", "route", "handler")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where cards are read, and where their buttons lead."""
-
-    language: str = ENGLISH
-    mention: str = ""
-    """Who is woken by a P0: `users/all` or `users/<number>`; nobody if empty."""
-    explorer_url: str = ""
-    alertmanager_url: str = ""
-    grafana_url: str = ""
-    """Where paths of dashboards begin."""
-    public_url: str = ""
-    """Where paths of runbooks begin: this router, as people reach it."""
-    link_hosts: frozenset[str] = frozenset()
-    """Hosts that buttons may lead to."""
-    ack_links: AckLinks = field(default_factory=AckLinks)
 
 
 def message(
@@ -82,59 +69,6 @@ def bare(told: Sequence[Unsent]) -> Batch:
     )
 
 
-def explanation(incidents: Sequence[str], known: Known, finding: Finding, place: Place) -> Batch:
-    """Return the reply that tells why incidents burn, which were told before.
-
-    Args:
-        incidents: the first is the one in whose thread it is told.
-        known: what is known of the first.
-    """
-    incident = incidents[0]
-    title = f"{known.level.name} · {word('cause', place.language)} {finding.cause}"
-    room = Room()
-    room.add(*_why(finding, place))
-    acknowledge = place.ack_links.to(incidents[:1], known.opened_ns)
-    targets = {"acknowledge": acknowledge, "open_incident": _incident_url(finding, place)}
-    if buttons := _buttons(targets, place):
-        room.add(buttons)
-    body = {
-        "text": _text(title, known.service, place, mentioned=False),
-        "cardsV2": [_card(incident, _COLOURS[known.level], title, known.service, room.widgets)],
-        "thread": {"threadKey": incident},
-    }
-    return Batch(
-        request_id=str(uuid5(NAMESPACE_URL, f"why504/{incident}/{finding.cause}")),
-        body=as_bytes(body).decode(),
-        level=known.level,
-        changes=[],
-        incidents=[incident],
-        explained=incidents,
-    )
-
-
-def closing(incident: str, known: Known, aftermath: Aftermath, place: Place) -> Batch:
-    """Return the reply that tells what an incident did to users, once it is over."""
-    said = word("timed_out", place.language, number=aftermath.requests)
-    title = f"{known.level.name} · {word('resolved', place.language)}: {said}"
-    room = Room()
-    room.add(line(word("lasted", place.language), f"{aftermath.lasted_s:.0f} s"))
-    for cause, requests in aftermath.causes.items():
-        room.add(line(f"{word('cause', place.language)} · {cause}", f"{requests} x 504"))
-    body = {
-        "text": _text(title, known.service, place, mentioned=False),
-        "cardsV2": [_card(incident, _OVER, title, known.service, room.widgets)],
-        "thread": {"threadKey": incident},
-    }
-    return Batch(
-        request_id=str(uuid5(NAMESPACE_URL, f"why504/{incident}/over")),
-        body=as_bytes(body).decode(),
-        level=known.level,
-        changes=[],
-        incidents=[incident],
-        closed=[incident],
-    )
-
-
 def batch_of(
     changes: Sequence[Change], body: Json, incidents: Sequence[str] = (),
     explained: Sequence[str] = (),
@@ -160,8 +94,8 @@ def listed(title: str, lines: Sequence[tuple[str, str]], key: str, place: Place)
     if shown < len(lines):
         room.add(line(word("more", place.language, number=len(lines) - shown), ""))
     return {
-        "text": _text(title, "", place, mentioned=False),
-        "cardsV2": [_card(key, _COLOURS[Level.P2], title, "", room.widgets)],
+        "text": notification(title, "", place, mentioned=False),
+        "cardsV2": [card(key, COLOURS[Level.P2], title, "", room.widgets)],
         "thread": {"threadKey": key},
     }
 
@@ -189,13 +123,13 @@ def _of_incident(
     if shown[0].status == RESOLVED:
         title += f" · {word('resolved', place.language)}"
     marks = marks_of(states, place.language)
-    room = beside(marks)
+    room, named = beside(marks), section_of(marks, place.language)
     more = {"acknowledge": "".join(place.ack_links.of(told)), "ticket": ticket}
     links = _links(shown[0], finding, place, more)
     if links:
         room.add(links)
     if finding:
-        room.add(*_why(finding, place))
+        room.add(*why(finding, place))
     for alert in shown[:_ALERTS_SHOWN]:
         room.add(*_about(alert, place))
     if len(states) > _ALERTS_SHOWN:
@@ -206,8 +140,8 @@ def _of_incident(
     # In a thread nobody would see that it has become urgent.
     thread = f"{first.incident}-p0" if wakes and first.told else first.incident
     return {
-        "text": _text(title, first.service, place, mentioned=wakes),
-        "cardsV2": [_card(first.incident, _mark(first), title, first.service, widgets, marks)],
+        "text": notification(title, first.service, place, mentioned=wakes),
+        "cardsV2": [card(first.incident, _mark(first), title, first.service, widgets, named)],
         "thread": {"threadKey": thread},
     }
 
@@ -220,10 +154,10 @@ def _of_many(told: Sequence[Unsent], place: Place) -> Json:
     title = word(kind, place.language, alerts=len(states), incidents=len(services))
     level = min(one.level for one in told)
     marks = marks_of(states, place.language)
-    room = beside(marks)
-    links = [_buttons({"acknowledge": url}, place) for url in place.ack_links.of(told)]
-    buttons = [one for one in links if one]
-    room.add(*buttons)
+    room, named = beside(marks), section_of(marks, place.language)
+    links = [buttons({"acknowledge": url}, place) for url in place.ack_links.of(told)]
+    acknowledge = [one for one in links if one]
+    room.add(*acknowledge)
     whose = defaultdict(list)
     for alert in states:
         whose[alert.name, alert.status].append(alert.service or "-")
@@ -231,13 +165,17 @@ def _of_many(told: Sequence[Unsent], place: Place) -> Json:
     for (name, status), theirs in most:
         said = ", ".join(sorted(set(theirs)))
         room.add(line(f"{len(theirs)} x {name} · {word(status, place.language)}", said))
-    widgets = [*room.widgets[len(buttons) :], *buttons]
-    text = _text(f"{level.name} · {title}", "", place, mentioned=live and level is Level.P0)
-    mark = _COLOURS[level] if live else _OVER
+    widgets = [*room.widgets[len(acknowledge) :], *acknowledge]
+    text = notification(f"{level.name} · {title}", "", place, mentioned=live and level is Level.P0)
+    mark = COLOURS[level] if live else OVER
     key = f"storm-{told[0].change.id}"
     return {
         "text": text,
-        "cardsV2": [_card(key, mark, f"{level.name} · {title}", "", widgets, marks)],
+        "cardsV2": [
+            card(
+                key, mark, f"{level.name} · {title}", "", widgets, section_of(marks, place.language)
+            )
+        ],
         "thread": {"threadKey": key},
     }
 
@@ -251,7 +189,7 @@ def _about(alert: Alert, place: Place) -> list[Json]:
     said = alert.annotations.get("summary") or alert.name
     widgets = [line(f"{alert.name} · {word(alert.status, place.language)}", said)]
     if description := alert.annotations.get("description"):
-        widgets.append({"textParagraph": {"text": in_card(description, _PARAGRAPH)}})
+        widgets.append({"textParagraph": {"text": in_card(description, PARAGRAPH)}})
     if route := next((alert.labels[key] for key in _ROUTES if alert.labels.get(key)), ""):
         widgets.append(line(word("route", place.language), route))
     if alert.status == RESOLVED and alert.ends_ns:
@@ -262,49 +200,21 @@ def _about(alert: Alert, place: Place) -> list[Json]:
     return widgets
 
 
-def _why(finding: Finding, place: Place) -> list[Json]:
-    label = f"{word('cause', place.language)} · {finding.cause} {finding.title}"
-    widgets = [line(label, finding.sentence, _PARAGRAPH)]
-    if finding.chain:
-        steps = [in_card(step, LINE) for step in finding.chain[:_STEPS]]
-        widgets.append({"textParagraph": {"text": "<br>↳ ".join(steps)}})
-    return widgets
-
-
-def _incident_url(finding: Finding | None, place: Place) -> str:
-    if not place.explorer_url or finding is None:
-        return place.explorer_url
-    told = {"incident": finding.incident_id, "trace": finding.trace_id}
-    return f"{place.explorer_url}?{urlencode(told, errors='replace')}"
-
-
 def _links(
     alert: Alert, finding: Finding | None, place: Place, more: Mapping[str, str]
 ) -> Json | None:
-    silence = f"#/silences/new?filter={quote(_matchers(alert), errors='replace')}"
+    # An address is short: of names that are not, there is no button.
+    matchers = quote(_matchers(alert)[:LONGEST_LINK], errors="replace")
+    silence = f"#/silences/new?filter={matchers}"
     targets = {
         "acknowledge": more["acknowledge"],
-        "open_incident": _incident_url(finding, place),
+        "open_incident": incident_url(finding, place),
         "ticket": more["ticket"],
-        "dashboard": _absolute(alert.annotations.get("dashboard_url", ""), place.grafana_url),
-        "runbook": _absolute(alert.annotations.get("runbook_url", ""), place.public_url),
+        "dashboard": absolute(alert.annotations.get("dashboard_url", ""), place.grafana_url),
+        "runbook": absolute(alert.annotations.get("runbook_url", ""), place.public_url),
         "silence": place.alertmanager_url and f"{place.alertmanager_url}/{silence}",
     }
-    return _buttons(targets, place)
-
-
-def _absolute(told: str, base: str) -> str:
-    """Return where a rule's path leads: it can't know where whoever runs it has put things."""
-    return f"{base.rstrip('/')}{told}" if base and told.startswith("/") else told
-
-
-def _buttons(targets: Mapping[str, str], place: Place) -> Json | None:
-    buttons = [
-        {"text": word(key, place.language), "onClick": {"openLink": {"url": url}}}
-        for key, told in targets.items()
-        if (url := link(told, place.link_hosts))
-    ]
-    return {"buttonList": {"buttons": buttons}} if buttons else None
+    return buttons(targets, place)
 
 
 def _matchers(alert: Alert) -> str:
@@ -312,25 +222,8 @@ def _matchers(alert: Alert) -> str:
     return "{" + ",".join(f"{key}={json.dumps(value)}" for key, value in wanted.items()) + "}"
 
 
-def _text(title: str, service: str, place: Place, *, mentioned: bool) -> str:
-    """Return the line of a notification; the only place from which anybody is mentioned."""
-    said = in_message(" ".join(filter(None, [title, service])), LINE)
-    return f"<{place.mention}> {said}" if mentioned and place.mention else said
-
-
 def _mark(one: Unsent) -> str:
-    return _COLOURS[one.incident_level] if one.live else _OVER
-
-
-def _card(
-    key: str, mark: str, title: str, subtitle: str, widgets: Sequence[Json],
-    marks: Sequence[Json] = (),
-) -> Json:  # fmt: skip
-    header = {"title": f"{mark} {in_title(title, _TITLE)}", "subtitle": in_title(subtitle, _TITLE)}
-    sections: list[Json] = [{"widgets": list(widgets)}]
-    if marks:
-        sections.append(section_of(marks))
-    return {"cardId": key, "card": {"header": header, "sections": sections}}
+    return COLOURS[one.incident_level] if one.live else OVER
 
 
 def _clock(time_ns: int) -> str:

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, bare, closing, explanation, message
+from why504.alerts.card import bare, message
 from why504.alerts.chat import Room
 from why504.alerts.compose import MOST_ALONE, chosen
 from why504.alerts.digest import digest, due_before_ns
 from why504.alerts.finding import Finding
+from why504.alerts.frame import Place
 from why504.alerts.heartbeat import GRACE_S
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import Batch, Frozen, Unsent
 from why504.alerts.pace import Pace
+from why504.alerts.reply import closing, explanation
 from why504.alerts.sending import Sender
 from why504.errors import AlertsUnavailable
 from why504.probe.clock import Clock

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from why504.alerts.alert import FIRING
-from why504.alerts.card import Place, batch_of, listed
+from why504.alerts.card import batch_of, listed
+from why504.alerts.frame import Place
 from why504.alerts.message import Batch, Change
 from why504.alerts.words import word
 

@@ -8,8 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from why504.alerts.acknowledgements import Answered
 from why504.alerts.alert import Level
-from why504.alerts.card import Place
 from why504.alerts.compose import MOST_ALONE, chosen
+from why504.alerts.frame import Place
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import ACKNOWLEDGED, ESCALATION, ROOMS, Batch
 from why504.alerts.retelling import retold

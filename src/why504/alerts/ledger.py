@@ -8,6 +8,7 @@ is killed in between, the room sees it once.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -216,11 +217,11 @@ class Ledger:
             most,
         )
         told = self._told_in(rows[-1][0], rows[0][0]) if rows else {}
-        return [Message(row[1], Level(row[2]), told.get(row[0], []), *row[3:]) for row in rows]
+        return [Message(row[1], Level(row[2]), told[row[0]], *row[3:]) for row in rows]
 
     def told_by(self, message: Frozen) -> list[Alert]:
         """Return the alerts that a message tells, as they were."""
-        return self._told_in(message.id, message.id).get(message.id, [])
+        return self._told_in(message.id, message.id)[message.id]
 
     def _told_in(self, first: int, last: int) -> dict[int, list[Alert]]:
         rows = self._database.all(
@@ -228,7 +229,7 @@ class Ledger:
             first,
             last,
         )
-        told: dict[int, list[Alert]] = {}
+        told: dict[int, list[Alert]] = defaultdict(list)
         for message, document in rows:
-            told.setdefault(message, []).append(Alert(**json.loads(document)))
+            told[message].append(Alert(**json.loads(document)))
         return told

@@ -34,9 +34,9 @@ def beside(marks: Sequence[Json]) -> Room:
     return Room(kept.bytes_left, kept.widgets_left)
 
 
-def section_of(marks: Sequence[Json]) -> Json:
+def section_of(marks: Sequence[Json], language: str) -> Json:
     """Return the part of a card that has them: closed until somebody looks for an alert."""
-    return {"header": "#", "collapsible": True, "widgets": list(marks)}
+    return {"header": word("marks", language), "collapsible": True, "widgets": list(marks)}
 
 
 def in_text(told: Sequence[Alert]) -> str:

@@ -13,7 +13,8 @@ CALM_APART_S: Final = 3.6
 AT_ONCE: Final = 4
 """So many in a minute are no storm."""
 _MINUTE_S: Final = 60.0
-_LONGEST_S: Final = 60.0
+_LONGEST_S: Final = 32.0
+"""A room that is back is noticed by then."""
 _FIRST_S: Final = 1.0
 _DOUBLINGS: Final = 10
 """More would be no longer, and after days no number."""

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from why504.alerts.card import Place, bare, message
+from why504.alerts.card import bare, message
+from why504.alerts.frame import Place
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import ESCALATION, Batch, Unsent
 from why504.alerts.widgets import as_bytes

@@ -9,8 +9,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from why504.alerts.ack_links import AckLinks
 from why504.alerts.alert import FIRING, NAME, SEVERITY, Alert, Level, fingerprint_of
-from why504.alerts.card import Place, message
+from why504.alerts.card import message
 from why504.alerts.compose import chosen
+from why504.alerts.frame import Place
 from why504.alerts.keeping import Keeping
 from why504.alerts.ledger import Ledger
 from why504.alerts.message import ELSEWHERE, SECOND, Change, Frozen, Unsent

@@ -18,7 +18,8 @@ _KEPT_CATEGORIES: Final = ("L", "M", "N", "P", "S", "Z")
 """Everything else is control, format (which turns the direction of text) or unassigned."""
 _SCHEME: Final = re.compile(r"(?<=[A-Za-z]):(?=/)")
 _BRACKETS: Final = str.maketrans("<>", "‹›")
-_LONGEST_LINK: Final = 2000
+LONGEST_LINK: Final = 2000
+"""Characters."""
 
 
 class _Shown(dict[int, int | str | None]):
@@ -63,7 +64,7 @@ def _without_links(line: str) -> str:
 
 def link(told: str, hosts: Collection[str]) -> str | None:
     """Return an address that may be put behind a button: https, and on a host that we know."""
-    if not told or len(told) > _LONGEST_LINK or plain(told, _LONGEST_LINK) != told:
+    if not told or len(told) > LONGEST_LINK or plain(told, LONGEST_LINK) != told:
         return None
     try:
         parts = urlsplit(told)

@@ -23,6 +23,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         ENGLISH: "over, lasted {seconds} s",
         VIETNAMESE: "đã kết thúc, kéo dài {seconds} s",
     },
+    "marks": {ENGLISH: "Fingerprints", VIETNAMESE: "Mã cảnh báo"},
     "more": {ENGLISH: "and {number} more", VIETNAMESE: "và {number} mục nữa"},
     "storm": {
         ENGLISH: "{alerts} alerts in {incidents} services",

@@ -17,7 +17,7 @@ from why504.cli.options import Json, clear_errors
 from why504.errors import ConfigError
 
 if TYPE_CHECKING:
-    from why504.alerts.card import Place
+    from why504.alerts.frame import Place
     from why504.alerts.ledger import Ledger
     from why504.alerts.message import Message
     from why504.alerts.steadily import Work
@@ -204,7 +204,7 @@ def _serve(
 
 def _place(settings: AlertSettings, ledger: Ledger) -> Place:
     from why504.alerts.ack_links import AckLinks
-    from why504.alerts.card import Place
+    from why504.alerts.frame import Place
 
     public_url = settings.public_url.rstrip("/")
     links = AckLinks(public_url, ledger.acknowledgements.key()) if public_url else AckLinks()

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from why504.alerts.card import Place
     from why504.alerts.chat import Room
+    from why504.alerts.frame import Place
     from why504.alerts.ledger import Ledger
     from why504.alerts.ping import Watcher
     from why504.alerts.reach import Reach

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from why504.alerts.alert import FIRING, RESOLVED, Alert, fingerprint_of
-from why504.alerts.card import Place
 from why504.alerts.delivery import Delivery
 from why504.alerts.explaining import Explaining
 from why504.alerts.finding import Aftermath, Explainer, Finding
+from why504.alerts.frame import Place
 from why504.alerts.ledger import Ledger
 from why504.alerts.pace import Pace
 from why504.testing import FakeClock

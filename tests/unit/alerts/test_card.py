@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from alerts_by_hand import PLACE, alert, at
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from why504.alerts.alert import Level
-from why504.alerts.card import Place, bare, message, without_card
+from why504.alerts.card import bare, message, without_card
+from why504.alerts.frame import Place
 from why504.alerts.marks import MOST_ALERTS
 from why504.alerts.message import Change, Frozen, Unsent
 from why504.alerts.widgets import MESSAGE_BYTES, WIDGETS
@@ -60,6 +61,7 @@ def harmless(document: dict) -> None:
     st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, HOSTILE), min_size=1, max_size=60),
     st.sampled_from([1, 20, MOST_ALERTS]),
 )
+@settings(max_examples=60, deadline=None)
 def test_whatever_labels_say_the_message_is_within_limits_and_harmless(pieces, times):
     told = []
     pieces = (pieces * times)[:MOST_ALERTS]

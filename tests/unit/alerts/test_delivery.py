@@ -174,7 +174,7 @@ def test_attempts_grow_apart_while_the_room_is_down(router):
     router.take(alert())
     router.run(3600)
 
-    assert 50 < len(tries) < 150
+    assert 100 < len(tries) < 250
     assert "INTERNAL" in router.delivery.failure
 
 

@@ -12,7 +12,7 @@ from test_causes_in_cards import FOUND
 from tickets_by_hand import Desk, Killed, ListedTickets
 
 from why504.alerts import ticketing
-from why504.alerts.card import Place
+from why504.alerts.frame import Place
 from why504.errors import TicketBusy, TicketRefused
 
 
