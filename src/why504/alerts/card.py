@@ -171,11 +171,7 @@ def _of_many(told: Sequence[Unsent], place: Place) -> Json:
     key = f"storm-{told[0].change.id}"
     return {
         "text": text,
-        "cardsV2": [
-            card(
-                key, mark, f"{level.name} · {title}", "", widgets, section_of(marks, place.language)
-            )
-        ],
+        "cardsV2": [card(key, mark, f"{level.name} · {title}", "", widgets, named)],
         "thread": {"threadKey": key},
     }
 
