@@ -34,15 +34,19 @@ class Database:
             AlertsUnavailable: the disk refuses, or the file is no such database.
         """
         self._lock = threading.RLock()
+        self._writer: int | None = None
+        """The thread whose transaction is open."""
+        self._read_lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                file, isolation_level=None, check_same_thread=False, timeout=_BUSY_S
-            )
+            self._connection = _connected(file)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(schema)
             self._migrate(migrations)
+            # Of its own, so that nobody who has an alert to be kept waits for somebody who reads.
+            self._reading = _connected(file)
+            self._reading.execute("PRAGMA query_only = ON")
         except (OSError, sqlite3.Error, AlertsUnavailable) as error:
             raise AlertsUnavailable(f"can't keep alerts in {file}: {error}") from error
 
@@ -56,6 +60,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file."""
+        self._reading.close()
         self._connection.close()
 
     @contextmanager
@@ -68,11 +73,13 @@ class Database:
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._writer = threading.get_ident()
                 yield
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 raise AlertsUnavailable(f"alerts can't be kept: {error}") from error
             finally:
+                self._writer = None
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
@@ -99,17 +106,23 @@ class Database:
         return found
 
     def all(self, statement: str, *values: Any) -> list[Row]:
-        """Return all rows.
+        """Return all rows: of what is durable, inside a transaction of what it changed too.
 
         Raises:
             AlertsUnavailable: they can't be read.
         """
-        with self._lock:
-            try:
+        try:
+            if self._writer == threading.get_ident():
                 return self._connection.execute(statement, values).fetchall()
-            except sqlite3.Error as error:
-                raise AlertsUnavailable(f"alerts can't be read: {error}") from error
+            with self._read_lock:
+                return self._reading.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise AlertsUnavailable(f"alerts can't be read: {error}") from error
 
     def one(self, statement: str, *values: Any) -> Row | None:
         """Return the first row, if there is one; raises as `all` does."""
         return next(iter(self.all(statement, *values)), None)
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)

@@ -18,9 +18,11 @@ def put(database: Database, batch: Batch, now_ns: int) -> Frozen:
         (batch.request_id, batch.level, batch.body, now_ns, batch.room),
     )
     number = int(cursor.lastrowid or 0)
-    database.executemany(
-        "UPDATE changes SET message = ? WHERE id = ? AND message IS NULL",
-        [(number, change) for change in batch.changes],
+    database.many(
+        "WITH told(id) AS (VALUES {}) UPDATE changes SET message = ?"
+        " WHERE id IN (SELECT id FROM told) AND message IS NULL",
+        [(change,) for change in batch.changes],
+        number,
     )
     database.executemany(
         "UPDATE findings SET message = ? WHERE incident = ? AND message IS NULL",

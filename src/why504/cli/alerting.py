@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -31,6 +32,7 @@ Kept = Annotated[
     typer.Option("--ledger", envvar="WHY504_ALERTS_LEDGER", help="File that alerts are kept in."),
 ]
 _LEDGER = Path(".why504/alerts.sqlite")
+_SWITCH_S = 0.0005
 
 
 @alerts.command()
@@ -192,6 +194,9 @@ def _serve(
     for thread in threads:
         thread.start()
     typer.echo(f"taking alerts on http://{host}:{port}/alertmanager")
+    # SQLite lets go of the interpreter at each statement: by default a busy thread gives it back
+    # only 5 ms later, and whoever sends alerts waits for twenty such statements.
+    sys.setswitchinterval(_SWITCH_S)
     try:
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
     finally:
