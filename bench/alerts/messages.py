@@ -13,13 +13,13 @@ from bench.alerts.limits import LINK_HOST, faults
 from bench.alerts.run import Run
 from bench.alerts.scene import HOSTILE, alert, ended
 from why504.alerts.alert import Alert, Level
-from why504.alerts.card import bare, message
-from why504.alerts.compose import chosen
-from why504.alerts.digest import digest
-from why504.alerts.finding import Finding
-from why504.alerts.frame import Place
+from why504.alerts.cards.card import bare, message
+from why504.alerts.cards.compose import chosen
+from why504.alerts.cards.digest import digest
+from why504.alerts.cards.frame import Place
 from why504.alerts.intake import from_webhook
-from why504.alerts.message import Batch, Change, Unsent
+from why504.alerts.kept.message import Batch, Change, Unsent
+from why504.alerts.rooms.finding import Finding
 
 PAYLOADS: Final = 100_000
 PROCESSES: Final = 2

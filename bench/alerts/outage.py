@@ -20,11 +20,11 @@ from bench.alerts.processes import Room, Router, dead_in, told_in, until
 from bench.alerts.run import Run
 from bench.alerts.scene import MOST, alert, ended, telling
 from bench.alerts.sender import Sender
-from why504.alerts.delivery import Delivery
-from why504.alerts.frame import Place
+from why504.alerts.cards.frame import Place
 from why504.alerts.intake import from_webhook
-from why504.alerts.ledger import Ledger
-from why504.alerts.pace import Pace
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.rooms.delivery import Delivery
+from why504.alerts.rooms.pace import Pace
 from why504.errors import ChatBusy
 from why504.testing import FakeClock
 

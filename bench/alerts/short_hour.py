@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from why504.alerts import digest
+from why504.alerts.cards import digest
 from why504.cli import app
 
 HOUR_S: Final = 30

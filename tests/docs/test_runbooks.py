@@ -18,7 +18,7 @@ from service.infrastructure.llm.emotion_reader import GroqEmotionReader
 from service.infrastructure.memory.mem0_memory import make_memory
 from service.infrastructure.messaging.metrics import BacklogMetrics, ConsumerMetrics
 from service.infrastructure.redis.metrics import RateMetrics
-from why504.alerts.ledger import Ledger
+from why504.alerts.kept.ledger import Ledger
 from why504.alerts.metrics import Delivering, Taking
 from why504.alerts.runbooks import pages
 from why504.testing import FakeClock

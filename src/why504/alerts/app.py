@@ -15,10 +15,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from why504.alerts.delivery import Delivery
 from why504.alerts.intake import Taken, from_api, from_webhook
-from why504.alerts.ledger import Ledger
+from why504.alerts.kept.ledger import Ledger
 from why504.alerts.metrics import Taking
+from why504.alerts.rooms.delivery import Delivery
 from why504.errors import AlertRejected, AlertsUnavailable
 from why504.probe.clock import Clock
 

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from why504.alerts.alert import Level
 from why504.alerts.intake import Taken
-from why504.alerts.ledger import Ledger
-from why504.alerts.message import ESCALATION, ROOMS
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.kept.message import ESCALATION, ROOMS
 from why504.probe.clock import Clock
 
 _TOLD: Final = (Level.P0, Level.P1, Level.P2)

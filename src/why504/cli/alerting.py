@@ -18,10 +18,10 @@ from why504.cli.options import Json, clear_errors
 from why504.errors import ConfigError
 
 if TYPE_CHECKING:
-    from why504.alerts.frame import Place
-    from why504.alerts.ledger import Ledger
-    from why504.alerts.message import Message
-    from why504.alerts.steadily import Work
+    from why504.alerts.cards.frame import Place
+    from why504.alerts.guard.steadily import Work
+    from why504.alerts.kept.ledger import Ledger
+    from why504.alerts.kept.message import Message
     from why504.config import AlertSettings
 
 alerts = typer.Typer(
@@ -55,7 +55,7 @@ def serve(
     WHY504_ALERTS_WEBHOOK, never from the command line. WHY504_ALERTS_TICKETS names the tracker in
     which every P1 gets a ticket.
     """
-    from why504.alerts.ledger import Ledger
+    from why504.alerts.kept.ledger import Ledger
     from why504.config import AlertSettings
 
     with clear_errors():
@@ -105,7 +105,7 @@ def log_(
     as_json: Json = False,
 ) -> None:
     """Print what was told, when, and what could not be."""
-    from why504.alerts.ledger import Ledger
+    from why504.alerts.kept.ledger import Ledger
 
     with clear_errors():
         if not ledger.is_file():
@@ -159,13 +159,13 @@ def _serve(
     import uvicorn
     from prometheus_client import CollectorRegistry
 
-    from why504.alerts.acknowledging import ack_routes
     from why504.alerts.app import create_app
-    from why504.alerts.delivery import Delivery
-    from why504.alerts.explaining import Explaining
-    from why504.alerts.finding import StoredEvidence
+    from why504.alerts.guard.acknowledging import ack_routes
     from why504.alerts.metrics import Delivering
-    from why504.alerts.pace import Pace
+    from why504.alerts.rooms.delivery import Delivery
+    from why504.alerts.rooms.explaining import Explaining
+    from why504.alerts.rooms.finding import StoredEvidence
+    from why504.alerts.rooms.pace import Pace
     from why504.alerts.runbooks import pages
     from why504.cli.ticketing import ticketing_of
     from why504.probe.clock import Clock
@@ -208,8 +208,8 @@ def _serve(
 
 
 def _place(settings: AlertSettings, ledger: Ledger) -> Place:
-    from why504.alerts.ack_links import AckLinks
-    from why504.alerts.frame import Place
+    from why504.alerts.cards.ack_links import AckLinks
+    from why504.alerts.cards.frame import Place
 
     public_url = settings.public_url.rstrip("/")
     links = AckLinks(public_url, ledger.acknowledgements.key()) if public_url else AckLinks()

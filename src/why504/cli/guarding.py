@@ -11,12 +11,12 @@ import typer
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from why504.alerts.chat import Room
-    from why504.alerts.frame import Place
-    from why504.alerts.ledger import Ledger
-    from why504.alerts.ping import Watcher
-    from why504.alerts.reach import Reach
-    from why504.alerts.steadily import Work
+    from why504.alerts.cards.frame import Place
+    from why504.alerts.guard.ping import Watcher
+    from why504.alerts.guard.steadily import Work
+    from why504.alerts.kept.ledger import Ledger
+    from why504.alerts.rooms.chat import Room
+    from why504.alerts.rooms.reach import Reach
     from why504.config import AlertSettings
     from why504.probe.clock import Clock
 
@@ -43,7 +43,7 @@ class Outside:
 
     def room(self, secret: str) -> Room:
         """Return the room of a webhook; one that prints, if nothing is to leave."""
-        from why504.alerts.chat import CHAT_HOSTS, Address, GoogleChat, Printed
+        from why504.alerts.rooms.chat import CHAT_HOSTS, Address, GoogleChat, Printed
 
         if self._dry_run:
             return Printed(typer.echo)
@@ -52,7 +52,7 @@ class Outside:
 
     def watcher(self) -> Watcher | None:
         """Return who is told that alerting works, if anybody is."""
-        from why504.alerts.ping import HttpWatcher
+        from why504.alerts.guard.ping import HttpWatcher
 
         if self._dry_run or not self._settings.ping_url:
             return None
@@ -75,11 +75,11 @@ def guarding(
     Args:
         first: of the room that is told everything.
     """
-    from why504.alerts.canary import Canary
+    from why504.alerts.guard.canary import Canary
+    from why504.alerts.guard.pinging import Pinging
+    from why504.alerts.guard.steadily import steadily
+    from why504.alerts.guard.unusable import Unusable
     from why504.alerts.metrics import Guarding
-    from why504.alerts.pinging import Pinging
-    from why504.alerts.steadily import steadily
-    from why504.alerts.unusable import Unusable
 
     counts = Guarding(registry)
     work = _people(ledger, outside, settings, place, clock)
@@ -99,12 +99,12 @@ def _people(
     ledger: Ledger, outside: Outside, settings: AlertSettings, place: Place, clock: Clock
 ) -> list[Work]:
     """Return what sees to it that somebody hears, and comes."""
-    from why504.alerts.escalating import Escalating
-    from why504.alerts.message import MAIN, SECOND
-    from why504.alerts.pace import Pace
-    from why504.alerts.second_room import SecondRoom
-    from why504.alerts.sending import Sender
-    from why504.alerts.steadily import steadily
+    from why504.alerts.guard.escalating import Escalating
+    from why504.alerts.guard.second_room import SecondRoom
+    from why504.alerts.guard.steadily import steadily
+    from why504.alerts.kept.message import MAIN, SECOND
+    from why504.alerts.rooms.pace import Pace
+    from why504.alerts.rooms.sending import Sender
 
     work = []
     secret = settings.second_secret()

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from why504.alerts.metrics import Ticketed
-from why504.alerts.pace import Pace
-from why504.alerts.ticketing import Ticketing
+from why504.alerts.rooms.pace import Pace
 from why504.alerts.tickets.files import Folder
 from why504.alerts.tickets.github import GitHub
 from why504.alerts.tickets.gitlab import GitLab
 from why504.alerts.tickets.jira import Jira
+from why504.alerts.tickets.ticketing import Ticketing
 from why504.config import tracker_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from why504.alerts.ledger import Ledger
+    from why504.alerts.kept.ledger import Ledger
     from why504.alerts.tickets.port import Tickets
     from why504.config import AlertSettings
     from why504.probe.clock import Clock

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from why504.alerts.alert import FIRING, RESOLVED, Alert, fingerprint_of
-from why504.alerts.delivery import Delivery
-from why504.alerts.explaining import Explaining
-from why504.alerts.finding import Aftermath, Explainer, Finding
-from why504.alerts.frame import Place
-from why504.alerts.ledger import Ledger
-from why504.alerts.pace import Pace
+from why504.alerts.cards.frame import Place
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.rooms.delivery import Delivery
+from why504.alerts.rooms.explaining import Explaining
+from why504.alerts.rooms.finding import Aftermath, Explainer, Finding
+from why504.alerts.rooms.pace import Pace
 from why504.testing import FakeClock
 
 S = 1_000_000_000

@@ -12,17 +12,17 @@ from alerts_by_hand import PLACE, ListedRoom, Router, Silent
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from why504.alerts.ack_links import AckLinks
-from why504.alerts.acknowledging import ack_routes
-from why504.alerts.delivery import Delivery
-from why504.alerts.escalating import Escalating
-from why504.alerts.explaining import Explaining
-from why504.alerts.ledger import Ledger
-from why504.alerts.message import MAIN, SECOND
-from why504.alerts.pace import Pace
-from why504.alerts.second_room import SecondRoom
-from why504.alerts.sending import Sender
-from why504.alerts.unusable import Unusable
+from why504.alerts.cards.ack_links import AckLinks
+from why504.alerts.guard.acknowledging import ack_routes
+from why504.alerts.guard.escalating import Escalating
+from why504.alerts.guard.second_room import SecondRoom
+from why504.alerts.guard.unusable import Unusable
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.kept.message import MAIN, SECOND
+from why504.alerts.rooms.delivery import Delivery
+from why504.alerts.rooms.explaining import Explaining
+from why504.alerts.rooms.pace import Pace
+from why504.alerts.rooms.sending import Sender
 from why504.errors import ChatBusy, ChatForbidden
 
 PUBLIC_URL = "https://alerts.example.com/why504"

@@ -10,7 +10,7 @@ import pytest
 from alerts_by_hand import alert
 from guarded_by_hand import Guarded, ack_paths, busy, said, well
 
-from why504.alerts.ack_links import AckLinks
+from why504.alerts.cards.ack_links import AckLinks
 
 WEEK_S = 7 * 24 * 3600
 

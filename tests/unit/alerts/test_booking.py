@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from why504.alerts.alert import Level
-from why504.alerts.ledger import Ledger
+from why504.alerts.kept.ledger import Ledger
 
 TOLD = st.lists(
     st.builds(
@@ -93,7 +93,7 @@ def test_what_is_over_and_more_urgent_comes_before_what_goes_on(ledger):
 
 
 def test_an_hour_of_very_many_is_told_in_more_than_one_digest(ledger, monkeypatch):
-    monkeypatch.setattr("why504.alerts.ledger.MOST_QUIET", 10)
+    monkeypatch.setattr("why504.alerts.kept.ledger.MOST_QUIET", 10)
     ledger.take([alert(severity="p2", service=f"shop-{n}") for n in range(25)], [], at(1))
 
     assert len(ledger.quiet(at(2))) == 10

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from why504.alerts.alert import Level
-from why504.alerts.card import bare, message, without_card
-from why504.alerts.frame import Place
-from why504.alerts.marks import MOST_ALERTS
-from why504.alerts.message import Change, Frozen, Unsent
-from why504.alerts.widgets import MESSAGE_BYTES, WIDGETS
+from why504.alerts.cards.card import bare, message, without_card
+from why504.alerts.cards.frame import Place
+from why504.alerts.cards.marks import MOST_ALERTS
+from why504.alerts.cards.widgets import MESSAGE_BYTES, WIDGETS
+from why504.alerts.kept.message import Change, Frozen, Unsent
 
 HOSTILE = st.text(max_size=400) | st.sampled_from([
     "<users/all>", "<https://evil.example|Open runbook>", '<a href="https://evil.example">x</a>',

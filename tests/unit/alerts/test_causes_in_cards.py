@@ -9,7 +9,7 @@ import sys
 import pytest
 from alerts_by_hand import Router, alert, at
 
-from why504.alerts.finding import Aftermath, Finding, StoredEvidence
+from why504.alerts.rooms.finding import Aftermath, Finding, StoredEvidence
 
 FOUND = Finding(
     cause="F1",

@@ -12,7 +12,7 @@ import uvicorn
 
 from lab.stack.ports import free_port
 from lab.standins.googlechat import build_app
-from why504.alerts.chat import Address, GoogleChat
+from why504.alerts.rooms.chat import Address, GoogleChat
 from why504.config import AlertSettings
 from why504.errors import ChatBusy, ChatForbidden, ChatRefused, ConfigError
 

@@ -7,10 +7,10 @@ from alerts_by_hand import ListedRoom, alert
 from guarded_by_hand import Guarded, busy, revoked, said, well
 from prometheus_client import CollectorRegistry, generate_latest
 
-from why504.alerts.canary import Canary
+from why504.alerts.guard.canary import Canary
+from why504.alerts.guard.pinging import Pinging
+from why504.alerts.guard.unusable import Unusable
 from why504.alerts.metrics import Delivering, Guarding
-from why504.alerts.pinging import Pinging
-from why504.alerts.unusable import Unusable
 from why504.errors import AlertsUnavailable, PingFailed
 
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from alerts_by_hand import ListedRoom, Router, alert, at
 
-from why504.alerts import delivery
 from why504.alerts.intake import from_api
-from why504.alerts.ledger import Ledger
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.rooms import delivery
 from why504.errors import AlertsUnavailable, ChatBusy, ChatRefused
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alerts_by_hand import Router, alert, at
 
-from why504.alerts.ledger import Ledger
+from why504.alerts.kept.ledger import Ledger
 
 # As the first version made it, with what it kept.
 OLD = """

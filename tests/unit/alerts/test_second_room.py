@@ -6,7 +6,7 @@ import pytest
 from alerts_by_hand import alert
 from guarded_by_hand import Guarded, ack_paths, busy, revoked, said, well
 
-from why504.alerts.finding import Finding
+from why504.alerts.rooms.finding import Finding
 from why504.errors import AlertsUnavailable, ChatRefused
 
 TOLD = "<users/all> P0 · Gateway504Ratio shop · the first room did not get this within a minute"

@@ -12,12 +12,12 @@ from markdown_it import MarkdownIt
 
 from lab.standins.ticketbodies import check
 from why504.alerts.alert import FIRING, RESOLVED, Alert, Level
-from why504.alerts.finding import Finding
-from why504.alerts.message import Change
-from why504.alerts.ticketbook import News
+from why504.alerts.kept.message import Change
+from why504.alerts.rooms.finding import Finding
 from why504.alerts.tickets.jira import document
 from why504.alerts.tickets.markdown import bears, markdown
 from why504.alerts.tickets.port import Note
+from why504.alerts.tickets.ticketbook import News
 from why504.alerts.tickets.wording import note_of
 
 MARK = "why504:0123456789abcdef"

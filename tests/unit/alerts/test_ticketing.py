@@ -11,8 +11,8 @@ from alerts_by_hand import PLACE, alert, at
 from test_causes_in_cards import FOUND
 from tickets_by_hand import Desk, Killed, ListedTickets
 
-from why504.alerts import ticketing
-from why504.alerts.frame import Place
+from why504.alerts.cards.frame import Place
+from why504.alerts.tickets import ticketing
 from why504.errors import TicketBusy, TicketRefused
 
 

@@ -14,13 +14,13 @@ from alerts_by_hand import alert, at
 from tickets_by_hand import Desk, Killed, standin
 
 from lab.standins.tickets import Issue
-from why504.alerts.ticketing import Ticketing
 from why504.alerts.tickets import rest
 from why504.alerts.tickets.files import Folder
 from why504.alerts.tickets.github import GitHub
 from why504.alerts.tickets.gitlab import GitLab
 from why504.alerts.tickets.jira import Jira
 from why504.alerts.tickets.port import Note, Tickets
+from why504.alerts.tickets.ticketing import Ticketing
 from why504.cli.ticketing import tickets_of
 from why504.config import AlertSettings
 from why504.errors import ConfigError, TicketBusy, TicketRefused

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from why504.alerts.ping import HttpWatcher
+from why504.alerts.guard.ping import HttpWatcher
 from why504.errors import ConfigError, PingFailed
 
 SECRET = "5ec4e7-0504"

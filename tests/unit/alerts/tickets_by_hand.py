@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from lab.stack.ports import free_port
 from lab.standins.tickets import build_app
 from why504.alerts.metrics import Ticketed
-from why504.alerts.pace import Pace
-from why504.alerts.ticketing import Ticketing
+from why504.alerts.rooms.pace import Pace
 from why504.alerts.tickets.port import Note, Ticket, Tickets
+from why504.alerts.tickets.ticketing import Ticketing
 
 
 class Killed(BaseException):

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from why504.alerts.text import plain
+from why504.alerts.cards.text import plain
 from why504.errors import ConfigError, TicketBusy, TicketRefused
 
 TIMEOUT_S: Final = 10.0

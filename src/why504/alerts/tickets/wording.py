@@ -12,11 +12,11 @@ from hashlib import sha256
 from typing import Final
 
 from why504.alerts.alert import FIRING, Alert
-from why504.alerts.finding import Finding
-from why504.alerts.text import plain
-from why504.alerts.ticketbook import News
+from why504.alerts.cards.text import plain
+from why504.alerts.cards.words import word
+from why504.alerts.rooms.finding import Finding
 from why504.alerts.tickets.port import Note
-from why504.alerts.words import word
+from why504.alerts.tickets.ticketbook import News
 
 _SHOWN: Final = 8
 """Alerts; the others are named by their fingerprints."""

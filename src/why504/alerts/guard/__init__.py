@@ -1,0 +1,1 @@
+"""What happens when nobody answers, or when alerting itself breaks."""

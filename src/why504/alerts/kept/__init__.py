@@ -1,0 +1,1 @@
+"""What is on disk: alerts as they are, incidents, messages and what became of them."""
