@@ -63,15 +63,20 @@ def _card(card: Mapping[str, Any]) -> str:
     top = f'<div class="title">{html.escape(header.get("title", ""))}</div>'
     if header.get("subtitle"):
         top += f'<div class="subtitle">{html.escape(header["subtitle"])}</div>'
-    sections = "".join(
-        f"<section>{''.join(_widgets(section))}</section>" for section in card.get("sections", [])
-    )
+    sections = "".join(map(_section, card.get("sections", [])))
     return f'<div class="card">{top}{sections}</div>'
 
 
+def _section(section: Mapping[str, Any]) -> str:
+    widgets, header = "".join(_widgets(section)), html.escape(section.get("header", ""))
+    if section.get("collapsible"):
+        summary = f'<summary class="label">{header}</summary>'
+        return f"<section><details>{summary}{widgets}</details></section>"
+    title = f'<div class="widget label">{header}</div>' if header else ""
+    return f"<section>{title}{widgets}</section>"
+
+
 def _widgets(section: Mapping[str, Any]) -> Iterator[str]:
-    if section.get("header"):
-        yield f'<div class="widget label">{html.escape(section["header"])}</div>'
     for widget in section.get("widgets", []):
         if line := widget.get("decoratedText"):
             label = html.escape(line.get("topLabel", ""))
