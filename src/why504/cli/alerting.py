@@ -19,9 +19,9 @@ from why504.errors import ConfigError
 
 if TYPE_CHECKING:
     from why504.alerts.cards.frame import Place
-    from why504.alerts.guard.steadily import Work
     from why504.alerts.kept.ledger import Ledger
     from why504.alerts.kept.message import Message
+    from why504.alerts.steadily import Work
     from why504.config import AlertSettings
 
 alerts = typer.Typer(
@@ -167,6 +167,7 @@ def _serve(
     from why504.alerts.rooms.finding import StoredEvidence
     from why504.alerts.rooms.pace import Pace
     from why504.alerts.runbooks import pages
+    from why504.alerts.steadily import steadily
     from why504.cli.ticketing import ticketing_of
     from why504.probe.clock import Clock
     from why504.stack import folder
@@ -182,9 +183,10 @@ def _serve(
         ledger, delivery.sender.reach, outside, settings, place, registry=registry, clock=clock
     )
     if store is not None:
-        work.append(Explaining(ledger, StoredEvidence(store), clock).run)
+        explaining = Explaining(ledger, StoredEvidence(store), clock)
+        work.append(steadily(explaining.step, "finding causes"))
     if ticketing := ticketing_of(ledger, settings, clock, registry):
-        work.append(ticketing.run)
+        work.append(steadily(ticketing.step, "ticketing"))
     app = create_app(ledger, delivery, registry, clock, token=settings.token)
     app.include_router(pages(folder()))
     if settings.public_url:

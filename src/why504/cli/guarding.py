@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from why504.alerts.cards.frame import Place
     from why504.alerts.guard.ping import Watcher
-    from why504.alerts.guard.steadily import Work
     from why504.alerts.kept.ledger import Ledger
     from why504.alerts.rooms.chat import Room
     from why504.alerts.rooms.reach import Reach
+    from why504.alerts.steadily import Work
     from why504.config import AlertSettings
     from why504.probe.clock import Clock
 
@@ -77,9 +77,9 @@ def guarding(
     """
     from why504.alerts.guard.canary import Canary
     from why504.alerts.guard.pinging import Pinging
-    from why504.alerts.guard.steadily import steadily
     from why504.alerts.guard.unusable import Unusable
     from why504.alerts.metrics import Guarding
+    from why504.alerts.steadily import steadily
 
     counts = Guarding(registry)
     work = _people(ledger, outside, settings, place, clock)
@@ -101,10 +101,10 @@ def _people(
     """Return what sees to it that somebody hears, and comes."""
     from why504.alerts.guard.escalating import Escalating
     from why504.alerts.guard.second_room import SecondRoom
-    from why504.alerts.guard.steadily import steadily
     from why504.alerts.kept.message import MAIN, SECOND
     from why504.alerts.rooms.pace import Pace
     from why504.alerts.rooms.sending import Sender
+    from why504.alerts.steadily import steadily
 
     work = []
     secret = settings.second_secret()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Final
 
 from why504.alerts.kept.ledger import Ledger
 from why504.alerts.rooms.finding import Explainer
-from why504.errors import AlertsUnavailable
 from why504.probe.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -34,20 +32,11 @@ class Explaining:
         self._asked_ns: dict[str, int] = {}
         self._closed: set[str] = set()
 
-    def run(self, stop: threading.Event) -> None:
-        """Ask until told to stop."""
-        while not stop.wait(_LOOK_S):
-            try:
-                self.step()
-            except AlertsUnavailable as error:
-                log.warning("%s", error)
-            except Exception:
-                log.exception("no cause can be found; cards go without one")
-
-    def step(self) -> None:
-        """Ask for whatever is due."""
+    def step(self) -> float:
+        """Ask for whatever is due; return for how long to rest, s."""
         self._find_causes()
         self._find_aftermaths()
+        return _LOOK_S
 
     def _find_causes(self) -> None:
         now_ns = self._clock.wall_ns()

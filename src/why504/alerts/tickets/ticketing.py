@@ -6,7 +6,6 @@ People close it. What is told, and when: `why504.alerts.tickets.ticketbook`.
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Final
 
 from why504.alerts.kept.ledger import Ledger
@@ -45,27 +44,18 @@ class Ticketing:
         self._not_before_s = 0.0
         self._failure = ""
 
-    def run(self, stop: threading.Event) -> None:
-        """Tell until told to stop."""
-        while not stop.wait(_LOOK_S):
-            try:
-                self.step()
-            except AlertsUnavailable as error:
-                log.warning("%s", error)
-            except Exception:
-                log.exception("ticketing failed, and is tried again")
-
-    def step(self) -> None:
-        """Freeze whatever is new, and send one note if one may be sent now."""
+    def step(self) -> float:
+        """Freeze what is new, send one note if it may be sent; return for how long to rest, s."""
         now_ns, now_s = self._clock.wall_ns(), self._clock.monotonic_s()
         for news in self._book.news(self._tickets.name, now_ns):
             self._book.freeze(news, self._note(news, now_ns), now_ns)
         if now_s < self._not_before_s or self._pace.wait_s(now_s) > 0:
-            return
+            return _LOOK_S
         settles_ns = int(self._tickets.settles_s * 1e9)
         if waiting := self._book.waiting(self._tickets.name, now_ns, settles_ns):
             self._book.trying(waiting, now_ns)
             self._send(waiting)
+        return _LOOK_S
 
     def _note(self, news: News, now_ns: int) -> Note:
         try:
