@@ -10,13 +10,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from lab.load import Plan
-from lab.prove import checks
 from lab.prove.deployment import API, RELAY, WORKER, deploy
 from lab.prove.on_call import RECEIVER, SERVICE, OnCall
 from lab.prove.on_call import RELAY as RELAY_TARGET
 from lab.prove.on_call import WORKER as WORKER_TARGET
 from lab.prove.run import Run
-from lab.prove.traffic import Traffic
+from lab.prove.traffic import Traffic, failed
 from lab.prove.verdict import Check, Verdict
 
 RATES: Final = {
@@ -27,6 +26,8 @@ HOUR_S: Final = 3600.0
 REHEARSAL_S: Final = 30.0
 PART_S: Final = 1700.0
 """A load has a bound of half an hour."""
+MOST_FAILED: Final = 0.1
+"""Percent: more of them, and it was no healthy hour."""
 TELL_EVERY_S: Final = 300.0
 
 
@@ -59,7 +60,7 @@ def prove(run: Run) -> Verdict:
     broken = [rule["name"] for rule in rules if rule["health"] != "ok"]
     verdict.checks += [
         Check("P0 cards in healthy traffic", len(p0), 0),
-        checks.healthy(replies),
+        Check("requests that failed, %", 100 * len(failed(replies)) / len(replies), MOST_FAILED),
         Check("rules that could not be evaluated", len(broken), 0),
     ]
     verdict.facts |= {
