@@ -197,7 +197,7 @@ def _serve(
         thread.start()
     typer.echo(f"taking alerts on http://{host}:{port}/alertmanager")
     # SQLite lets go of the interpreter at each statement: by default a busy thread gives it back
-    # only 5 ms later, and whoever sends alerts waits for twenty such statements.
+    # only 5 ms later, and whoever sends alerts waits for several of them.
     sys.setswitchinterval(_SWITCH_S)
     try:
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
