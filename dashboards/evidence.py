@@ -1,50 +1,48 @@
-"""Opens the store that the explorer was started on and asks the engine about it.
-
-Results are kept for a few seconds, because Streamlit runs a page again at every click.
-"""
+"""Opens the store that the explorer was started on and asks the engine about it."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
-from why504.model import Evidence, Incident
+from dashboards.freshness import Refreshed
+from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
 
-FRESH_S = 10
-"""Age at which what was read is read again; a hang is watched while it grows."""
+_MINUTE_NS: Final = 60 * 10**9
+_LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
 
 
-def store_folder(arguments: Sequence[str], env: Mapping[str, str]) -> Path | None:
-    """Return the folder of the store: `--store FOLDER`, else WHY504_STORE; None when neither is."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--store", default=env.get("WHY504_STORE"))
-    named: str | None = parser.parse_known_args(arguments)[0].store
-    return Path(named) if named else None
-
-
-def open_store(folder: Path) -> EvidenceStore:
+@st.cache_resource(show_spinner=False)
+def store_in(folder: Path) -> EvidenceStore:
     """Return the embedded store in `folder`."""
     from why504.stores.parquet import ParquetStore
 
     return ParquetStore(folder)
 
 
-@st.cache_resource(ttl=FRESH_S, max_entries=4, show_spinner="Reading the evidence …")
 def incidents(folder: Path) -> list[Incident]:
     """Return every incident in the store, latest first; none when the store is empty.
 
     Raises:
         StoreUnavailable: the store can't be read now.
     """
+    return _incidents(folder).get()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _incidents(folder: Path) -> Refreshed[list[Incident]]:
+    return Refreshed(lambda: _read_incidents(folder))
+
+
+def _read_incidents(folder: Path) -> list[Incident]:
     from why504.diagnose import explain
 
     if not folder.is_dir():
         return []
-    store = open_store(folder)
+    store = store_in(folder)
     covered = store.extent()
     if covered is None:
         return []
@@ -52,11 +50,33 @@ def incidents(folder: Path) -> list[Incident]:
     return sorted(found, key=lambda incident: -incident.window.start_ns)
 
 
-@st.cache_resource(ttl=FRESH_S, max_entries=64, show_spinner="Reading the trace …")
+def around(folder: Path, incident: Incident) -> Evidence:
+    """Return what is known of an incident's time, with as long before it, and a minute after.
+
+    Before is at least a minute and at most fifteen. Of much, a sample is read.
+
+    Raises:
+        StoreUnavailable: the store can't be read now.
+    """
+    return _around(folder, _about(incident.window))
+
+
+def _about(window: Window) -> Window:
+    length_ns = window.end_ns - window.start_ns
+    before_ns = min(max(length_ns, _MINUTE_NS), _LONGEST_BEFORE_NS)
+    return Window(window.start_ns - before_ns, window.end_ns + _MINUTE_NS)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, ttl=60)
+def _around(folder: Path, window: Window) -> Evidence:
+    return store_in(folder).sample(window)
+
+
+@st.cache_resource(ttl=10, max_entries=64, show_spinner=False)
 def trace(folder: Path, trace_id: str) -> Evidence:
     """Return everything known of one trace.
 
     Raises:
         StoreUnavailable: the store can't be read now.
     """
-    return open_store(folder).trace(trace_id)
+    return store_in(folder).trace(trace_id)

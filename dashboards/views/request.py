@@ -7,11 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards import evidence
+from dashboards import evidence, links
 from dashboards.draw import bars, stack, waterfall
 from dashboards.draw.palette import Ink
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import plain
+from dashboards.views import opening
+from dashboards.visit import Visit
 from why504.model import Evidence, Record, Site, Span, Victim
 
 LEGEND = (
@@ -21,7 +23,20 @@ LEGEND = (
 )
 
 
-def draw(folder: Path, victim: Victim, ink: Ink) -> None:
+def page(visit: Visit) -> None:
+    """Draw the request that the address names; the first 504 where it names none."""
+    opened = opening.opened(visit)
+    if opened is None:
+        return
+    folder, incidents = opened
+    wanted = st.query_params
+    choice = links.choose(incidents, wanted.get("incident", ""), wanted.get("trace", ""))
+    opening.say_missing(visit, choice)
+    if choice.victim is not None:
+        _draw(folder, choice.victim, visit.ink)
+
+
+def _draw(folder: Path, victim: Victim, ink: Ink) -> None:
     """Draw one 504 from what the store has of its trace and of its holder's.
 
     Raises:

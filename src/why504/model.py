@@ -276,6 +276,46 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """Somebody or something in a wait-for graph."""
+
+    id: str
+    """Unique in its graph, and the same whenever the same evidence is read."""
+    kind: str
+    """victims (of one route), resource, holders (requests of one route that had it), or the kind
+    of a leaf."""
+    what: str
+    """For people: `POST /v1/suggest`, `db.pool:main`, `llm groq`."""
+    requests: int
+    """How many victims or holders it stands for; 0 for a resource or leaf."""
+    seconds: float
+    """Blame that went through it, or came to rest there."""
+    site: Site | None = None
+    evidence: Sequence[str] = ()
+    """Sentences a person can check."""
+    trace_ids: Sequence[str] = ()
+    """Up to five traces in which it can be seen, most blamed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`source` waited for, or was held up by, `target`."""
+
+    source: str
+    target: str
+    seconds: float
+    """Of the victims' lost time, that went this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitGraph:
+    """From the victims' routes through resources and their holders to where time was lost."""
+
+    nodes: Sequence[Node]
+    edges: Sequence[Edge]
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """A burst of victims and why: the unit of the report, the card and the explorer."""
 
@@ -291,6 +331,8 @@ class Incident:
     """What to bear in mind, for people: evidence that nobody told, clocks that disagreed."""
     replay: Replay | None = None
     """What would have helped; None where nobody asked for it."""
+    graph: WaitGraph | None = None
+    """Who waited for whom; None where nobody made it."""
 
     @property
     def count(self) -> int:

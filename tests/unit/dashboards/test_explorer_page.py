@@ -1,68 +1,26 @@
-"""The page as Streamlit runs it, without a browser (streamlit.testing.v1.AppTest)."""
+"""The pages about incidents, on a store in memory."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import streamlit as st
-from streamlit.testing.v1 import AppTest
 
-import why504.diagnose
-from dashboards import evidence
 from dashboards.draw.words import GLOSSARY
+from dashboards.settings import Settings
 from tests.unit.dashboards import explorer_examples as told
+from tests.unit.dashboards.conftest import Opened, charts, interpreted, texts
 from why504.errors import StoreUnavailable
 from why504.model import Evidence, Incident, Leaf, Site, Window
 
-EXPLORER = Path(evidence.__file__).with_name("explorer.py")
 POOL, LOOP = told.pool_incident(), told.loop_incident()
-Opened = Callable[..., AppTest]
-
-
-@pytest.fixture
-def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
-    """Open the page on a store in memory: `explorer(store, incidents, **query)`."""
-    monkeypatch.setenv("WHY504_STORE", str(tmp_path))
-    monkeypatch.setattr("sys.argv", ["explorer.py"])
-
-    def opened(store: told.MemoryStore, found: Sequence[Incident] = (), **query: str) -> AppTest:
-        monkeypatch.setattr(evidence, "open_store", lambda _: store)
-        monkeypatch.setattr(why504.diagnose, "explain", lambda _: list(found))
-        page = AppTest.from_file(str(EXPLORER), default_timeout=30)
-        page.query_params.update(query)
-        page.run()
-        assert not page.exception
-        return page
-
-    st.cache_resource.clear()
-    yield opened
-    st.cache_resource.clear()
-
-
-def texts(page: AppTest) -> list[str]:
-    return [element.value for element in page.text]
-
-
-def interpreted(page: AppTest) -> list[str]:
-    """Every string of the page that the browser reads as Markdown or HTML."""
-    alerts = [*page.error, *page.warning, *page.info, *page.success]
-    headings = [*page.title, *page.header, *page.subheader]
-    bodies = [e.value for e in [*page.markdown, *page.caption, *alerts, *headings]]
-    labels = [element.label for element in [*page.selectbox, *page.expander, *page.metric]]
-    return bodies + labels + [html.proto.body for html in page.get("html")]
-
-
-def charts(page: AppTest) -> list[Any]:
-    return [json.loads(chart.proto.spec) for chart in page.get("vega_lite_chart")]
 
 
 def test_an_empty_store_says_what_to_do(explorer: Opened):
-    page = explorer(told.MemoryStore(window=None))
+    page = explorer("incident", told.MemoryStore(window=None))
 
     assert "make demo" in [code.value for code in page.code]
     assert "Nothing to explain" in page.info[0].value
@@ -70,7 +28,7 @@ def test_an_empty_store_says_what_to_do(explorer: Opened):
 
 
 def test_a_store_without_504s_says_what_to_do(explorer: Opened):
-    page = explorer(told.MemoryStore())
+    page = explorer("incident", told.MemoryStore())
 
     assert "make demo" in [code.value for code in page.code]
 
@@ -80,7 +38,7 @@ def test_a_folder_that_is_not_there_is_an_empty_store(
 ):
     monkeypatch.setenv("WHY504_STORE", str(tmp_path / "gone"))
 
-    page = explorer(*told.both_hangs())
+    page = explorer("incident", *told.both_hangs())
 
     assert "make demo" in [code.value for code in page.code]
 
@@ -90,7 +48,7 @@ def test_without_a_store_the_page_says_how_to_name_one(
 ):
     monkeypatch.delenv("WHY504_STORE")
 
-    page = explorer(*told.both_hangs())
+    page = explorer("incident", *told.both_hangs())
 
     assert "WHY504_STORE" in page.info[0].value
 
@@ -108,7 +66,7 @@ def test_a_store_that_cant_be_read_is_told_without_interpreting_the_reason(explo
         def extent(self) -> Window | None:
             raise StoreUnavailable("disk **gone** <b>now</b>")
 
-    page = explorer(Broken())
+    page = explorer("incident", Broken())
 
     assert "can't be read" in page.error[0].value
     assert "disk **gone** <b>now</b>" in texts(page)
@@ -118,7 +76,7 @@ def test_a_store_that_cant_be_read_is_told_without_interpreting_the_reason(explo
 def test_one_incident_is_told_from_its_sentence_to_the_stack_line(explorer: Opened):
     store, _ = told.both_hangs()
 
-    page = explorer(store, [POOL])
+    page = explorer("incident", store, [POOL])
 
     shown = texts(page)
     assert POOL.finding.sentence in shown
@@ -141,14 +99,14 @@ def test_one_incident_is_told_from_its_sentence_to_the_stack_line(explorer: Open
 def test_no_confidence_is_claimed_for_a_cause_that_is_not_known(explorer: Opened):
     nameless = told.finding(cause="UNKNOWN", title="no evidence", confidence=0.0)
 
-    page = explorer(told.MemoryStore(), [replace(POOL, finding=nameless)])
+    page = explorer("incident", told.MemoryStore(), [replace(POOL, finding=nameless)])
 
     assert any(text.startswith("Cause not known: no evidence\n") for text in texts(page))
     assert "Confidence" not in "\n".join(texts(page))
 
 
 def test_the_latest_incident_is_opened_first(explorer: Opened):
-    page = explorer(*told.both_hangs())
+    page = explorer("incident", *told.both_hangs())
 
     assert page.dataframe[0].value["Cause"].iloc[0].startswith("B1")
     assert LOOP.finding.sentence in texts(page)
@@ -156,7 +114,7 @@ def test_the_latest_incident_is_opened_first(explorer: Opened):
 
 
 def test_a_link_opens_its_incident_and_its_504_and_survives_a_reload(explorer: Opened):
-    page = explorer(*told.both_hangs(), incident=POOL.id, trace=told.trace(3))
+    page = explorer("incident", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
 
     for _ in range(2):
         assert POOL.finding.sentence in texts(page)
@@ -166,7 +124,7 @@ def test_a_link_opens_its_incident_and_its_504_and_survives_a_reload(explorer: O
 
 
 def test_choosing_a_504_draws_it_and_changes_the_address(explorer: Opened):
-    page = explorer(*told.both_hangs(), incident=POOL.id)
+    page = explorer("incident", *told.both_hangs(), incident=POOL.id)
 
     page.selectbox[0].set_value(3).run()
 
@@ -176,16 +134,16 @@ def test_choosing_a_504_draws_it_and_changes_the_address(explorer: Opened):
 
 
 def test_the_row_of_the_504_on_the_clock_is_ticked(explorer: Opened):
-    page = explorer(*told.both_hangs(), incident=POOL.id)
-    again = explorer(*told.both_hangs(), incident=POOL.id, trace=told.trace(2))
+    page = explorer("incident", *told.both_hangs(), incident=POOL.id)
+    again = explorer("incident", *told.both_hangs(), incident=POOL.id, trace=told.trace(2))
 
     assert page.session_state["victim_row"]["selection"]["rows"] == [0]
     assert again.session_state["victim_row"]["selection"]["rows"] == [1]
 
 
 def test_an_address_of_something_gone_says_so_and_shows_the_rest(explorer: Opened):
-    page = explorer(*told.both_hangs(), incident="gone")
-    other = explorer(*told.both_hangs(), incident=POOL.id, trace="f" * 32)
+    page = explorer("incident", *told.both_hangs(), incident="gone")
+    other = explorer("incident", *told.both_hangs(), incident=POOL.id, trace="f" * 32)
 
     assert "not in the store" in page.warning[0].value
     assert "not among the 504s" in other.warning[0].value
@@ -194,7 +152,7 @@ def test_an_address_of_something_gone_says_so_and_shows_the_rest(explorer: Opene
 
 def test_a_504_beyond_the_table_can_still_be_opened_by_its_address(explorer: Opened):
     many = [told.victim(1, trace_id=f"{n:032x}") for n in range(2_500)]
-    page = explorer(told.MemoryStore(), [replace(POOL, victims=tuple(many))], trace=f"{2_400:032x}")
+    page = explorer("incident", told.MemoryStore(), [replace(POOL, victims=tuple(many))], trace=f"{2_400:032x}")
 
     assert len(page.dataframe[1].value) == 2_000
     assert "The first 2,000 of 2,500." in [caption.value for caption in page.caption]
@@ -245,7 +203,7 @@ def planted(text: str) -> tuple[told.MemoryStore, list[Incident]]:
 
 @pytest.mark.parametrize("text", PLANTED, ids=range(len(PLANTED)))
 def test_what_telemetry_says_is_never_interpreted_and_always_bounded(explorer: Opened, text: str):
-    page = explorer(*planted(text))
+    page = explorer("incident", *planted(text))
 
     mark = text.strip("\u202e\u202c")[:20]
     read_as_markup = "\n".join(interpreted(page)).replace(GLOSSARY, "")

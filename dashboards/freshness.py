@@ -1,0 +1,53 @@
+"""Keeps what was read, and reads it again behind the back of whoever looks.
+
+Streamlit runs a page again at every click: a click must never wait for a million spans.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+FRESH_S: Final = 10.0
+"""Age at which what was read is read again; a hang is watched while it grows."""
+
+T = TypeVar("T")
+
+
+class Refreshed(Generic[T]):
+    """The latest outcome of a reading; for any number of threads."""
+
+    def __init__(self, read: Callable[[], T], *, fresh_s: float = FRESH_S) -> None:
+        self._read = read
+        self._fresh_s = fresh_s
+        self._reading = threading.Lock()
+        self._kept: tuple[T, float] | None = None
+
+    def get(self) -> T:
+        """Return what was read last; waits for it only the first time, or if that was long ago.
+
+        Raises:
+            Exception: whatever the reading raises, while nothing recent is known.
+        """
+        kept = self._kept
+        if kept is None or self._age_s(kept) > 6 * self._fresh_s:
+            with self._reading:
+                if self._kept is kept:
+                    self._kept = (self._read(), time.monotonic())
+                kept = self._kept
+        elif self._age_s(kept) > self._fresh_s and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._behind, daemon=True).start()
+        assert kept is not None  # noqa: S101 - read just now, by us or by whom we waited for
+        return kept[0]
+
+    def _behind(self) -> None:
+        try:
+            self._kept = (self._read(), time.monotonic())
+        finally:
+            # A failure is told by the next reading that somebody waits for.
+            self._reading.release()
+
+    def _age_s(self, kept: tuple[T, float]) -> float:
+        return time.monotonic() - kept[1]

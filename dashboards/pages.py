@@ -1,0 +1,88 @@
+"""The pages of the explorer, as a table, and what each run of it begins with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import streamlit as st
+
+from dashboards.draw.palette import ink
+from dashboards.language import LANGUAGES, Said, Say, chosen
+from dashboards.settings import Settings
+from dashboards.views import alerts, doctor, incident, incidents, llm, now, request
+from dashboards.visit import Visit, zone_named
+from dashboards.words import common
+
+STYLE: Final = Path(__file__).with_name("style.css")
+LANGUAGE: Final = "lang"
+
+
+class Page(NamedTuple):
+    """One page: its address, its name, and the function that draws it."""
+
+    path: str
+    title: Said
+    icon: str
+    draw: Callable[[Visit], None]
+    listed: bool = True
+    """Whether the navigation shows it; others are opened by what they show."""
+
+
+PAGES: Final = (
+    Page("now", common.NOW, ":material/monitor_heart:", now.page),
+    Page("incidents", common.INCIDENTS, ":material/warning:", incidents.page),
+    Page("incident", common.INCIDENT, ":material/account_tree:", incident.page, listed=False),
+    Page("request", common.REQUEST, ":material/waterfall_chart:", request.page, listed=False),
+    Page("llm", common.LLM, ":material/smart_toy:", llm.page),
+    Page("alerts", common.ALERTS, ":material/notifications:", alerts.page),
+    Page("doctor", common.DOCTOR, ":material/stethoscope:", doctor.page),
+)
+
+
+def show(first: str = "now") -> None:
+    """Draw the page that the address names.
+
+    Args:
+        first: path of the page to draw where the address names none.
+    """
+    st.set_page_config(page_title="why504", layout="wide")
+    st.html(STYLE)
+    pages: dict[str, st.Page] = {}
+    visit = Visit(
+        settings=Settings.read(sys.argv[1:], os.environ),
+        say=Say(_language()),
+        ink=ink(st.context.theme.type),
+        zone=zone_named(st.context.timezone),
+        pages=pages,
+    )
+    for page in PAGES:
+        pages[page.path] = st.Page(
+            partial(page.draw, visit),
+            title=visit.say(page.title),
+            icon=page.icon,
+            url_path=page.path,
+            default=page.path == first,
+            visibility="visible" if page.listed else "hidden",
+        )
+    st.navigation(list(pages.values()), position="top").run()
+    _languages(visit.say)
+
+
+def _language() -> str:
+    asked = st.query_params.get(LANGUAGE) or st.session_state.get(LANGUAGE, "")
+    st.session_state[LANGUAGE] = chosen(asked, st.context.locale or "")
+    return str(st.session_state[LANGUAGE])
+
+
+def _languages(say: Say) -> None:
+    """Offer the other languages, below everything else."""
+    for language, name in LANGUAGES.items():
+        if language != say.language and st.button(name, type="tertiary", key=f"speak_{language}"):
+            st.session_state[LANGUAGE] = language
+            st.query_params[LANGUAGE] = language
+            st.rerun()

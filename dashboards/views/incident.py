@@ -1,0 +1,95 @@
+"""The page of one incident: what happened, why, and how that is known.
+
+Whatever comes from telemetry is drawn by elements that interpret no markup; every text that goes
+to a Markdown element is a constant of `dashboards.words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from dashboards import links
+from dashboards.draw import blame, chain
+from dashboards.draw.text import percent, plain
+from dashboards.draw.words import GLOSSARY, MECHANISMS
+from dashboards.views import comparing, graph, helping, opening, sharing, timeline, victims
+from dashboards.visit import Visit
+from dashboards.words import incident as words
+from why504.model import Finding, Incident
+
+SENTENCES_SHOWN: Final = 12
+
+
+def page(visit: Visit) -> None:
+    """Draw the incident that the address names; the latest where it names none."""
+    opened = opening.opened(visit)
+    if opened is None:
+        return
+    folder, incidents = opened
+    wanted = st.query_params
+    choice = links.choose(incidents, wanted.get("incident", ""), wanted.get("trace", ""))
+    opening.say_missing(visit, choice)
+    incident = choice.incident
+    _finding(visit, incident)
+    timeline.section(visit, folder, incident)
+    graph.section(visit, folder, incident)
+    _blames(visit, incident)
+    comparing.section(visit, folder, incident)
+    helping.section(visit, folder, incident)
+    victims.section(visit, incident, choice.victim)
+    sharing.section(visit, folder, incident)
+    with st.expander(visit.say(words.GLOSSARY)):
+        st.markdown(GLOSSARY)
+
+
+def _finding(visit: Visit, incident: Incident) -> None:
+    finding = incident.finding
+    with st.container(border=True, key="sentence"):
+        st.text(plain(finding.sentence, 600))
+    st.text(_verdict(visit, finding))
+    advice = [f"{n}. {text}" for n, text in enumerate(finding.advice, 1)]
+    _sentences(visit, visit.say(words.WHAT_TO_DO), advice)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _chain(visit, finding)
+    with right:
+        _sentences(visit, visit.say(words.FOR), [f"+ {text}" for text in finding.evidence_for])
+        against = [f"− {text}" for text in finding.evidence_against]
+        _sentences(visit, visit.say(words.AGAINST), against)
+    if incident.caveats:
+        _sentences(visit, visit.say(words.CAVEATS), incident.caveats)
+
+
+def _verdict(visit: Visit, finding: Finding) -> str:
+    how = plain(MECHANISMS.get(finding.mechanism, finding.mechanism))
+    spread = visit.say(words.SPREAD, how=how)
+    if finding.cause == "UNKNOWN":
+        return visit.say(words.UNKNOWN, title=plain(finding.title)) + f"\n{spread}"
+    cause = visit.say(words.CAUSE, cause=plain(finding.cause), title=plain(finding.title))
+    sure = visit.say(words.CONFIDENCE, share=percent(finding.confidence))
+    return f"{cause}\n{spread}\n{sure}"
+
+
+def _chain(visit: Visit, finding: Finding) -> None:
+    st.subheader(visit.say(words.CHAIN))
+    for number, step in enumerate(chain.steps(finding)):
+        if number:
+            st.text(visit.say(words.BECAUSE))
+        with st.container(border=True, key=f"step_{number}", gap="xsmall"):
+            st.text(step.what)
+            st.text("\n".join([*(f"• {sentence}" for sentence in step.evidence), step.lost]))
+
+
+def _sentences(visit: Visit, title: str, sentences: Sequence[str]) -> None:
+    st.subheader(title)
+    told = "\n".join(plain(sentence) for sentence in sentences[:SENTENCES_SHOWN])
+    st.text(told or visit.say(words.NOTHING_FOUND))
+
+
+def _blames(visit: Visit, incident: Incident) -> None:
+    st.subheader(visit.say(words.BLAMES))
+    st.caption(visit.say(words.BLAMES_READ))
+    st.altair_chart(blame.chart(incident.blames, visit.ink), key="blame")

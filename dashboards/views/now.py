@@ -1,0 +1,13 @@
+"""The page `now`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards.visit import Visit
+from dashboards.words import common
+
+
+def page(visit: Visit) -> None:
+    """Draw the page."""
+    st.title(visit.say(common.NOW))

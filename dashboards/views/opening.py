@@ -1,0 +1,50 @@
+"""How every page about incidents begins: what there is to show, or what to do if there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import evidence
+from dashboards.draw.text import plain
+from dashboards.links import Choice
+from dashboards.visit import Visit
+from dashboards.words import common
+from why504.errors import StoreUnavailable
+from why504.model import Incident
+
+
+def opened(visit: Visit) -> tuple[Path, list[Incident]] | None:
+    """Return the store and its incidents, latest first; None once the page has said why not."""
+    folder = visit.settings.store
+    if folder is None:
+        st.info(visit.say(common.NO_STORE))
+        _show_the_demo(visit)
+        return None
+    try:
+        with st.spinner(visit.say(common.READING)):
+            found = evidence.incidents(folder)
+    except StoreUnavailable as error:
+        st.error(visit.say(common.CANT_READ))
+        st.text(plain(str(error)))
+        return None
+    if found:
+        return folder, found
+    st.info(visit.say(common.NOTHING))
+    st.text(visit.say(common.STORE, folder=plain(str(folder))))
+    _show_the_demo(visit)
+    return None
+
+
+def _show_the_demo(visit: Visit) -> None:
+    st.markdown(visit.say(common.TRY_THE_DEMO))
+    st.code("make demo", language=None)
+
+
+def say_missing(visit: Visit, choice: Choice) -> None:
+    """Say that something in the address is not there, if so."""
+    if choice.missing == "incident":
+        st.warning(visit.say(common.NO_SUCH_INCIDENT))
+    elif choice.missing == "trace":
+        st.warning(visit.say(common.NO_SUCH_REQUEST))
