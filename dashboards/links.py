@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
 
 from why504.model import Incident, Victim
+
+TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +41,21 @@ def choose(incidents: Sequence[Incident], incident_id: str, trace_id: str) -> Ch
     incident = named[0] if named else incidents[0]
     missing = "incident" if incident_id and not named else ("trace" if trace_id else "")
     return Choice(incident, incident.victims[0] if incident.victims else None, missing)
+
+
+def held(victim: Victim, holder: str) -> Victim:
+    """Return a request with whoever an address says holds it up; anything but an id is ignored."""
+    known = TRACE_ID.fullmatch(holder) is not None
+    return replace(victim, holder_trace_id=holder) if known else victim
+
+
+def elsewhere(address: str, trace_id: str) -> str:
+    """Return where another program shows a trace; empty if there is none, or no such id.
+
+    Args:
+        address: with `{trace}` where the id belongs; http or https.
+        trace_id: as telemetry tells it.
+    """
+    if not TRACE_ID.fullmatch(trace_id) or urlsplit(address).scheme not in ("http", "https"):
+        return ""
+    return address.replace("{trace}", trace_id)

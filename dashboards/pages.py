@@ -60,17 +60,26 @@ def show(first: str = "now") -> None:
         zone=zone_named(st.context.timezone),
         pages=pages,
     )
-    for page in PAGES:
-        pages[page.path] = st.Page(
-            partial(page.draw, visit),
-            title=visit.say(page.title),
-            icon=page.icon,
-            url_path=page.path,
-            default=page.path == first,
-            visibility="visible" if page.listed else "hidden",
+    for row in PAGES:
+        pages[row.path] = st.Page(
+            partial(row.draw, visit),
+            title=visit.say(row.title),
+            icon=row.icon,
+            url_path=row.path,
+            default=row.path == first,
+            visibility="visible" if row.listed else "hidden",
         )
-    st.navigation(list(pages.values()), position="top").run()
+    page = st.navigation(list(pages.values()), position="top")
+    _from_a_card(page, visit)
+    page.run()
     _languages(visit.say)
+
+
+def _from_a_card(page: st.Page, visit: Visit) -> None:
+    """Open what a card's link names: it leads to the explorer, not to a page of it."""
+    named = {key: st.query_params[key] for key in ("incident", "trace") if key in st.query_params}
+    if named and page == visit.pages["now"]:
+        visit.go("incident", **named)
 
 
 def _language() -> str:

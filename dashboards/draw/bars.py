@@ -8,16 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from dashboards.draw.text import duration, plain, short
+from dashboards.language import Say
+from dashboards.words import request as words
 from why504 import names
 from why504.model import Evidence, Hold, Record, Span, Stall, Victim, Wait
 
 LANE_LIMIT = 40
 DEPTH_LIMIT = 8
-LANES = {"gateway": "Gateway", "application": "Application", "database": "Database"}
-BLOCKED_HERE = "blocked here"
-LOST_HERE = "time lost here"
+BLOCKED_HERE: Final = "blocked"
+LOST_HERE: Final = "lost"
+MARKS: Final = {BLOCKED_HERE: words.BLOCKED_HERE, LOST_HERE: words.LOST_HERE}
+ALWAYS: Final = ("gateway", "application")
+"""Lanes that are there even if nothing is known of them: that says something too."""
+_LANES: Final = (
+    (names.DB_SYSTEM, "database"),
+    (names.MESSAGING_SYSTEM, "broker"),
+    (names.GEN_AI_PROVIDER, "llm"),
+    (names.GEN_AI_OPERATION, "llm"),
+)
+"""Attribute of a span -> its lane; the first that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +37,33 @@ class Bar:
     """One row: a stretch of time with its words. `note` and `lane` rows have no length."""
 
     kind: str
-    """gateway, application, database, wait, hold, stall; lane for a heading, note for a remark."""
+    """gateway, application, database, broker, llm, peer, wait, hold, stall; lane for a heading,
+    note for a remark."""
     label: str
     start_s: float = 0.0
     end_s: float = 0.0
     open: bool = False
     """Not ended when last heard of, at `end_s`."""
     mark: str = ""
-    """`blocked here`, `time lost here` or empty."""
+    """`blocked`, `lost` or empty."""
     depth: int = 0
     detail: str = ""
 
 
-def bars(victim: Victim, own: Evidence, holder: Evidence | None = None) -> list[Bar]:
-    """Return the rows of one 504 from top to bottom, and below them those of its holder's trace."""
-    shown = _all(own, victim)
+def bars(victim: Victim, own: Evidence, holder: Evidence | None, say: Say) -> list[Bar]:
+    """Return the rows of one request from top to bottom, and below them its holder's trace."""
     rows: list[Bar] = []
-    for kind, title in LANES.items():
+    shown = _all(own, victim)
+    for kind, title in words.LANES.items():
         lane = [item for item in shown if _lane(item) == kind]
-        if lane or kind != "database":
-            rows.append(Bar("lane", title))
-            rows.extend(_rows(lane, victim) or [_missing(kind, victim)])
+        if lane or kind in ALWAYS:
+            rows.append(Bar("lane", say(title)))
+            rows.extend(_rows(lane, victim, say) or [_missing(kind, victim, say)])
     if holder is not None:
-        title = (
-            f"Held by: {plain(victim.held_by) or 'trace ' + plain(victim.holder_trace_id or '')}"
-        )
-        rows.append(Bar("lane", title))
-        others = _rows(_all(holder, victim), victim)
-        rows.extend(others or [Bar("note", "nothing is stored of the holder's trace")])
+        trace = say(words.TRACE_LANE, trace=plain(victim.holder_trace_id or "", 40))
+        rows.append(Bar("lane", say(words.HELD_BY_LANE, who=plain(victim.held_by) or trace)))
+        others = _rows(_all(holder, victim), victim, say)
+        rows.extend(others or [Bar("note", say(words.NO_HOLDER))])
     return rows
 
 
@@ -74,28 +85,29 @@ def _all(evidence: Evidence, victim: Victim) -> list[Span | Record]:
 
 def _lane(item: Span | Record) -> str:
     if isinstance(item, Record):
-        return "database" if item.resource.startswith("db.lock:") else "application"
+        kind = item.resource.partition(":")[0]
+        return {"db.lock": "database", "broker": "broker"}.get(kind, "application")
     if item.service == names.GATEWAY_SERVICE:
         return "gateway"
-    return "database" if names.DB_SYSTEM in item.attributes else "application"
+    told = next((lane for name, lane in _LANES if name in item.attributes), None)
+    return told or ("peer" if item.kind == "client" else "application")
 
 
-def _missing(kind: str, victim: Victim) -> Bar:
+def _missing(kind: str, victim: Victim, say: Say) -> Bar:
     if kind == "application":
-        seen = "no span of it is stored" if victim.reached_app else "the request never got here"
-        return Bar("note", seen)
+        return Bar("note", say(words.NO_SPAN if victim.reached_app else words.NEVER_GOT_HERE))
     gave_up_s = (victim.gave_up_ns - victim.start_ns) / 1e9
     label = f"{plain(victim.route)} · {duration(gave_up_s)}"
     return Bar("gateway", label, end_s=gave_up_s)
 
 
-def _rows(lane: Sequence[Span | Record], victim: Victim) -> list[Bar]:
-    rows = [_bar(item, depth, victim) for item, depth in _tree(lane)]
+def _rows(lane: Sequence[Span | Record], victim: Victim, say: Say) -> list[Bar]:
+    rows = [_bar(item, depth, victim, say) for item, depth in _tree(lane)]
     if len(rows) <= LANE_LIMIT:
         return rows
     longest = sorted(rows, key=lambda bar: (bar.mark == "", bar.start_s - bar.end_s))[:LANE_LIMIT]
     kept = {id(bar) for bar in longest}
-    hidden = Bar("note", f"… and {len(rows) - LANE_LIMIT} shorter ones")
+    hidden = Bar("note", say(words.SHORTER, number=len(rows) - LANE_LIMIT))
     return [*(bar for bar in rows if id(bar) in kept), hidden]
 
 
@@ -120,21 +132,22 @@ def _tree(lane: Sequence[Span | Record]) -> Iterator[tuple[Span | Record, int]]:
         todo.extend((child, depth + 1) for child in below.get(item.span_id, ()))
 
 
-def _bar(item: Span | Record, depth: int, victim: Victim) -> Bar:
+def _bar(item: Span | Record, depth: int, victim: Victim, say: Say) -> Bar:
     end_ns = item.last_seen_ns if item.end_ns is None else item.end_ns
     start_s = (item.start_ns - victim.start_ns) / 1e9
-    end_s = max(start_s, (end_ns - victim.start_ns) / 1e9)
+    site = item.site
+    where = say(words.AT, site=site, function=site.function) if site else ""
     bar = Bar(
         kind=_kind(item),
-        label=plain(_what(item), 160),
+        label=plain(_what(item, say), 160),
         start_s=start_s,
-        end_s=end_s,
+        end_s=max(start_s, (end_ns - victim.start_ns) / 1e9),
         open=item.end_ns is None,
         mark=_mark(item, victim),
         depth=depth,
-        detail=plain(f"at {item.site} in {item.site.function}" if item.site else "", 160),
+        detail=plain(where, 160),
     )
-    return replace(bar, label=_labelled(bar))
+    return replace(bar, label=_labelled(bar, say))
 
 
 def _kind(item: Span | Record) -> str:
@@ -149,15 +162,16 @@ def _kind(item: Span | Record) -> str:
             return _lane(item)
 
 
-def _what(item: Span | Record) -> str:
-    where = f" at {short(item.site)}" if item.site else ""
+def _what(item: Span | Record, say: Say) -> str:
     match item:
         case Wait():
-            return f"waiting for {item.resource}"
+            return say(words.WAITING, resource=item.resource)
         case Hold():
-            return f"has {item.resource}" + (f", taken{where}" if where else "")
+            said = words.HAS_TAKEN if item.site else words.HAS
+            return say(said, resource=item.resource, site=item.site and short(item.site))
         case Stall():
-            return f"blocks the event loop{where}"
+            said = words.BLOCKS_AT if item.site else words.BLOCKS
+            return say(said, site=item.site and short(item.site))
         case Span():
             return item.name
         case _:
@@ -170,8 +184,8 @@ def _mark(item: Span | Record, victim: Victim) -> str:
     return LOST_HERE if item.site is not None and item.site == victim.leaf.site else ""
 
 
-def _labelled(bar: Bar) -> str:
+def _labelled(bar: Bar, say: Say) -> str:
     # The mark comes first: a narrow screen cuts the end.
-    before = f"▶ {bar.mark}: " if bar.mark else ""
-    after = ", still open" if bar.open else ""
+    before = f"▶ {say(MARKS[bar.mark])}: " if bar.mark else ""
+    after = say(words.STILL_OPEN) if bar.open else ""
     return f"{before}{bar.label} · {duration(bar.end_s - bar.start_s)}{after}"

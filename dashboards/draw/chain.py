@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboards.draw.text import duration, plain
+from dashboards.language import Say
+from dashboards.words import lists as words
 from why504.model import ChainLink, Finding
 
 STEPS_LIMIT = 12
@@ -21,16 +23,16 @@ class Step:
     evidence: tuple[str, ...]
 
 
-def steps(finding: Finding) -> list[Step]:
+def steps(finding: Finding, say: Say) -> list[Step]:
     """Return the chain, victims first, cause last; at most 12 steps with 8 sentences each."""
     links = list(finding.chain)
     if len(links) > STEPS_LIMIT:
         links = [*links[: STEPS_LIMIT - 1], links[-1]]
-    return [_step(link) for link in links]
+    return [_step(link, say) for link in links]
 
 
-def _step(link: ChainLink) -> Step:
+def _step(link: ChainLink, say: Say) -> Step:
     evidence = [plain(sentence) for sentence in link.evidence[:EVIDENCE_LIMIT]]
     if len(link.evidence) > EVIDENCE_LIMIT:
-        evidence.append(f"… and {len(link.evidence) - EVIDENCE_LIMIT} more")
-    return Step(plain(link.what), f"{duration(link.seconds)} lost", tuple(evidence))
+        evidence.append(say(words.MORE, number=len(link.evidence) - EVIDENCE_LIMIT))
+    return Step(plain(link.what), say(words.LOST, length=duration(link.seconds)), tuple(evidence))

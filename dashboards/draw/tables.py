@@ -1,44 +1,34 @@
-"""Rows of the two tables of the incident page: column name -> cells, ready for `st.dataframe`."""
+"""Rows of the table of 504s: column name -> cells, ready for `st.dataframe`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
-from dashboards.draw.text import duration, moment, percent, plain
+from dashboards.draw.text import duration, moment, plain
+from dashboards.language import Say
+from dashboards.words import lists as words
 from why504.model import Incident, Leaf, Victim
 
 ROUTES_SHOWN = 3
 CELL = 160
 
 
-def incident_rows(
-    incidents: Sequence[Incident], zone: tzinfo = UTC
+def victim_rows(
+    victims: Sequence[Victim], say: Say, zone: tzinfo = UTC
 ) -> dict[str, Sequence[str | int]]:
-    """Return one row an incident, in the order given."""
-    return {
-        "Began": [moment(i.window.start_ns, zone) for i in incidents],
-        "Cause": [plain(f"{i.finding.cause}  {i.finding.title}", CELL) for i in incidents],
-        "504s": [i.count for i in incidents],
-        "Lasted": [duration((i.window.end_ns - i.window.start_ns) / 1e9) for i in incidents],
-        "Confidence": [percent(i.finding.confidence) for i in incidents],
-        "Mechanism": [plain(i.finding.mechanism, CELL) for i in incidents],
-        "Routes": [_routes(i) for i in incidents],
-    }
-
-
-def victim_rows(victims: Sequence[Victim], zone: tzinfo = UTC) -> dict[str, Sequence[str | int]]:
     """Return one row a 504, in the order given."""
-    return {
-        "Time": [moment(v.start_ns, zone, date=False) for v in victims],
-        "Route": [plain(v.route, CELL) for v in victims],
-        "Blocked in": [plain(v.blocked_in, CELL) for v in victims],
-        "Held by": [plain(v.held_by, CELL) or "nobody seen" for v in victims],
-        "Comes down to": [leaf_words(v.leaf) for v in victims],
-        "Reached the app": ["yes" if v.reached_app else "no" for v in victims],
-        "Gave up after": [duration((v.gave_up_ns - v.start_ns) / 1e9) for v in victims],
-        "Trace": [plain(v.trace_id, 40) for v in victims],
+    told: dict[str, Sequence[str | int]] = {
+        "time": [moment(v.start_ns, zone, date=False) for v in victims],
+        "route": [plain(v.route, CELL) for v in victims],
+        "blocked_in": [plain(v.blocked_in, CELL) for v in victims],
+        "held_by": [plain(v.held_by, CELL) or say(words.NOBODY) for v in victims],
+        "leaf": [leaf_words(v.leaf) for v in victims],
+        "reached": [say(words.YES if v.reached_app else words.NO) for v in victims],
+        "after": [duration((v.gave_up_ns - v.start_ns) / 1e9) for v in victims],
+        "trace": [plain(v.trace_id, 40) for v in victims],
     }
+    return {say(words.VICTIMS[name]): cells for name, cells in told.items()}
 
 
 def victim_name(victim: Victim, zone: tzinfo = UTC) -> str:
@@ -52,8 +42,9 @@ def leaf_words(leaf: Leaf) -> str:
     return plain(f"{leaf.what} ({leaf.site})" if leaf.site else leaf.what, CELL)
 
 
-def _routes(incident: Incident) -> str:
+def routes_words(incident: Incident, say: Say) -> str:
+    """Return the routes of an incident: three, and how many more."""
     routes = incident.routes
-    more = len(routes) - ROUTES_SHOWN
     shown = ", ".join(plain(route, 60) for route in routes[:ROUTES_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown
+    more = len(routes) - ROUTES_SHOWN
+    return say(words.MORE_ROUTES, routes=shown, number=more) if more > 0 else shown

@@ -14,7 +14,8 @@ import altair as alt
 
 from dashboards.draw.bars import Bar
 from dashboards.draw.palette import ALARM, KINDS, Ink
-from dashboards.draw.text import duration
+from dashboards.language import Say
+from dashboards.words import request as words
 
 ROW_HEIGHT = 34
 AXIS_HEIGHT = 60
@@ -57,12 +58,19 @@ def clock(rows: Sequence[Bar], gave_up_s: float) -> Clock:
     return Clock(start_s, end_s + margin_s, gave_up_s)
 
 
-def chart(rows: Sequence[Bar], gave_up_s: float, status: int, ink: Ink) -> alt.LayerChart:
-    """Return the waterfall; rows keep their order and are 34 px high."""
+def chart(rows: Sequence[Bar], gave_up_s: float, end: str, ink: Ink, say: Say) -> alt.LayerChart:
+    """Return the waterfall; rows keep their order and are 34 px high.
+
+    Args:
+        rows: of `bars`.
+        gave_up_s: when somebody gave up, or when it was last heard of.
+        end: what to write at that moment.
+        ink: of the page.
+        say: for the words of axis and tooltips.
+    """
     axis = clock(rows, gave_up_s)
-    end = f"gateway gave up after {duration(gave_up_s)}: {status}"
     layers = [
-        _bars(rows, axis, ink),
+        _bars(rows, axis, ink, say),
         _stripes(rows, axis),
         _words(rows, ink, headings=True),
         _words(rows, ink, headings=False),
@@ -71,7 +79,7 @@ def chart(rows: Sequence[Bar], gave_up_s: float, status: int, ink: Ink) -> alt.L
     return alt.LayerChart(layer=layers, height=ROW_HEIGHT * (len(rows) + 1) + AXIS_HEIGHT)
 
 
-def bar_data(rows: Sequence[Bar], axis: Clock) -> list[Row]:
+def bar_data(rows: Sequence[Bar], axis: Clock, say: Say) -> list[Row]:
     """Return the rectangles: one a bar, and for an open one more that fade to the right."""
     data: list[Row] = []
     for row, bar in enumerate(rows, start=1):
@@ -80,7 +88,7 @@ def bar_data(rows: Sequence[Bar], axis: Clock) -> list[Row]:
             continue
         fade_s = 0.05 * axis.width_s if bar.open else 0.0
         solid_s = max(start_s, min(end_s, axis.end_s - fade_s))
-        shown = {"row": row, "color": KINDS[bar.kind], "mark": bar.mark, **_tooltip(bar)}
+        shown = {"row": row, "color": KINDS[bar.kind], "mark": bar.mark, **_tooltip(bar, say)}
         # A moment would be invisible: every bar is at least a hair wide.
         wide_s = max(solid_s, start_s + 0.002 * axis.width_s)
         data.append({**shown, "start": start_s, "end": wide_s, "opacity": _strength(bar)})
@@ -108,19 +116,20 @@ def _strength(bar: Bar) -> float:
     return 0.35 if bar.kind == "wait" else 1.0
 
 
-def _tooltip(bar: Bar) -> dict[str, str]:
-    state = "still open when last heard of" if bar.open else "ended"
-    times = f"{bar.start_s:.3f} s to {bar.end_s:.3f} s, {state}"
+def _tooltip(bar: Bar, say: Say) -> dict[str, str]:
+    state = say(words.OPEN if bar.open else words.ENDED)
+    start, end = f"{bar.start_s:.3f}", f"{bar.end_s:.3f}"
+    times = say(words.FROM_TO, start=start, end=end, state=state)
     return {"what": bar.label, "when": times, "where": bar.detail or "–"}
 
 
-def _bars(rows: Sequence[Bar], axis: Clock, ink: Ink) -> alt.Chart:
+def _bars(rows: Sequence[Bar], axis: Clock, ink: Ink, say: Say) -> alt.Chart:
     scale = alt.Scale(domain=[axis.start_s, axis.end_s], nice=False, zero=False)
     ticks = alt.Axis(orient="top", tickCount=6, grid=True, labelOverlap=True)
-    title = "seconds since the gateway got the request"
+    title = say(words.AXIS)
     chosen = "datum.mark !== ''"
     drawn: alt.Chart = (
-        _on(bar_data(rows, axis))
+        _on(bar_data(rows, axis, say))
         .mark_bar(size=BAR_HEIGHT, yOffset=BAR_BELOW_MIDDLE)
         .encode(
             x=alt.X("start:Q", scale=scale, axis=ticks, title=title),
@@ -130,7 +139,11 @@ def _bars(rows: Sequence[Bar], axis: Clock, ink: Ink) -> alt.Chart:
             fillOpacity=alt.FillOpacity("opacity:Q", scale=None),
             stroke=alt.condition(chosen, alt.value(ink.strong), alt.value(None)),
             strokeWidth=alt.condition(chosen, alt.value(2.5), alt.value(0)),
-            tooltip=[alt.Tooltip(f"{field}:N") for field in ("what", "when", "where")],
+            tooltip=[
+                alt.Tooltip("what:N", title=say(words.WHAT)),
+                alt.Tooltip("when:N", title=say(words.WHEN)),
+                alt.Tooltip("where:N", title=say(words.WHERE)),
+            ],
         )
     )
     return drawn

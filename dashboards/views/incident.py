@@ -14,10 +14,10 @@ import streamlit as st
 from dashboards import links
 from dashboards.draw import blame, chain
 from dashboards.draw.text import percent, plain
-from dashboards.draw.words import GLOSSARY, MECHANISMS
 from dashboards.views import comparing, graph, helping, opening, sharing, timeline, victims
 from dashboards.visit import Visit
 from dashboards.words import incident as words
+from dashboards.words.engine import GLOSSARY, MECHANISMS
 from why504.model import Finding, Incident
 
 SENTENCES_SHOWN: Final = 12
@@ -42,7 +42,7 @@ def page(visit: Visit) -> None:
     victims.section(visit, incident, choice.victim)
     sharing.section(visit, folder, incident)
     with st.expander(visit.say(words.GLOSSARY)):
-        st.markdown(GLOSSARY)
+        st.markdown(visit.say(GLOSSARY))
 
 
 def _finding(visit: Visit, incident: Incident) -> None:
@@ -64,7 +64,8 @@ def _finding(visit: Visit, incident: Incident) -> None:
 
 
 def _verdict(visit: Visit, finding: Finding) -> str:
-    how = plain(MECHANISMS.get(finding.mechanism, finding.mechanism))
+    known = MECHANISMS.get(finding.mechanism)
+    how = visit.say(known) if known else plain(finding.mechanism)
     spread = visit.say(words.SPREAD, how=how)
     if finding.cause == "UNKNOWN":
         return visit.say(words.UNKNOWN, title=plain(finding.title)) + f"\n{spread}"
@@ -75,7 +76,7 @@ def _verdict(visit: Visit, finding: Finding) -> str:
 
 def _chain(visit: Visit, finding: Finding) -> None:
     st.subheader(visit.say(words.CHAIN))
-    for number, step in enumerate(chain.steps(finding)):
+    for number, step in enumerate(chain.steps(finding, visit.say)):
         if number:
             st.text(visit.say(words.BECAUSE))
         with st.container(border=True, key=f"step_{number}", gap="xsmall"):
@@ -92,4 +93,4 @@ def _sentences(visit: Visit, title: str, sentences: Sequence[str]) -> None:
 def _blames(visit: Visit, incident: Incident) -> None:
     st.subheader(visit.say(words.BLAMES))
     st.caption(visit.say(words.BLAMES_READ))
-    st.altair_chart(blame.chart(incident.blames, visit.ink), key="blame")
+    st.altair_chart(blame.chart(incident.blames, visit.ink, visit.say), key="blame")

@@ -1,26 +1,23 @@
-"""One 504: its waterfall, its holder's below on the same clock, and the stacks."""
+"""The page of one request: its waterfall, its holder's below on the same clock, and the stacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from dashboards import evidence, links
-from dashboards.draw import bars, stack, waterfall
-from dashboards.draw.palette import Ink
+from dashboards.draw import bars, raw, stack, waterfall
 from dashboards.draw.tables import leaf_words
-from dashboards.draw.text import plain
+from dashboards.draw.text import duration, moment, plain
 from dashboards.views import opening
 from dashboards.visit import Visit
-from why504.model import Evidence, Record, Site, Span, Victim
-
-LEGEND = (
-    "Each bar is a stretch of time. Striped: waiting. Outlined: where this request was blocked, "
-    "and where its time was lost in the end. Fading to the right: still open when the process was "
-    "last heard of. Point at a bar, or tap it, for its times and its line of code."
-)
+from dashboards.words import common
+from dashboards.words import request as words
+from why504.diagnose.single import as_victim
+from why504.errors import StoreUnavailable
+from why504.model import Evidence, Incident, Record, Site, Span, Victim
 
 
 def page(visit: Visit) -> None:
@@ -30,26 +27,77 @@ def page(visit: Visit) -> None:
         return
     folder, incidents = opened
     wanted = st.query_params
-    choice = links.choose(incidents, wanted.get("incident", ""), wanted.get("trace", ""))
-    opening.say_missing(visit, choice)
-    if choice.victim is not None:
-        _draw(folder, choice.victim, visit.ink)
+    try:
+        asked = wanted.get("trace", "")
+        choice = links.choose(incidents, wanted.get("incident", ""), asked)
+        if asked and choice.missing == "trace":
+            _stranger(visit, folder, asked, wanted.get("holder", ""))
+        elif choice.victim is not None:
+            opening.say_missing(visit, choice)
+            _neighbours(visit, choice.incident, choice.victim)
+            _request(visit, folder, choice.victim)
+    except StoreUnavailable as error:
+        st.error(visit.say(common.CANT_READ))
+        st.text(plain(str(error)))
 
 
-def _draw(folder: Path, victim: Victim, ink: Ink) -> None:
-    """Draw one 504 from what the store has of its trace and of its holder's.
+def _stranger(visit: Visit, folder: Path, trace_id: str, holder: str) -> None:
+    """Draw a request that is none of the victims: open still, answered, or left out of a sample."""
+    if not links.TRACE_ID.fullmatch(trace_id):
+        st.warning(visit.say(words.NO_TRACE_ID))
+        return
+    found = as_victim(evidence.trace(folder, trace_id))
+    if found is None:
+        st.warning(visit.say(words.NO_SUCH_TRACE))
+        return
+    st.info(visit.say(words.NOT_A_504))
+    _request(visit, folder, links.held(found, holder))
 
-    Raises:
-        StoreUnavailable: the store can't be read now.
-    """
+
+def _neighbours(visit: Visit, incident: Incident, victim: Victim) -> None:
+    """Offer the way back, and to the 504 before and after this one."""
+    here = next(n for n, other in enumerate(incident.victims) if other is victim)
+    row = st.container(horizontal=True, gap="medium")
+    row.page_link(
+        visit.pages["incident"],
+        label=visit.say(words.BACK),
+        icon=":material/account_tree:",
+        query_params={"incident": incident.id, "trace": victim.trace_id},
+    )
+    for other, said, icon in (
+        (here - 1, words.EARLIER, ":material/arrow_back:"),
+        (here + 1, words.LATER, ":material/arrow_forward:"),
+    ):
+        if 0 <= other < len(incident.victims):
+            query = {"incident": incident.id, "trace": incident.victims[other].trace_id}
+            label = visit.say(said)
+            row.page_link(visit.pages["request"], label=label, icon=icon, query_params=query)
+
+
+def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     own = evidence.trace(folder, victim.trace_id)
     holder = _holder(folder, victim)
-    _summary(victim)
-    rows = bars.bars(victim, own, holder)
-    gave_up_s = (victim.gave_up_ns - victim.start_ns) / 1e9
-    st.altair_chart(waterfall.chart(rows, gave_up_s, victim.status, ink), key="waterfall")
-    st.caption(LEGEND)
-    _stacks(victim, own, holder)
+    st.subheader(visit.say(words.TITLE))
+    _summary(visit, victim)
+    _elsewhere(visit, victim)
+    rows = bars.bars(victim, own, holder, visit.say)
+    end = _end(visit, victim)
+    after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
+    st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
+    st.caption(visit.say(words.LEGEND))
+    _stacks(visit, victim, own, holder)
+    with st.expander(visit.say(words.AS_TEXT)):
+        st.code(raw.as_text(victim, rows, end), language=None)
+    _raw(visit, victim, own)
+
+
+def _end(visit: Visit, victim: Victim) -> str:
+    after = duration((victim.gave_up_ns - victim.start_ns) / 1e9)
+    if victim.how == "timeout":
+        return visit.say(words.GAVE_UP, after=after, status=victim.status)
+    if victim.how == "in flight":
+        return visit.say(words.LAST_SEEN, after=after)
+    return visit.say(words.ANSWERED, after=after, status=victim.status or "?")
 
 
 def _holder(folder: Path, victim: Victim) -> Evidence | None:
@@ -58,44 +106,62 @@ def _holder(folder: Path, victim: Victim) -> Evidence | None:
     return evidence.trace(folder, victim.holder_trace_id)
 
 
-def _summary(victim: Victim) -> None:
-    facts = [
-        f"Blocked in: {plain(victim.blocked_in)}",
-        f"Held by: {plain(victim.held_by) or 'nobody was seen to hold it'}",
-        f"Comes down to: {leaf_words(victim.leaf)}",
-        f"Reached the application: {'yes' if victim.reached_app else 'no'}",
-        f"Trace: {plain(victim.trace_id, 40)}",
-    ]
-    st.text("\n".join(facts))
+def _summary(visit: Visit, victim: Victim) -> None:
+    say = visit.say
+    began = say(words.BEGAN, time=moment(victim.start_ns, visit.zone), zone=visit.zone_name)
+    facts = [plain(victim.route), began]
+    if victim.blocked_in:
+        reached = say(words.YES if victim.reached_app else words.NO)
+        facts += [
+            say(words.BLOCKED_IN, what=plain(victim.blocked_in)),
+            say(words.HELD_BY, who=plain(victim.held_by) or say(words.NOBODY)),
+            say(words.COMES_DOWN_TO, leaf=leaf_words(victim.leaf)),
+            say(words.REACHED, answer=reached),
+        ]
+    st.text("\n".join([*facts, say(words.TRACE, trace=plain(victim.trace_id, 40))]))
 
 
-def _stacks(victim: Victim, own: Evidence, holder: Evidence | None) -> None:
+def _elsewhere(visit: Visit, victim: Victim) -> None:
+    """Offer the same trace in other programs, and the holder as a request of its own."""
+    row = st.container(horizontal=True, gap="medium")
+    if victim.holder_trace_id and victim.holder_trace_id != victim.trace_id:
+        row.page_link(
+            visit.pages["request"],
+            label=visit.say(words.HOLDER_PAGE),
+            icon=":material/front_hand:",
+            query_params={"trace": victim.holder_trace_id},
+        )
+    for address, said in (
+        (visit.settings.trace_url, words.IN_TEMPO),
+        (visit.settings.langfuse_url, words.IN_LANGFUSE),
+    ):
+        if url := links.elsewhere(address, victim.trace_id):
+            row.link_button(visit.say(said), url)
+
+
+def _stacks(visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None) -> None:
     here = next(_with_stack(own, victim.blocking_span_id, None), None)
     there = next(_with_stack(holder, None, victim.leaf.site), None) if holder else None
-    for title, item in (
-        ("What this request was doing", here),
-        ("What its holder was doing (→ marks the line that blocks)", there),
-    ):
+    for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
-            st.subheader(title)
-            st.code(
-                stack.marked(item.stack, victim.leaf.site or item.site),
-                language=None,
-                wrap_lines=True,
-            )
+            st.subheader(visit.say(title))
+            marked = stack.marked(item.stack, victim.leaf.site or item.site)
+            st.code(marked, language=None, wrap_lines=True)
 
 
-def _with_stack(
-    evidence_: Evidence, span_id: str | None, site: Site | None
-) -> Iterator[Span | Record]:
+def _raw(visit: Visit, victim: Victim, own: Evidence) -> None:
+    with st.expander(visit.say(words.RAW)):
+        st.caption(visit.say(words.RAW_READ))
+        rows, count = raw.raw_rows(own, victim.start_ns, visit.say)
+        if count > raw.ROWS:
+            st.caption(visit.say(words.RAW_FIRST, shown=raw.ROWS, count=count))
+        st.dataframe(rows, hide_index=True, key="raw")
+
+
+def _with_stack(told: Evidence, span_id: str | None, site: Site | None) -> Iterator[Span | Record]:
     """Yield what has a stack: the named span first, then what is at the site, then the rest."""
-    everything: list[Span | Record] = [
-        *evidence_.stalls,
-        *evidence_.waits,
-        *evidence_.holds,
-        *evidence_.spans,
-    ]
-    told = [item for item in everything if item.stack]
-    yield from (item for item in told if span_id is not None and item.span_id == span_id)
-    yield from (item for item in told if site is not None and item.site == site)
-    yield from told
+    everything: Sequence[Span | Record] = [*told.stalls, *told.waits, *told.holds, *told.spans]
+    stacks = [item for item in everything if item.stack]
+    yield from (item for item in stacks if span_id is not None and item.span_id == span_id)
+    yield from (item for item in stacks if site is not None and item.site == site)
+    yield from stacks

@@ -10,10 +10,11 @@ import streamlit as st
 from dashboards.draw import tables
 from dashboards.visit import Visit
 from dashboards.words import incident as words
+from dashboards.words import lists
 from why504.model import Incident, Victim
 
 SHOWN: Final = 2000
-WIDE: Final = ("Blocked in", "Held by", "Comes down to")
+WIDE: Final = ("blocked_in", "held_by", "leaf")
 
 
 def section(visit: Visit, incident: Incident, chosen: Victim | None) -> None:
@@ -27,10 +28,13 @@ def section(visit: Visit, incident: Incident, chosen: Victim | None) -> None:
     offered = shown if any(victim is chosen for victim in shown) else [*shown, chosen]
     _one(visit, incident, offered, chosen)
     told = st.dataframe(
-        tables.victim_rows(shown, visit.zone),
+        tables.victim_rows(shown, visit.say, visit.zone),
         hide_index=True,
         height="auto" if len(shown) < 8 else 300,
-        column_config={name: st.column_config.TextColumn(width="medium") for name in WIDE},
+        column_config={
+            visit.say(lists.VICTIMS[name]): st.column_config.TextColumn(width="medium")
+            for name in WIDE
+        },
         key="victim_rows",
         on_select="rerun",
         selection_mode="single-row",

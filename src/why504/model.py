@@ -333,6 +333,8 @@ class Incident:
     """What would have helped; None where nobody asked for it."""
     graph: WaitGraph | None = None
     """Who waited for whom; None where nobody made it."""
+    people: int | None = None
+    """How many people the victims' requests came from; None where no span tells."""
 
     @property
     def count(self) -> int:

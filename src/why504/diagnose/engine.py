@@ -20,6 +20,7 @@ from why504.diagnose.caveats import caveats
 from why504.diagnose.clocks import Skew, in_step
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
+from why504.diagnose.people import how_many_people, people_by_trace
 from why504.diagnose.split import connected
 from why504.diagnose.steps import Piece
 from why504.diagnose.story import tell
@@ -76,6 +77,7 @@ class _Court:
         self.blamer = blamer
         self._skews = skews
         self._walker = Walker(blamer)
+        self._people = people_by_trace(blamer.evidence.spans)
 
     def incidents(self, burst: Sequence[GaveUp]) -> list[Incident]:
         """Return the incident of a burst; several if parts of it have causes of their own."""
@@ -114,6 +116,7 @@ class _Court:
             blame_in_s=math.fsum(piece.seconds for _, piece in lost),
             blame_out_s=verdict.seconds,
             caveats=caveats(verdict, victims, self.blamer, self._skews),
+            people=how_many_people(victims, self._people),
         )
 
     def _lost(self, one: GaveUp) -> Piece:

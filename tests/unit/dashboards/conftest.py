@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 import why504.diagnose
@@ -62,3 +64,23 @@ def interpreted(page: AppTest) -> list[str]:
 def charts(page: AppTest) -> list[Any]:
     """Return the specifications of the page's charts."""
     return [json.loads(chart.proto.spec) for chart in page.get("vega_lite_chart")]
+
+
+def query_of(page: AppTest, path: str) -> list[dict[str, str]]:
+    """Return what the links of a page that lead to `path` have in their address, in order.
+
+    The page that was opened has the path "".
+    """
+    links = [link.proto for link in page.get("page_link")]
+    return [
+        dict(parse_qsl(link.query_string)) for link in links if link.page.rpartition("/")[2] == path
+    ]
+
+
+def drawn(page: AppTest) -> list[list[dict[str, Any]]]:
+    """Return the rows of each data set of each chart of the page."""
+    return [
+        convert_arrow_bytes_to_pandas_df(told.data.data).to_dict("records")
+        for chart in page.get("vega_lite_chart")
+        for told in chart.proto.datasets
+    ]

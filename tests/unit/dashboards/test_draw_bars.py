@@ -1,12 +1,15 @@
 from dataclasses import replace
 
 from dashboards.draw.bars import Bar, bars
+from dashboards.language import Say
 from tests.unit.dashboards import explorer_examples as told
 from why504.model import Evidence, Victim, Window
 
+SAY = Say()
+
 
 def drawn(n: int = 1, **changes: object) -> list[Bar]:
-    return bars(told.victim(n, **changes), told.pool_trace(n), told.holder_trace())
+    return bars(told.victim(n, **changes), told.pool_trace(n), told.holder_trace(), SAY)
 
 
 def lanes(rows: list[Bar]) -> dict[str, list[str]]:
@@ -49,7 +52,7 @@ def test_a_request_that_never_reached_the_application_says_so():
     victim = told.loop_victim(31)
     store, _ = told.both_hangs()
 
-    rows = bars(victim, store.trace(victim.trace_id), told.loop_trace())
+    rows = bars(victim, store.trace(victim.trace_id), told.loop_trace(), SAY)
 
     assert [bar.label for bar in rows if bar.kind == "note"] == ["the request never got here"]
     stall = next(bar for bar in rows if bar.kind == "stall")
@@ -59,7 +62,7 @@ def test_a_request_that_never_reached_the_application_says_so():
 
 
 def test_a_504_whose_trace_is_not_stored_still_shows_when_the_gateway_gave_up():
-    rows = bars(told.victim(1), Evidence(Window(0, 1)), Evidence(Window(0, 1)))
+    rows = bars(told.victim(1), Evidence(Window(0, 1)), Evidence(Window(0, 1)), SAY)
 
     assert [(bar.kind, bar.end_s) for bar in rows if bar.kind == "gateway"] == [("gateway", 60.0)]
     assert [bar.label for bar in rows if bar.kind == "note"] == [
@@ -69,7 +72,7 @@ def test_a_504_whose_trace_is_not_stored_still_shows_when_the_gateway_gave_up():
 
 
 def test_nothing_is_drawn_below_where_nobody_held_anything():
-    rows = bars(told.victim(1, holder_trace_id=None), told.pool_trace(1), None)
+    rows = bars(told.victim(1, holder_trace_id=None), told.pool_trace(1), None, SAY)
 
     assert [bar.label for bar in rows if bar.kind == "lane"] == [
         "Gateway",
@@ -97,7 +100,7 @@ def many_spans(count: int) -> tuple[Victim, Evidence]:
 def test_a_lane_shows_40_rows_the_longest_and_the_blocking_one():
     victim, own = many_spans(1000)
 
-    rows = bars(victim, own)
+    rows = bars(victim, own, None, SAY)
 
     labels = [bar.label for bar in rows]
     assert len(rows) < 60
@@ -114,7 +117,7 @@ def test_parents_in_a_circle_are_each_drawn_once():
         told.app_span(victim.trace_id, 3, 3, "own parent", (1, 2, 2)),
     ]
 
-    rows = bars(victim, Evidence(Window(0, 1), spans))
+    rows = bars(victim, Evidence(Window(0, 1), spans), None, SAY)
 
     names = [bar.label.split(" · ")[0] for bar in rows if bar.kind == "application"]
     assert sorted(names) == ["first", "own parent", "second"]
@@ -126,7 +129,8 @@ def test_children_stand_below_their_parents_and_depth_is_bounded():
         told.app_span(victim.trace_id, n + 1, n, f"depth {n}", (1, 2, 2)) for n in range(1, 31)
     ]
 
-    rows = [bar for bar in bars(victim, Evidence(Window(0, 1), spans)) if bar.kind == "application"]
+    drawn = bars(victim, Evidence(Window(0, 1), spans), None, SAY)
+    rows = [bar for bar in drawn if bar.kind == "application"]
 
     assert [bar.label.split(" · ")[0] for bar in rows] == [f"depth {n}" for n in range(1, 31)]
     assert max(bar.depth for bar in rows) == 8
@@ -136,7 +140,7 @@ def test_hostile_names_are_bounded_and_plain():
     victim, own = many_spans(1)
     planted = replace(own.spans[-1], name="\u202e" + "<script>" * 20_000)
 
-    rows = bars(victim, replace(own, spans=(planted,)))
+    rows = bars(victim, replace(own, spans=(planted,)), None, SAY)
 
     label = next(bar.label for bar in rows if "script" in bar.label)
     assert label.startswith("<U+202E><script>")

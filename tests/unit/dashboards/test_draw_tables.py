@@ -1,27 +1,16 @@
 from dataclasses import replace
 
 from dashboards.draw import chain, tables
+from dashboards.language import Say
 from dashboards.links import choose
 from tests.unit.dashboards import explorer_examples as told
 from why504.model import ChainLink
 
-
-def test_the_list_of_incidents_says_when_what_and_how_sure():
-    rows = tables.incident_rows([told.pool_incident()])
-
-    assert {name: cells[0] for name, cells in rows.items()} == {
-        "Began": "2026-11-23 23:03:40",
-        "Cause": "F1  broker unreachable, no connect timeout",
-        "504s": 4,
-        "Lasted": "70.0 s",
-        "Confidence": "96 %",
-        "Mechanism": "pool",
-        "Routes": "POST /v1/activities/suggest, POST /v1/conversations/end",
-    }
+SAY = Say()
 
 
 def test_a_504_says_what_blocked_it_and_who_held_that():
-    rows = tables.victim_rows([told.victim(2)])
+    rows = tables.victim_rows([told.victim(2)], SAY)
 
     assert {name: cells[0] for name, cells in rows.items()} == {
         "Time": "23:03:42",
@@ -37,7 +26,7 @@ def test_a_504_says_what_blocked_it_and_who_held_that():
 
 
 def test_a_504_that_nobody_held_up_says_so():
-    rows = tables.victim_rows([told.victim(1, held_by="", reached_app=False)])
+    rows = tables.victim_rows([told.victim(1, held_by="", reached_app=False)], SAY)
 
     assert (rows["Held by"], rows["Reached the app"]) == (["nobody seen"], ["no"])
 
@@ -45,7 +34,8 @@ def test_a_504_that_nobody_held_up_says_so():
 def test_cells_are_bounded_and_plain():
     hostile = "\u202e<b>" + "x" * 100_000
     rows = tables.victim_rows(
-        [told.victim(1, route=hostile, blocked_in=hostile, held_by=hostile, trace_id=hostile)]
+        [told.victim(1, route=hostile, blocked_in=hostile, held_by=hostile, trace_id=hostile)],
+        SAY,
     )
 
     for name in ("Route", "Blocked in", "Held by", "Trace"):
@@ -55,7 +45,7 @@ def test_cells_are_bounded_and_plain():
 
 
 def test_the_chain_leads_from_the_504s_to_the_cause():
-    steps = chain.steps(told.finding())
+    steps = chain.steps(told.finding(), SAY)
 
     assert [step.what for step in steps] == [
         "4 × 504 on 2 routes",
@@ -71,7 +61,7 @@ def test_the_chain_leads_from_the_504s_to_the_cause():
 def test_a_long_chain_keeps_its_beginning_and_its_cause():
     links = tuple(ChainLink(f"step {n}", 1.0, ("e",) * 100) for n in range(50))
 
-    steps = chain.steps(told.finding(chain=links))
+    steps = chain.steps(told.finding(chain=links), SAY)
 
     assert [step.what for step in steps] == [*(f"step {n}" for n in range(11)), "step 49"]
     assert steps[0].evidence[-1] == "… and 92 more"

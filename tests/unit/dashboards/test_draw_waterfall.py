@@ -6,15 +6,19 @@ from dashboards.draw import blame
 from dashboards.draw.bars import Bar, bars
 from dashboards.draw.palette import DARK, KINDS, LIGHT, ink
 from dashboards.draw.waterfall import ROW_HEIGHT, bar_data, chart, clock, stripe_data
+from dashboards.language import Say
 from tests.unit.dashboards import explorer_examples as told
+
+SAY = Say()
+END = "gateway gave up after 60.0 s: 504"
 
 
 def rows() -> list[Bar]:
-    return bars(told.victim(1), told.pool_trace(1), told.holder_trace())
+    return bars(told.victim(1), told.pool_trace(1), told.holder_trace(), SAY)
 
 
 def spec() -> dict[str, Any]:
-    found: dict[str, Any] = chart(rows(), 60.0, 504, LIGHT).to_dict()
+    found: dict[str, Any] = chart(rows(), 60.0, END, LIGHT, SAY).to_dict()
     return found
 
 
@@ -38,7 +42,7 @@ def test_a_leak_that_began_ten_hours_ago_does_not_squeeze_the_request():
     leak = Bar("hold", "has db.pool:main", -36_000.0, 36_000.0, open=True)
 
     axis = clock([leak], 60.0)
-    solid = bar_data([leak], axis)[0]
+    solid = bar_data([leak], axis, SAY)[0]
 
     assert (axis.start_s, axis.end_s) == (-60.0, pytest.approx(129.0))
     assert solid["start"] == -60.0
@@ -46,7 +50,7 @@ def test_a_leak_that_began_ten_hours_ago_does_not_squeeze_the_request():
 
 
 def test_each_row_is_drawn_in_the_colour_of_its_kind():
-    drawn = bar_data(rows(), clock(rows(), 60.0))
+    drawn = bar_data(rows(), clock(rows(), 60.0), SAY)
     colors = {data["row"]: data["color"] for data in drawn}
 
     assert colors == {
@@ -61,7 +65,7 @@ def test_each_row_is_drawn_in_the_colour_of_its_kind():
 
 
 def test_what_is_still_open_fades_out_and_what_ended_does_not():
-    drawn = bar_data(rows(), clock(rows(), 60.0))
+    drawn = bar_data(rows(), clock(rows(), 60.0), SAY)
     strengths = {row: [d["opacity"] for d in drawn if d["row"] == row] for row in (2, 4)}
 
     assert strengths[2] == [1.0]
@@ -73,7 +77,7 @@ def test_what_is_still_open_fades_out_and_what_ended_does_not():
 def test_no_bar_leaves_the_axis():
     axis = clock(rows(), 60.0)
 
-    for data in bar_data(rows(), axis):
+    for data in bar_data(rows(), axis, SAY):
         assert axis.start_s <= data["start"] <= data["end"] <= axis.end_s + 1e-9
 
 
@@ -89,8 +93,8 @@ def test_the_blocking_bar_and_the_cause_are_outlined():
     (solid,) = layers("bar")
 
     assert {d["row"]: d["mark"] for d in values(solid) if d["mark"]} == {
-        5: "blocked here",
-        11: "time lost here",
+        5: "blocked",
+        11: "lost",
     }
     assert solid["encoding"]["stroke"]["condition"]["value"] == LIGHT.strong
 
@@ -116,11 +120,11 @@ def test_words_are_drawn_in_the_ink_of_the_theme():
 
 
 def test_a_request_of_no_length_is_drawn_without_error():
-    assert chart([], 0.0, 504, DARK).to_dict()["height"] > 0
+    assert chart([], 0.0, END, DARK, SAY).to_dict()["height"] > 0
 
 
 def test_blame_is_drawn_most_first_with_what_is_unknown_in_grey():
-    drawn = blame.blame_data(told.pool_incident().blames)
+    drawn = blame.blame_data(told.pool_incident().blames, SAY)
 
     assert [(d["text"], d["color"]) for d in drawn] == [
         (
@@ -137,5 +141,5 @@ def test_blame_is_drawn_most_first_with_what_is_unknown_in_grey():
 def test_at_most_ten_leaves_are_drawn():
     many = told.pool_incident().blames * 20
 
-    assert len(blame.blame_data(many)) == 10
-    assert len(blame.chart(many, DARK).to_dict()["layer"]) == 2
+    assert len(blame.blame_data(many, SAY)) == 10
+    assert len(blame.chart(many, DARK, SAY).to_dict()["layer"]) == 2

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dashboards.draw.words import GLOSSARY
 from dashboards.settings import Settings
+from dashboards.words.engine import GLOSSARY
 from tests.unit.dashboards import explorer_examples as told
-from tests.unit.dashboards.conftest import Opened, charts, interpreted, texts
+from tests.unit.dashboards.conftest import (
+    Opened,
+    charts,
+    drawn,
+    interpreted,
+    query_of,
+    texts,
+)
 from why504.errors import StoreUnavailable
 from why504.model import Evidence, Incident, Leaf, Site, Window
 
@@ -54,11 +60,12 @@ def test_without_a_store_the_page_says_how_to_name_one(
 
 
 def test_the_store_is_named_by_argument_before_environment(tmp_path: Path):
-    env = {"WHY504_STORE": "/from/env"}
+    env = {"WHY504_STORE": "/from/env", "WHY504_PROBE": "http://a:1, http://b:2"}
 
-    assert evidence.store_folder(["--store", str(tmp_path), "x"], env) == tmp_path
-    assert evidence.store_folder([], env) == Path("/from/env")
-    assert evidence.store_folder([], {}) is None
+    assert Settings.read(["--store", str(tmp_path), "x"], env).store == tmp_path
+    assert Settings.read([], env).store == Path("/from/env")
+    assert Settings.read([], env).probes == ("http://a:1", "http://b:2")
+    assert Settings.read([], {}) == Settings()
 
 
 def test_a_store_that_cant_be_read_is_told_without_interpreting_the_reason(explorer: Opened):
@@ -86,9 +93,16 @@ def test_one_incident_is_told_from_its_sentence_to_the_stack_line(explorer: Open
     assert [step.what for step in POOL.finding.chain] == [
         text for text in shown if text in {link.what for link in POOL.finding.chain}
     ]
-    list_of_504s = page.dataframe[1].value
+    list_of_504s = page.dataframe[0].value
     assert list(list_of_504s["Blocked in"]) == ["waiting for db.pool:main"] * 4
-    assert [len(chart["layer"]) for chart in charts(page)] == [2, 6]
+
+
+def test_a_request_is_drawn_with_its_holder_and_the_stack_line(explorer: Opened):
+    store, _ = told.both_hangs()
+
+    page = explorer("request", store, [POOL])
+
+    assert [len(chart["layer"]) for chart in charts(page)] == [6]
     assert any(
         line.startswith("→") and 'publisher.py", line 48' in line
         for code in page.code
@@ -108,37 +122,163 @@ def test_no_confidence_is_claimed_for_a_cause_that_is_not_known(explorer: Opened
 def test_the_latest_incident_is_opened_first(explorer: Opened):
     page = explorer("incident", *told.both_hangs())
 
-    assert page.dataframe[0].value["Cause"].iloc[0].startswith("B1")
     assert LOOP.finding.sentence in texts(page)
-    assert "Reached the application: no" in "\n".join(texts(page))
+    assert POOL.finding.sentence not in texts(page)
 
 
-def test_a_link_opens_its_incident_and_its_504_and_survives_a_reload(explorer: Opened):
-    page = explorer("incident", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
+def test_a_link_opens_its_504_and_survives_a_reload(explorer: Opened):
+    page = explorer("request", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
 
     for _ in range(2):
-        assert POOL.finding.sentence in texts(page)
-        assert page.selectbox[0].value == 2
         assert f"Trace: {told.trace(3)}" in "\n".join(texts(page))
         page.run()
 
 
-def test_choosing_a_504_draws_it_and_changes_the_address(explorer: Opened):
+def test_the_504_of_the_address_is_the_one_that_is_offered(explorer: Opened):
+    page = explorer("incident", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
+
+    assert POOL.finding.sentence in texts(page)
+    assert page.selectbox[0].value == 2
+    assert query_of(page, "request") == [{"incident": POOL.id, "trace": told.trace(3)}]
+
+
+def test_choosing_a_504_offers_its_page(explorer: Opened):
     page = explorer("incident", *told.both_hangs(), incident=POOL.id)
 
     page.selectbox[0].set_value(3).run()
 
     assert not page.exception
-    assert page.query_params == {"incident": POOL.id, "trace": told.trace(4)}
-    assert f"Trace: {told.trace(4)}" in "\n".join(texts(page))
+    assert query_of(page, "request") == [{"incident": POOL.id, "trace": told.trace(4)}]
 
 
-def test_the_row_of_the_504_on_the_clock_is_ticked(explorer: Opened):
-    page = explorer("incident", *told.both_hangs(), incident=POOL.id)
-    again = explorer("incident", *told.both_hangs(), incident=POOL.id, trace=told.trace(2))
+def test_a_request_leads_back_and_to_its_neighbours(explorer: Opened):
+    page = explorer("request", *told.both_hangs(), incident=POOL.id, trace=told.trace(2))
 
-    assert page.session_state["victim_row"]["selection"]["rows"] == [0]
-    assert again.session_state["victim_row"]["selection"]["rows"] == [1]
+    assert query_of(page, "incident") == [{"incident": POOL.id, "trace": told.trace(2)}]
+    assert query_of(page, "") == [
+        {"incident": POOL.id, "trace": told.trace(1)},
+        {"incident": POOL.id, "trace": told.trace(3)},
+        {"trace": told.trace(200)},
+    ]
+
+
+def test_a_request_that_is_no_504_is_drawn_without_blame(explorer: Opened):
+    page = explorer("request", *told.both_hangs(), trace=told.trace(200))
+
+    assert "none of the 504s" in page.info[0].value
+    assert len(charts(page)) == 1
+    assert f"Trace: {told.trace(200)}" in "\n".join(texts(page))
+
+
+def test_an_open_request_is_drawn_with_the_holder_that_its_address_names(explorer: Opened):
+    store, found = told.both_hangs()
+    store.traces["ab" * 16] = Evidence(
+        told.holder_trace().window, told.pool_trace(1).spans[1:], told.pool_trace(1).waits
+    )
+
+    page = explorer("request", store, found, trace="ab" * 16, holder=told.trace(200))
+
+    labels = str(drawn(page))
+    assert "Held by" in labels
+    assert "publish conversation.ended" in labels
+
+
+@pytest.mark.parametrize("trace", ["f" * 32, "zz", "<b>" * 50, "../../etc"])
+def test_a_trace_that_is_not_there_is_a_sentence(explorer: Opened, trace: str):
+    page = explorer("request", *told.both_hangs(), trace=trace)
+
+    assert len(page.warning) == 1
+    assert not charts(page)
+
+
+def test_prompts_are_not_among_the_raw_spans(explorer: Opened):
+    store, found = told.both_hangs()
+    own = store.traces[told.trace(1)]
+    planted = {
+        name: "SECRET"
+        for name in (
+            "gen_ai.input.messages",
+            "gen_ai.output.messages",
+            "gen_ai.system_instructions",
+            "gen_ai.prompt.0.content",
+            "gen_ai.completion",
+            "gen_ai.tool.call.arguments",
+            "langfuse.observation.input",
+            "langfuse.trace.output",
+            "input.value",
+            "llm.output_messages.0.message.content",
+            "traceloop.entity.input",
+        )
+    } | {"gen_ai.usage.input_tokens": 7, "messaging.message.id": "m-1"}
+    spans = tuple(replace(span, attributes=planted) for span in own.spans)
+    store.traces[told.trace(1)] = replace(own, spans=spans)
+
+    page = explorer("request", store, found, incident=POOL.id, trace=told.trace(1))
+
+    raw = page.dataframe[0].value["attributes"].iloc[0]
+    assert "SECRET" not in raw
+    assert '"gen_ai.usage.input_tokens": 7' in raw
+    assert '"messaging.message.id": "m-1"' in raw
+
+
+def test_a_trace_is_linked_elsewhere_only_to_web_addresses_and_by_its_id(
+    explorer: Opened, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WHY504_TRACE_URL", "https://grafana.example/trace/{trace}")
+    monkeypatch.setenv("WHY504_LANGFUSE_URL", "javascript:alert(1)//{trace}")
+
+    page = explorer("request", *told.both_hangs(), trace=told.trace(1))
+
+    links = [link.proto.url for link in page.get("link_button")]
+    assert links == [f"https://grafana.example/trace/{told.trace(1)}"]
+
+
+def test_a_card_leads_to_the_incident_with_its_504(explorer: Opened):
+    page = explorer("now", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
+
+    assert POOL.finding.sentence in texts(page)
+    assert query_of(page, "request") == [{"incident": POOL.id, "trace": told.trace(3)}]
+
+
+def test_incidents_are_listed_latest_first_each_with_its_address(explorer: Opened):
+    page = explorer("incidents", *told.both_hangs())
+
+    assert query_of(page, "incident") == [{"incident": LOOP.id}, {"incident": POOL.id}]
+    assert any("4 × 504 in 70.0 s" in text for text in texts(page))
+    assert [row["count"] for row in drawn(page)[0]] == [2, 4]
+
+
+def test_filters_are_in_the_address(explorer: Opened):
+    page = explorer("incidents", *told.both_hangs(), cause="B1", route="suggest")
+
+    assert query_of(page, "incident") == [{"incident": LOOP.id}]
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ({"route": "SUGGEST"}, 2),
+        ({"route": "no such route"}, 0),
+        ({"cause": "F1"}, 1),
+        ({"cause": "no such cause"}, 2),
+        ({"status": "on"}, 0),
+        ({"status": "over"}, 2),
+        ({"when": "1h"}, 0),
+        ({"when": "all"}, 2),
+    ],
+)
+def test_filters_narrow_the_list(explorer: Opened, query: dict[str, str], left: int):
+    page = explorer("incidents", *told.both_hangs(), **query)
+
+    assert len(query_of(page, "incident")) == left
+    assert len(page.info) == (left == 0)
+
+
+def test_every_page_speaks_vietnamese(explorer: Opened):
+    page = explorer("incident", *told.both_hangs(), lang="vi")
+
+    assert "Cần làm gì" in [heading.value for heading in page.subheader]
+    assert "English" in [button.label for button in page.button]
 
 
 def test_an_address_of_something_gone_says_so_and_shows_the_rest(explorer: Opened):
@@ -152,11 +292,13 @@ def test_an_address_of_something_gone_says_so_and_shows_the_rest(explorer: Opene
 
 def test_a_504_beyond_the_table_can_still_be_opened_by_its_address(explorer: Opened):
     many = [told.victim(1, trace_id=f"{n:032x}") for n in range(2_500)]
-    page = explorer("incident", told.MemoryStore(), [replace(POOL, victims=tuple(many))], trace=f"{2_400:032x}")
+    page = explorer(
+        "incident", told.MemoryStore(), [replace(POOL, victims=tuple(many))], trace=f"{2_400:032x}"
+    )
 
-    assert len(page.dataframe[1].value) == 2_000
+    assert len(page.dataframe[0].value) == 2_000
     assert "The first 2,000 of 2,500." in [caption.value for caption in page.caption]
-    assert f"Trace: {2_400:032x}" in "\n".join(texts(page))
+    assert query_of(page, "request")[0]["trace"] == f"{2_400:032x}"
 
 
 PLANTED = (
@@ -206,7 +348,7 @@ def test_what_telemetry_says_is_never_interpreted_and_always_bounded(explorer: O
     page = explorer("incident", *planted(text))
 
     mark = text.strip("\u202e\u202c")[:20]
-    read_as_markup = "\n".join(interpreted(page)).replace(GLOSSARY, "")
+    read_as_markup = "\n".join(interpreted(page)).replace(GLOSSARY.en, "")
     assert mark not in read_as_markup
     everything = texts(page) + [code.value for code in page.code] + page.selectbox[0].options
     assert any(mark in shown for shown in everything)
