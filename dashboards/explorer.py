@@ -3,9 +3,12 @@
 import sys
 from pathlib import Path
 
+import streamlit as st
+from starlette.middleware import Middleware
+
 # Streamlit puts this folder on the path, not the one that holds the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dashboards.pages import show
+from dashboards.frontdoor import FrontDoor
 
-show()
+app = st.App(Path(__file__).with_name("script.py"), middleware=[Middleware(FrontDoor)])

@@ -27,20 +27,19 @@ class Page(NamedTuple):
 
     path: str
     title: Said
-    icon: str
     draw: Callable[[Visit], None]
     listed: bool = True
     """Whether the navigation shows it; others are opened by what they show."""
 
 
 PAGES: Final = (
-    Page("now", common.NOW, ":material/monitor_heart:", now.page),
-    Page("incidents", common.INCIDENTS, ":material/warning:", incidents.page),
-    Page("incident", common.INCIDENT, ":material/account_tree:", incident.page, listed=False),
-    Page("request", common.REQUEST, ":material/waterfall_chart:", request.page, listed=False),
-    Page("llm", common.LLM, ":material/smart_toy:", llm.page),
-    Page("alerts", common.ALERTS, ":material/notifications:", alerts.page),
-    Page("doctor", common.DOCTOR, ":material/stethoscope:", doctor.page),
+    Page("now", common.NOW, now.page),
+    Page("incidents", common.INCIDENTS, incidents.page),
+    Page("incident", common.INCIDENT, incident.page, listed=False),
+    Page("request", common.REQUEST, request.page, listed=False),
+    Page("llm", common.LLM, llm.page),
+    Page("alerts", common.ALERTS, alerts.page),
+    Page("doctor", common.DOCTOR, doctor.page),
 )
 
 
@@ -64,7 +63,8 @@ def show(first: str = "now") -> None:
         pages[row.path] = st.Page(
             partial(row.draw, visit),
             title=visit.say(row.title),
-            icon=row.icon,
+            # A named icon would be fetched from its maker's servers, for the browser's tab.
+            icon="",
             url_path=row.path,
             default=row.path == first,
             visibility="visible" if row.listed else "hidden",
