@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboards import links
 from dashboards.draw import blame, chain
-from dashboards.draw.text import percent, plain
+from dashboards.draw.text import moment, percent, plain
 from dashboards.views import comparing, graph, helping, opening, sharing, timeline, victims
 from dashboards.visit import Visit
 from dashboards.words import incident as words
@@ -33,6 +33,8 @@ def page(visit: Visit) -> None:
     choice = links.choose(incidents, wanted.get("incident", ""), wanted.get("trace", ""))
     opening.say_missing(visit, choice)
     incident = choice.incident
+    began = moment(incident.window.start_ns, visit.zone)
+    st.title(visit.say(words.TITLE, began=began, zone=visit.zone_name))
     _finding(visit, incident)
     timeline.section(visit, folder, incident)
     graph.section(visit, folder, incident)

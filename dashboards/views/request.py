@@ -77,7 +77,7 @@ def _neighbours(visit: Visit, incident: Incident, victim: Victim) -> None:
 def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     own = evidence.trace(folder, victim.trace_id)
     holder = _holder(folder, victim)
-    st.subheader(visit.say(words.TITLE))
+    st.title(visit.say(words.TITLE))
     _summary(visit, victim)
     _elsewhere(visit, victim)
     rows = bars.bars(victim, own, holder, visit.say)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.language import Said
 
+TITLE = Said("Incident of {began} ({zone})", "Sự cố lúc {began} ({zone})")
 WHAT_TO_DO = Said("What to do", "Cần làm gì")
 FOR = Said("What speaks for it", "Bằng chứng ủng hộ")
 AGAINST = Said("What speaks against it", "Bằng chứng phản bác")

@@ -208,8 +208,9 @@ def _counts(incident: Incident) -> RenderableType:
     victims = incident.victims
     explained = how_many(victim for victim in victims if victim.explained)
     unseen = how_many(victim for victim in victims if not victim.reached_app)
+    people = "" if incident.people is None else f" of at least {incident.people} users"
     summary = (
-        f"{incident.count} {_ended(victims)}, {explained} traced to where their time went, "
+        f"{incident.count}{people} {_ended(victims)}, {explained} traced to where their time went, "
         f"{incident.count - explained} not; "
         f"{unseen} never seen by the application. "
         f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."

@@ -25,6 +25,7 @@ from service.infrastructure.api.schemas import (
     SuggestIn,
     SuggestionOut,
 )
+from service.infrastructure.api.whose import tell_whose
 
 SCORE: Final = "/friendship_status/calculate-score"
 
@@ -67,6 +68,7 @@ def _add_conversations(router: APIRouter, use_cases: UseCases) -> None:
 
         Another conversation under the same id is stored under that id with a time stamp.
         """
+        tell_whose(body.user_id)
         ended = await use_cases.end_conversation(body.entity())
         response.status_code = 201 if ended.created else 200
         return EventOut.of(ended)
@@ -79,6 +81,7 @@ def _add_conversations(router: APIRouter, use_cases: UseCases) -> None:
     )
     async def suggest_activities(body: SuggestIn) -> SuggestionOut:
         """Return candidates for the user's next activity; a user who is new becomes known."""
+        tell_whose(body.user_id)
         return SuggestionOut.of(await use_cases.suggest_activities(body.user_id))
 
 
@@ -111,6 +114,7 @@ def _add_friendship(router: APIRouter, use_cases: UseCases) -> None:
     )
     async def read_status(user_id: Id) -> StatusOut:
         """Return score, level and topic metrics as of now."""
+        tell_whose(user_id)
         return StatusOut.of(await use_cases.read_status(user_id))
 
 
