@@ -5,10 +5,13 @@ Streamlit runs a page again at every click: a click must never wait for a millio
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
+
+log = logging.getLogger(__name__)
 
 FRESH_S: Final = 10.0
 """Age at which what was read is read again; a hang is watched while it grows."""
@@ -45,8 +48,10 @@ class Refreshed(Generic[T]):
     def _behind(self) -> None:
         try:
             self._kept = (self._read(), time.monotonic())
+        except Exception as error:
+            # Whoever waits for the next reading is told; till then what was read last is shown.
+            log.warning("reading again failed: %s", error)
         finally:
-            # A failure is told by the next reading that somebody waits for.
             self._reading.release()
 
     def _age_s(self, kept: tuple[T, float]) -> float:
