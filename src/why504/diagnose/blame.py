@@ -23,31 +23,31 @@ from why504.diagnose.leaves import Resting, Source, after_leaf, leaf_of, unheld_
 from why504.diagnose.overlay import Backends
 from why504.diagnose.slots import Slots
 from why504.diagnose.steps import Piece, Presence, Shared, gaps_between, share_out
+from why504.diagnose.ways import VICTIMS, Carrier, LeafKey, Ways
 from why504.model import Evidence, Hold, Leaf, Record, Span, Stall, Wait
 
 MOST_HOPS = 12
 """Longest chain of resources that is followed; real ones have two or three."""
 _SHARED = ("db.lock:", "broker:", "llm:")
 
-VICTIMS = "victims"
-"""Source of all blame in the flow."""
-
 
 class Blamed(NamedTuple):
-    """A piece of lost time on its way: whose it is, and the resource that it came through."""
+    """A piece of lost time on its way: whose it is, and who passed it on."""
 
     activity: Activity
     piece: Piece
-    via: str
+    by: Carrier
 
 
 @dataclass(slots=True)
 class Verdict:
     """Where all blame went."""
 
-    resting: dict[tuple[str, str, str], Resting] = field(default_factory=dict)
+    resting: dict[LeafKey, Resting] = field(default_factory=dict)
     flow: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     """(from, to) -> seconds; nodes are VICTIMS, resource keys and leaves' keys."""
+    ways: Ways = field(default_factory=Ways)
+    """The same more closely: by route of the victims, and of the holders."""
 
     @property
     def seconds(self) -> float:
@@ -55,7 +55,7 @@ class Verdict:
         return math.fsum(r.seconds for r in self.resting.values())
 
 
-def leaf_key(leaf: Leaf) -> tuple[str, str, str]:
+def leaf_key(leaf: Leaf) -> LeafKey:
     """Return what makes two leaves the same: a peer is one wherever it is called from."""
     return leaf.kind, leaf.what, str(leaf.site or "") if leaf.kind != "ext" else ""
 
@@ -159,26 +159,35 @@ class Blamer:
         outside = gaps_between([(o.start_ns, o.end_ns) for o in owners], start_ns, end_ns)
         return sorted([*owners, *(Owner(a, b, hold, None) for a, b in outside)], key=itemgetter(0))
 
-    def blame(self, victims: Sequence[tuple[Activity, Piece]]) -> Verdict:
-        """Pass on the seconds of victims until they rest."""
+    def blame(self, victims: Sequence[tuple[Activity, Piece]], routes: Sequence[str]) -> Verdict:
+        """Pass on the seconds of victims, whose routes are given too, until they rest."""
         verdict = Verdict()
-        live = [Blamed(activity, piece, VICTIMS) for activity, piece in victims]
+        live = [
+            Blamed(activity, piece, verdict.ways.carrier(VICTIMS, route))
+            for (activity, piece), route in zip(victims, routes, strict=True)
+        ]
+        self._pass_on(live, verdict)
+        verdict.flow = verdict.ways.flow()
+        return verdict
+
+    def _pass_on(self, live: Sequence[Blamed], verdict: Verdict) -> None:
         for _ in range(MOST_HOPS):
             waiting: dict[str, list[Blamed]] = defaultdict(list)
             for blamed in live:
                 self._cut(blamed, waiting, verdict)
-            live = []
-            for resource, crowd in waiting.items():
-                live.extend(self._pass_to_holders(resource, crowd, verdict))
+            live = [
+                passed
+                for resource, crowd in waiting.items()
+                for passed in self._pass_to_holders(resource, crowd, verdict)
+            ]
             if not live:
-                return verdict
+                return
         for blamed in live:
             leaf = Leaf(
                 "cycle",
-                f"a ring of requests that hold {plain(blamed.via)} and wait for one another",
+                f"a ring of requests that hold {plain(blamed.by.via)} and wait for one another",
             )
             _rest(verdict, blamed, leaf, "", None)
-        return verdict
 
     def _cut(self, blamed: Blamed, waiting: dict[str, list[Blamed]], verdict: Verdict) -> None:
         """Cut one piece by what its activity did; what it waited through goes to `waiting`."""
@@ -188,12 +197,12 @@ class Blamer:
             for segment in activity.between(piece.start_ns, piece.end_ns):
                 a_ns, b_ns = segment.start_ns, segment.end_ns
                 part = Piece(a_ns, b_ns, piece.part(a_ns, b_ns))
-                mine = Blamed(activity, part, blamed.via)
+                mine = Blamed(activity, part, blamed.by)
                 if segment.kind == "call" and segment.callee is not None:
                     todo.append((segment.callee, part))
                 elif segment.kind == "wait":
                     key = resource_key(cast(Wait, segment.source))
-                    verdict.flow[blamed.via, key] += part.seconds
+                    verdict.ways.seconds[blamed.by, key] += part.seconds
                     waiting[key].append(mine)
                 else:
                     self._settle(mine, segment, verdict)
@@ -202,10 +211,18 @@ class Blamer:
         leaf, peer = leaf_of(segment, blamed.activity)
         source = segment.source
         if isinstance(source, Stall):
-            loop = resource_key(source)
-            verdict.flow[blamed.via, loop] += blamed.piece.seconds
-            blamed = Blamed(blamed.activity, blamed.piece, loop)
+            by = verdict.ways.blockers.get(source.span_id) or self._blocker(source, verdict)
+            by.owe(source, source.trace_id, blamed.piece.seconds)
+            verdict.ways.seconds[blamed.by, by.via] += blamed.piece.seconds
+            blamed = Blamed(blamed.activity, blamed.piece, by)
         _rest(verdict, blamed, leaf, peer, source if not isinstance(source, Wait) else None)
+
+    def _blocker(self, stall: Stall, verdict: Verdict) -> Carrier:
+        """Return whose code blocks a loop."""
+        activity = self.activities.behind(stall)
+        by = verdict.ways.carrier(resource_key(stall), activity.route if activity else "")
+        verdict.ways.blockers[stall.span_id] = by
+        return by
 
     def _pass_to_holders(
         self, resource: str, crowd: list[Blamed], verdict: Verdict
@@ -213,15 +230,16 @@ class Blamer:
         """Hand a crowd's waiting to those who held the resource, each instant for itself."""
         shared = share_out([b.piece for b in crowd], self.holders_of(resource))
         passed: list[Blamed] = []
+        nobody = verdict.ways.carrier(resource)
         for piece in shared.unheld:
-            blamed = Blamed(crowd[0].activity, piece, resource)
+            blamed = Blamed(crowd[0].activity, piece, nobody)
             _rest(verdict, blamed, unheld_leaf(plain(resource)), "", None)
         owing = self._owing(resource, shared)
         held_s = shared.held_s
         if not owing and held_s > 0 and self.evidence.sample is not None:
             # A sample may have read none of those who held it just then.
             all_of_it = Piece(crowd[0].piece.start_ns, crowd[0].piece.end_ns, held_s)
-            blamed = Blamed(crowd[0].activity, all_of_it, resource)
+            blamed = Blamed(crowd[0].activity, all_of_it, nobody)
             _rest(verdict, blamed, unheld_leaf(plain(resource)), "", None)
         told_s = math.fsum(owed_s for _, _, owed_s in owing)
         for hold, span_ns, _ in owing:
@@ -252,13 +270,13 @@ class Blamer:
         verdict: Verdict,
     ) -> list[Blamed]:
         """Spread what one holder owes over what it did while it held."""
-        resource = resource_key(hold)
         passed: list[Blamed] = []
         for owner in self.owners(hold):
             at_ns, end_ns = max(owner.start_ns, span_ns[0]), min(owner.end_ns, span_ns[1])
             if at_ns >= end_ns:
                 continue
-            owed_s = owed_at(at_ns)
+            first_s = owed_s = owed_at(at_ns)
+            by = _carrier(hold, owner, verdict)
             segments = owner.activity.between(at_ns, end_ns) if owner.activity else ()
             # An empty last piece stands for the end, so that what follows the segments is owed too.
             for start_ns, stop_ns in (
@@ -266,20 +284,25 @@ class Blamer:
                 (end_ns, end_ns),
             ):
                 begun_s, done_s = owed_at(start_ns), owed_at(stop_ns)
-                self._beyond(hold, owner, Piece(at_ns, start_ns, begun_s - owed_s), verdict)
+                piece = Piece(at_ns, start_ns, begun_s - owed_s)
+                self._beyond(hold, owner, piece, by, verdict)
                 if done_s > begun_s and owner.activity is not None:
                     piece = Piece(start_ns, stop_ns, done_s - begun_s)
-                    passed.append(Blamed(owner.activity, piece, resource))
+                    passed.append(Blamed(owner.activity, piece, by))
                 at_ns, owed_s = stop_ns, done_s
+            if owner.activity is not None and owed_s > first_s:
+                by.owe(hold, owner.activity.root.trace_id, owed_s - first_s)
         return passed
 
-    def _beyond(self, hold: Hold, owner: Owner, piece: Piece, verdict: Verdict) -> None:
+    def _beyond(
+        self, hold: Hold, owner: Owner, piece: Piece, by: Carrier, verdict: Verdict
+    ) -> None:
         """Settle what is owed for a time in which the holder did nothing that we know of."""
         if piece.seconds <= 0:
             return
         leaf, peer = after_leaf(hold, owner.taken, owner.activity, piece.start_ns)
         activity = owner.activity or Activity(_unseen(hold), piece.end_ns)
-        _rest(verdict, Blamed(activity, piece, resource_key(hold)), leaf, peer, owner.taken)
+        _rest(verdict, Blamed(activity, piece, by), leaf, peer, owner.taken)
 
 
 def _rest(
@@ -294,14 +317,22 @@ def _rest(
     resting = verdict.resting.setdefault(key, Resting(leaf, peer))
     seconds = blamed.piece.seconds
     resting.seconds += seconds
-    resting.by_resource[blamed.via if blamed.via != VICTIMS else ""] += seconds
+    via = blamed.by.via
+    resting.by_resource[via if via != VICTIMS else ""] += seconds
     trace_id = source.trace_id if isinstance(source, Stall) else blamed.activity.root.trace_id
     resting.by_trace[trace_id] += seconds
     if source is not None:
         resting.sources.setdefault(source.span_id, source)
         if source.site is not None:
             resting.by_site[source.site] += seconds
-    verdict.flow[blamed.via, "|".join(key)] += seconds
+    verdict.ways.seconds[blamed.by, key] += seconds
+
+
+def _carrier(hold: Hold, owner: Owner, verdict: Verdict) -> Carrier:
+    """Return those who have a resource; a holder without a request is known by its leaf only."""
+    if owner.activity is None:
+        return verdict.ways.carrier(resource_key(hold))
+    return verdict.ways.carrier(resource_key(hold), owner.activity.route, owner.taken.site)
 
 
 def _times(owed_at: Callable[[int], float], times: float) -> Callable[[int], float]:

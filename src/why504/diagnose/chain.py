@@ -25,7 +25,7 @@ def chain_to(
     top: Resting, verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
 ) -> list[ChainLink]:
     """Return the links from the victims to a leaf, along the way that carried most blame."""
-    links = [_victims_link(victims)]
+    links = [victims_link(victims)]
     for resource in _resources_on_the_way(top, verdict):
         # In a ring the same seconds come by more than once.
         through_s = sum(s for (_, to), s in verdict.flow.items() if to == resource)
@@ -56,7 +56,8 @@ def _resources_on_the_way(top: Resting, verdict: Verdict) -> list[str]:
     return way[::-1]
 
 
-def _victims_link(victims: Sequence[Victim]) -> ChainLink:
+def victims_link(victims: Sequence[Victim]) -> ChainLink:
+    """Return the first link: how many victims there are, and when they were given up."""
     routes = _counted((victim.route, victim.stands_for) for victim in victims)
     more = f" and {len(routes) - 1} more route{'s'[: len(routes) > 2]}" if len(routes) > 1 else ""
     statuses = _counted(
@@ -100,10 +101,11 @@ def _counted(told: Iterable[tuple[str, float]]) -> list[tuple[str, int]]:
 
 def held_by(resource: str, victims: Sequence[Victim], blamer: Blamer) -> list[Hold]:
     """Return the holds of a resource that overlap the incident."""
-    return _overlapping(blamer.holds_of(resource), victims, blamer)
+    return overlapping(blamer.holds_of(resource), victims, blamer)
 
 
-def _overlapping(records: Sequence[R], victims: Sequence[Victim], blamer: Blamer) -> list[R]:
+def overlapping(records: Sequence[R], victims: Sequence[Victim], blamer: Blamer) -> list[R]:
+    """Return the records that overlap the incident."""
     start_ns = min(v.start_ns for v in victims)
     end_ns = max(v.gave_up_ns for v in victims)
     return [r for r in records if r.start_ns < end_ns and blamer.end_of(r) > start_ns]
@@ -116,14 +118,14 @@ def _resource_link(
         told = blamer.stalls_of(resource)
         # One that went on untold may have begun before all victims.
         last = sorted(told, key=lambda stall: stall.start_ns)[-1:]
-        stalls = _overlapping(told, victims, blamer) or last
+        stalls = overlapping(told, victims, blamer) or last
         return _loop_link(resource, seconds, stalls, blamer)
-    waits = _overlapping(blamer.waits_of(resource), victims, blamer)
+    waits = overlapping(blamer.waits_of(resource), victims, blamer)
     holds = held_by(resource, victims, blamer)
     return ChainLink(
-        f"waiting for {_described(plain(resource), waits)}",
+        f"waiting for {described(plain(resource), waits)}",
         seconds,
-        [line for line in (_held(holds, blamer), _waited(waits, blamer)) if line],
+        [line for line in (_held(holds, blamer), waited(waits, blamer)) if line],
     )
 
 
@@ -134,7 +136,8 @@ def in_words(resource: str) -> str:
     return words.get(kind, plain(resource))
 
 
-def _described(name: str, waits: Sequence[Wait]) -> str:
+def described(name: str, waits: Sequence[Wait]) -> str:
+    """Return a resource for people, a pool with how much of it is in use."""
     if name.startswith("db.lock:"):
         relation, _, pid = name.removeprefix("db.lock:").rpartition("#")
         return f"a lock on {relation} that database backend {pid} keeps"
@@ -168,7 +171,8 @@ def _session(hold: Hold) -> str:
     return str(hold.attributes.get(names.LOCK_SESSION, "a request without spans"))
 
 
-def _waited(waits: Sequence[Wait], blamer: Blamer) -> str:
+def waited(waits: Sequence[Wait], blamer: Blamer) -> str:
+    """Return how many waited and how long; empty for none."""
     if not waits:
         return ""
     longest_s = max(((w.end_ns or w.last_seen_ns) - w.start_ns) / 1e9 for w in waits)

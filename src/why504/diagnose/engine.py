@@ -18,6 +18,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.causes import UNKNOWN
 from why504.diagnose.caveats import caveats
 from why504.diagnose.clocks import Skew, in_step
+from why504.diagnose.graph import wait_graph
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
 from why504.diagnose.people import how_many_people, people_by_trace
@@ -101,11 +102,11 @@ class _Court:
 
     def _incident(self, burst: Sequence[GaveUp]) -> Incident:
         lost = [(self._activities.of(one.span), self._lost(one)) for one in burst]
-        verdict = self.blamer.blame(lost)
         victims = [
             self._walker.victim(one, activity)
             for one, (activity, _) in zip(burst, lost, strict=True)
         ]
+        verdict = self.blamer.blame(lost, [victim.route for victim in victims])
         window = Window(min(v.start_ns for v in victims), max(v.gave_up_ns for v in victims))
         return Incident(
             id=_identity(victims),
@@ -117,6 +118,7 @@ class _Court:
             blame_out_s=verdict.seconds,
             caveats=caveats(verdict, victims, self.blamer, self._skews),
             people=how_many_people(victims, self._people),
+            graph=wait_graph(verdict, victims, self.blamer),
         )
 
     def _lost(self, one: GaveUp) -> Piece:
