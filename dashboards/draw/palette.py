@@ -21,17 +21,22 @@ KINDS: Final = {
 }
 """Colour of each kind of bar."""
 ALARM: Final = "#D55E00"
+QUIET: Final = "#8c8c8c"
+"""What is neither good nor bad; readable on dark and light."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """Colours that depend on the page's background: `strong` for words and outlines."""
+    """Colours that depend on the page's background."""
 
     strong: str
+    """For words and outlines."""
+    paper: str
+    """The background itself."""
 
 
-LIGHT: Final = Ink(strong="#1a1c24")
-DARK: Final = Ink(strong="#fafafa")
+LIGHT: Final = Ink(strong="#1a1c24", paper="#ffffff")
+DARK: Final = Ink(strong="#fafafa", paper="#171614")
 
 
 def ink(theme: str | None) -> Ink:

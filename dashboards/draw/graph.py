@@ -1,0 +1,178 @@
+"""A wait-for graph as rows to draw: boxes with words, and edges as wide as what they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dashboards.draw.layout import (
+    FEWEST_COLUMNS,
+    LINE_HEIGHT,
+    MOST_COLUMNS,
+    PADDING,
+    Box,
+    Path,
+    ranks,
+)
+from dashboards.draw.palette import ALARM, KINDS, QUIET
+from dashboards.draw.text import duration, percent, plain, short
+from dashboards.language import Say
+from dashboards.words import graph as words
+from why504.model import Node, WaitGraph
+
+COLOURS: Final = {
+    "victims": KINDS["gateway"],
+    "resource": KINDS["wait"],
+    "holders": KINDS["hold"],
+}
+ICONS: Final = {"victims": "●", "resource": "◆", "holders": "■"}
+LEAF_ICON: Final = "▲"
+ROOT_ICON: Final = "◎"
+LABELLED_SHARE: Final = 0.03
+"""Lines that carry less say so only when they are pointed at."""
+DRAWN_SHARE: Final = 0.0005
+"""What carries less would be `0.0 s`."""
+STRIPE: Final = 0.008
+"""Of the width: the coloured edge of a box."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What to draw of a graph, beside its nodes and edges."""
+
+    graph: WaitGraph
+    roots: Collection[str]
+    """Ids of the nodes that are the root cause."""
+    chosen: str
+    """Id of a node, or empty."""
+    total_s: float
+    """All lost time."""
+
+
+def visible(graph: WaitGraph, total_s: float) -> WaitGraph:
+    """Return a graph without what carries next to nothing."""
+    nodes = [node for node in graph.nodes if node.seconds >= total_s * DRAWN_SHARE]
+    names = {node.id for node in nodes}
+    edges = [
+        edge
+        for edge in graph.edges
+        if {edge.source, edge.target} <= names and edge.seconds >= total_s * DRAWN_SHARE
+    ]
+    return WaitGraph(nodes, edges)
+
+
+def columns_of(graph: WaitGraph) -> int:
+    """Return for how many columns there must be room, at least 4; 0 if no screen has so much."""
+    count = max(FEWEST_COLUMNS, ranks(graph).count)
+    return count if count <= MOST_COLUMNS else 0
+
+
+def kind_words(node: Node, say: Say) -> str:
+    """Return what kind of thing a node is; of one that the engine learned later, its own word."""
+    known = words.KINDS.get(node.kind)
+    return say(known) if known else plain(node.kind, 40)
+
+
+def line_of(node: Node) -> str:
+    """Return the line of code of a node, without its folders; empty where there is none."""
+    return plain(short(node.site).rpartition("/")[2]) if node.site else ""
+
+
+def box_data(drawn: Drawn, boxes: Sequence[Box], say: Say) -> list[Row]:
+    """Return one row a box."""
+    return [_box(drawn, box, say) for box in boxes]
+
+
+def _box(drawn: Drawn, box: Box, say: Say) -> Row:
+    node = box.node
+    root = node.id in drawn.roots
+    icon = ROOT_ICON if root else ICONS.get(node.kind, LEAF_ICON)
+    named = say(words.ROOT) if root else kind_words(node, say)
+    lost = _carried(node.seconds, drawn.total_s, say)
+    count = say(words.COUNTED, count=node.requests) if node.requests else ""
+    return {
+        "id": node.id,
+        "x": box.left,
+        "x2": box.right,
+        "stripe": box.left + STRIPE,
+        "y": box.top,
+        "y2": box.bottom,
+        "last": box.bottom - PADDING - LINE_HEIGHT,
+        "color": ALARM if root else COLOURS.get(node.kind, QUIET),
+        "root": root,
+        "chosen": node.id == drawn.chosen,
+        "kind": f"{icon} {count}{named}",
+        "text": "\n".join(box.words),
+        "lost": lost,
+        "what": plain(node.what),
+        "where": plain(str(node.site)) if node.site else "–",
+    }
+
+
+def edge_data(drawn: Drawn, paths: Sequence[Path], say: Say) -> list[Row]:
+    """Return one row a point of each edge."""
+    names = {node.id: plain(node.what, 80) for node in drawn.graph.nodes}
+    to_root = _leading_to(drawn)
+    data: list[Row] = []
+    for number, path in enumerate(sorted(paths, key=lambda path: -path.width)):
+        edge = path.edge
+        touched = drawn.chosen in (edge.source, edge.target)
+        shown = {
+            "edge": number,
+            "width": path.width,
+            "color": ALARM if edge.target in to_root else QUIET,
+            "opacity": 0.75 if touched else 0.32,
+            "ring": path.ring,
+            "what": f"{names[edge.source]} → {names[edge.target]}",
+            "lost": _carried(edge.seconds, drawn.total_s, say),
+            "kind": say(words.BACK) if path.ring else "–",
+        }
+        data += [{**shown, "step": n, "x": x, "y": y} for n, (x, y) in enumerate(path.points)]
+    return data
+
+
+def arrow_data(paths: Sequence[Path]) -> list[Row]:
+    """Return one row an edge: where it ends, and which way it goes there."""
+    data = []
+    for path in paths:
+        (x0, y0), (x1, y1) = path.points[-2:]
+        upward = path.ring and x0 == x1 and y1 < y0
+        data.append({"x": x1, "y": y1, "angle": 0 if upward else 90})
+    return data
+
+
+def label_data(drawn: Drawn, paths: Sequence[Path], say: Say) -> list[Row]:
+    """Return one row an edge that carries enough, or that the chosen node has, to say how much."""
+    data = []
+    for path in paths:
+        edge = path.edge
+        share = edge.seconds / drawn.total_s
+        if path.label is None or share < LABELLED_SHARE:
+            continue
+        text = _carried(edge.seconds, drawn.total_s, say)
+        if path.ring:
+            text = say(words.RING, lost=duration(edge.seconds))
+        data.append({"x": path.label[0], "y": path.label[1], "text": text})
+    return data
+
+
+def _carried(seconds: float, total_s: float, say: Say) -> str:
+    return say(words.CARRIES, lost=duration(seconds), share=percent(min(1.0, seconds / total_s)))
+
+
+def _leading_to(drawn: Drawn) -> set[str]:
+    """Return the nodes from which a root cause can be reached."""
+    before: dict[str, list[str]] = {}
+    for edge in drawn.graph.edges:
+        before.setdefault(edge.target, []).append(edge.source)
+    found: set[str] = set()
+    todo = list(drawn.roots)
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += before.get(node, ())
+    return found
