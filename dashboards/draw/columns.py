@@ -91,7 +91,7 @@ def columns(graph: WaitGraph, total_s: float, site: Callable[[Node], str]) -> La
              for name in heights}  # fmt: skip
     paths = _paths(graph.edges, plan, spots, total_s)
     paths += _rings(graph.edges, ranked, {box.node.id: box for box in boxes}, total_s, height)
-    below = 4 * _RING_BELOW if ranked.rings else 0
+    below = _RING_BELOW * (1 + min(len(ranked.rings), 3)) if ranked.rings else 0
     return Layout(boxes, tuple(_labelled(paths)), height + below)
 
 

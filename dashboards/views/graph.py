@@ -51,6 +51,8 @@ def _walk(visit: Visit, incident: Incident, whole: WaitGraph) -> None:
         chart = graph_chart.narrow(drawn, visit.ink, visit.say)
         _chart(visit, chart, f"graph_narrow_{incident.id}_{chosen.id}")
     with st.container(border=True, key="graph_node"):
+        if chosen.id in roots:
+            st.caption(f"{draw.ROOT_ICON} {visit.say(words.ROOT)}")
         _panel(visit, incident, whole, chosen)
 
 
@@ -93,7 +95,8 @@ def _choose(node_id: str) -> None:
 
 def _panel(visit: Visit, incident: Incident, graph: WaitGraph, node: Node) -> None:
     say = visit.say
-    st.text(f"{draw.kind_words(node, say)}: {plain(node.what)}")
+    with st.container(key="node_name"):
+        st.text(f"{draw.kind_words(node, say)}: {plain(node.what)}")
     st.caption(say(words.EXPLAINED.get(node.kind, words.RESTS)))
     facts = [say(words.LOST, lost=duration(node.seconds), share=_share(node.seconds, incident))]
     if node.requests:
@@ -136,7 +139,7 @@ def _neighbours(
                 words.CARRIES, lost=duration(edge.seconds), share=_share(edge.seconds, incident)
             )
             kind = draw.kind_words(node, visit.say)
-            st.text(f"{plain(node.what, 160)}\n{kind} · {carried}")
+            st.text(f"{plain(node.what, 160)}\n{kind} · {carried}", width="stretch")
 
 
 def _examples(visit: Visit, incident: Incident, node: Node) -> None:

@@ -51,30 +51,40 @@ def explain(
         slower_than_s: requests that took longer, or are open for longer, are victims too.
         what_if: also play each incident again with one thing changed; takes seconds.
     """
-    evidence, skews = in_step(evidence)
-    # A span that was stored twice is one span: a row more would be a victim more.
-    evidence = replace(evidence, spans=with_nested_calls(evidence))
+    evidence, skews = _cleaned(evidence)
     victims = find_victims(evidence, slower_than_s)
     if not victims:
         return []
-    activities = Activities(evidence)
-    backends = Backends(evidence)
-    lay_locks(evidence, activities, backends)
-    lay_stalls(evidence, activities)
-    court = _Court(activities, Blamer(evidence, activities, backends), skews)
+    court = _Court(_blamer(evidence), skews)
     incidents = [incident for burst in bursts(victims) for incident in court.incidents(burst)]
     if what_if:
         incidents = [replayed(each, court.blamer) for each in incidents]
     return sorted(incidents, key=lambda incident: incident.window.start_ns)
 
 
+def blamer_of(evidence: Evidence) -> Blamer:
+    """Return what passes on blame over some evidence as it was read, its clocks put in step."""
+    return _blamer(_cleaned(evidence)[0])
+
+
+def _cleaned(evidence: Evidence) -> tuple[Evidence, Mapping[Process, Skew]]:
+    evidence, skews = in_step(evidence)
+    # A span that was stored twice is one span: a row more would be a victim more.
+    return replace(evidence, spans=with_nested_calls(evidence)), skews
+
+
+def _blamer(evidence: Evidence) -> Blamer:
+    activities = Activities(evidence)
+    backends = Backends(evidence)
+    lay_locks(evidence, activities, backends)
+    lay_stalls(evidence, activities)
+    return Blamer(evidence, activities, backends)
+
+
 class _Court:
     """Makes incidents of bursts."""
 
-    def __init__(
-        self, activities: Activities, blamer: Blamer, skews: Mapping[Process, Skew]
-    ) -> None:
-        self._activities = activities
+    def __init__(self, blamer: Blamer, skews: Mapping[Process, Skew]) -> None:
         self.blamer = blamer
         self._skews = skews
         self._walker = Walker(blamer)
@@ -101,7 +111,7 @@ class _Court:
         return [self._incident([burst[number] for number in sorted(part)]) for part in parts]
 
     def _incident(self, burst: Sequence[GaveUp]) -> Incident:
-        lost = [(self._activities.of(one.span), self._lost(one)) for one in burst]
+        lost = [(self.blamer.activities.of(one.span), self._lost(one)) for one in burst]
         victims = [
             self._walker.victim(one, activity)
             for one, (activity, _) in zip(burst, lost, strict=True)

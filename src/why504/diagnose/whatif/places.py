@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from statistics import median
 from typing import Final
 
 from why504.diagnose.blame import Blamer, plain, resource_key
-from why504.diagnose.causes import CAUSES
+from why504.diagnose.causes import CAUSES, Cause
 from why504.diagnose.facts import Facts
 from why504.diagnose.whatif.changes import Place
 from why504.diagnose.whatif.program import key_of
@@ -18,32 +18,64 @@ from why504.model import Incident, Leaf
 
 _WAITED_SHARE: Final = 0.2
 """What hardly anybody waited for is not worth enlarging."""
+_LOST_SHARE: Final = 0.05
+_MOST_OTHERS: Final = 3
 
 
 def places_of(incident: Incident, blamer: Blamer, record: Record) -> Iterator[Place]:
     """Yield where the time of an incident was lost: its cause first, then what was queued for."""
-    limit_s = median([(v.gave_up_ns - v.start_ns) / 1e9 for v in incident.victims])
-    cause = next((row for row in CAUSES if row.id == incident.finding.cause), None)
+    limit_s = limit_of(incident)
+    cause = _cause_of(incident)
     if cause is not None and cause.mechanism == "budget":
         yield Place("budget", "", limit_s)
     if incident.finding.leaves and not (cause and cause.of_the_process):
-        yield _of_the_cause(incident, blamer, record, limit_s)
+        yield _at(incident.finding.leaves, incident, blamer, record)
+    yield from _queues(incident, blamer, record)
+
+
+def all_places(incident: Incident, blamer: Blamer, record: Record) -> Iterator[Place]:
+    """Yield the same, and where else a good part of the time was lost; the gateway last."""
+    cause = _cause_of(incident)
+    of_the_cause = {key_of(leaf) for leaf in incident.finding.leaves}
+    if of_the_cause and not (cause and cause.of_the_process):
+        yield _at(incident.finding.leaves, incident, blamer, record)
+    others = [
+        blame.leaf
+        for blame in incident.blames
+        if blame.share >= _LOST_SHARE and key_of(blame.leaf) not in of_the_cause
+    ]
+    for leaf in others[:_MOST_OTHERS]:
+        yield _at([leaf], incident, blamer, record)
+    yield from _queues(incident, blamer, record)
+    yield Place("budget", "", limit_of(incident))
+
+
+def limit_of(incident: Incident) -> float:
+    """Return how long the gateway waited, in seconds: as for most of the victims."""
+    return median([(v.gave_up_ns - v.start_ns) / 1e9 for v in incident.victims])
+
+
+def _cause_of(incident: Incident) -> Cause | None:
+    return next((row for row in CAUSES if row.id == incident.finding.cause), None)
+
+
+def _queues(incident: Incident, blamer: Blamer, record: Record) -> Iterator[Place]:
+    limit_s = limit_of(incident)
     for resource, seconds in _waited_s(incident, blamer).items():
         units = record.capacity.get(resource)
         if units is not None and seconds >= incident.blame_in_s * _WAITED_SHARE:
             yield Place("queue", plain(resource), limit_s, resource=resource, units=units)
 
 
-def _of_the_cause(incident: Incident, blamer: Blamer, record: Record, limit_s: float) -> Place:
-    """Return all leaves of the named cause as one place: together they are what is to be mended."""
-    leaves = incident.finding.leaves
+def _at(leaves: Sequence[Leaf], incident: Incident, blamer: Blamer, record: Record) -> Place:
+    """Return leaves as one place: together those of a cause are what is to be mended."""
     first = leaves[0]
     usual_s = None
     if first.kind == "ext":
         usual_s = Facts(incident.victims, blamer).usual_call_s(first.what)
     keys = frozenset(key_of(leaf) for leaf in leaves)
     what, calls = _in_words(first, len(leaves)), _calls(keys, record)
-    return Place(first.kind, what, limit_s, keys, usual_s=usual_s, calls=calls)
+    return Place(first.kind, what, limit_of(incident), keys, usual_s=usual_s, calls=calls)
 
 
 def _calls(leaves: Collection[Key], record: Record) -> float:

@@ -6,6 +6,7 @@ of a change. What is and is not played: docs/how-blame-works.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -50,9 +51,9 @@ class Player:
         Raises:
             NotReplayable: nothing can be said of changes, and why.
         """
-        self._record = _written(incident, blamer)
-        self._asked = _asked(incident, blamer, self._record)
-        late = self._late(NOTHING)
+        self.record = _written(incident, blamer)
+        self._asked = _asked(incident, blamer, self.record)
+        late = self._late([NOTHING])
         self.same = sum(a.timed_out == b for a, b in zip(self._asked, late, strict=True))
         """How many requests fare unchanged as they did."""
         self.requests = len(self._asked)
@@ -63,21 +64,29 @@ class Player:
             )
         self.changes = [
             change
-            for place in places_of(incident, blamer, self._record)
+            for place in places_of(incident, blamer, self.record)
             for change in changes_for(place)
         ]
         """Those that are worth trying, by what the time was lost to."""
 
     def with_one(self, change: Change) -> Counterfactual:
         """Return how many of the victims would have timed out all the same, and who else."""
-        late = self._late(change)
-        left = [now for asked, now in zip(self._asked, late, strict=True) if asked.timed_out]
-        return Counterfactual(change.words, len(left), sum(left), sum(late) - sum(left))
+        return self.with_all([change])
 
-    def _late(self, change: Change) -> list[bool]:
+    def with_all(self, changes: Sequence[Change]) -> Counterfactual:
+        """Return the same for several changes at once."""
+        late = self._late(changes)
+        left = [now for asked, now in zip(self._asked, late, strict=True) if asked.timed_out]
+        words = " and ".join(change.words for change in changes)
+        return Counterfactual(words, len(left), sum(left), sum(late) - sum(left))
+
+    def _late(self, changes: Sequence[Change]) -> list[bool]:
         """Return for each request that counts whether it would have been given up."""
-        changed = change.made(self._record)
-        limits_ns = [asked.limit_s * change.patience * 1e9 for asked in self._asked]
+        changed = self.record
+        for change in changes:
+            changed = change.made(changed)
+        patience = math.prod(change.patience for change in changes)
+        limits_ns = [asked.limit_s * patience * 1e9 for asked in self._asked]
         until_ns = max(a.start_ns + n for a, n in zip(self._asked, limits_ns, strict=True))
         answers_ns = answered_ns(changed.jobs, changed.capacity, until_ns)
         return [
