@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dashboards.draw.palette import ALARM, KINDS, Ink
-from dashboards.draw.text import plain
+from dashboards.draw.wrap import wrapped
 from dashboards.language import Say
 from dashboards.words import helping as words
 from why504.model import Counterfactual
 
-ROW_HEIGHT: Final = 50
+LINE_HEIGHT: Final = 15
 BAR_HEIGHT: Final = 14
+APART: Final = 8
+CHARACTERS: Final = 56
+"""Of a line that fits a phone."""
 BARS_LIMIT: Final = 10
 STRIPES: Final = 90
 """Stripes that a bar over the whole width gets."""
@@ -40,7 +43,7 @@ def bar_data(told: Sequence[Counterfactual], say: Say) -> list[Row]:
             ("new", words.NEW, one.victims, one.victims + one.new),
         )
         data += [
-            {"row": row, "part": part, "what": say(said), "from": a, "to": b, "count": b - a}
+            {"row": row, "part": part, "what": say(said), "begin": a, "end": b, "count": b - a}
             for part, said, a, b in parts
             if a < b
         ]
@@ -52,11 +55,15 @@ def word_data(told: Sequence[Counterfactual], say: Say) -> list[Row]:
     return [
         {
             "row": row,
-            "if": say(words.IF, change=plain(one.change, 200)) if one.change else "",
-            "then": outcome_words(one, say),
+            "change": _change(one, say) if one.change else "",
+            "outcome": outcome_words(one, say),
         }
         for row, one in enumerate(told[:BARS_LIMIT])
     ]
+
+
+def _change(one: Counterfactual, say: Say) -> str:
+    return "\n".join(wrapped(say(words.IF, change=one.change), CHARACTERS, 2))
 
 
 def stripe_data(told: Sequence[Counterfactual], most: int) -> list[Row]:
@@ -72,67 +79,69 @@ def stripe_data(told: Sequence[Counterfactual], most: int) -> list[Row]:
 def chart(told: Sequence[Counterfactual], ink: Ink, say: Say) -> Row:
     """Return a bar for each, in the order given, as wide as there are victims."""
     told = told[:BARS_LIMIT]
+    written = word_data(told, say)
+    lines = max((row["change"].count("\n") + 1 for row in written if row["change"]), default=0)
     most = max((one.victims + one.new for one in told), default=1) or 1
-    across = {"domain": [0, most], "nice": False}
-    named = any(one.change for one in told)
-    lines = 2 if named else 1
-    layers = [
-        _bars(bar_data(told, say), ink, lines),
-        _layer(
-            stripe_data(told, most),
-            {"type": "tick", "thickness": 2, "size": BAR_HEIGHT, "color": KINDS["hold"],
-             "yOffset": 8 * lines},
-            x={"field": "at", "type": "quantitative", "scale": across, "axis": None},
-        ),
-        *_words(word_data(told, say), ink, named=named),
-    ]  # fmt: skip
-    layers[0]["encoding"]["x"]["scale"] = across
+    scale = {"domain": [0, most], "nice": False}
+    rows = {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
+    height = LINE_HEIGHT * (lines + 1) + BAR_HEIGHT + APART
     return {
-        "height": (ROW_HEIGHT if named else ROW_HEIGHT - 14) * len(told),
+        "height": height * len(told),
         "padding": 0,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "config": {"view": {"stroke": None}},
-        "encoding": {
-            "y": {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
-        },
-        "layer": layers,
+        "encoding": {"y": rows},
+        "layer": [
+            _bars(bar_data(told, say), scale, height),
+            _stripes(stripe_data(told, most), scale, height),
+            *_words(written, ink, height, lines),
+        ],
     }
 
 
-def _bars(data: Sequence[Row], ink: Ink, lines: int) -> Row:
+def _bars(data: Sequence[Row], scale: Row, height: int) -> Row:
     left = "datum.part === 'left'"
-    stroke = {"condition": {"test": left, "value": ALARM}, "value": KINDS["application"]}
+    colour = {"condition": {"test": left, "value": ALARM}, "value": KINDS["application"]}
+    below = (height - BAR_HEIGHT) / 2 - APART
     return _layer(
         data,
-        {"type": "bar", "size": BAR_HEIGHT, "yOffset": 8 * lines, "strokeWidth": 1.5},
-        x={"field": "from", "type": "quantitative", "axis": None},
-        x2={"field": "to"},
-        fill={"condition": {"test": left, "value": ALARM}, "value": KINDS["application"]},
+        {"type": "bar", "size": BAR_HEIGHT, "yOffset": below, "strokeWidth": 1.5},
+        x={"field": "begin", "type": "quantitative", "scale": scale, "axis": None},
+        x2={"field": "end"},
+        fill=colour,
         fillOpacity={"condition": {"test": left, "value": 1}, "value": 0.1},
-        stroke=stroke,
+        stroke=colour,
         tooltip=[{"field": field, "type": "nominal", "title": " "} for field in ("what", "count")],
     )
 
 
-def _words(data: Sequence[Row], ink: Ink, *, named: bool) -> list[Row]:
+def _stripes(data: Sequence[Row], scale: Row, height: int) -> Row:
+    below = (height - BAR_HEIGHT) / 2 - APART
+    mark = {"type": "tick", "thickness": 2, "size": BAR_HEIGHT, "yOffset": below}
+    at = {"field": "at", "type": "quantitative", "scale": scale, "axis": None}
+    return _layer(data, {**mark, "color": KINDS["hold"]}, x=at)
+
+
+def _words(data: Sequence[Row], ink: Ink, height: int, lines: int) -> list[Row]:
     style = {
         "type": "text",
         "align": "left",
+        "baseline": "top",
         "fontSize": 12,
+        "lineBreak": "\n",
+        "lineHeight": LINE_HEIGHT,
         "color": ink.strong,
-        "limit": {"expr": "width - 6"},
     }
-    at = {"x": {"value": 2}}
-    above = ["if"] if named else []
+    top = -height / 2
+    said = (("change", top, "normal"), ("outcome", top + LINE_HEIGHT * lines, "bold"))
     return [
         _layer(
             data,
             {**style, "dy": dy, "fontWeight": weight},
+            x={"value": 2},
             text={"field": field, "type": "nominal"},
-            **at,
         )
-        for field, dy, weight in (("if", -16, "normal"), ("then", -1 if named else -8, "bold"))
-        if field != "if" or above
+        for field, dy, weight in said
     ]
 
 

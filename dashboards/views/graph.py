@@ -103,7 +103,9 @@ def _panel(visit: Visit, incident: Incident, graph: WaitGraph, node: Node) -> No
         facts.append(say(words.REQUESTS, count=node.requests))
     st.text("\n".join([*facts, *(f"• {plain(line)}" for line in node.evidence)]))
     if node.site is not None:
-        st.code(f"{plain(str(node.site))}  {plain(node.site.function)}", language=None)
+        st.code(
+            f"{plain(str(node.site))}  {plain(node.site.function)}", language=None, wrap_lines=True
+        )
     nodes = {other.id: other for other in graph.nodes}
     before = [(nodes[edge.source], edge) for edge in graph.edges if edge.target == node.id]
     after = [(nodes[edge.target], edge) for edge in graph.edges if edge.source == node.id]

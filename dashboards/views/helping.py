@@ -79,10 +79,12 @@ def _sliders(visit: Visit, incident: Incident, asker: Asker) -> None:
     st.caption(visit.say(words.ASK_READ))
     asked = _asked(st.query_params.get(SET, ""))
     keys = {knob.id: f"set_{incident.id}_{knob.id}" for knob in asker.knobs}
-    settings = {
-        knob.id: _turned(visit, knob, asked.get(knob.id, knob.was), keys[knob.id])
-        for knob in asker.knobs
-    }
+    settings: dict[str, float] = {}
+    sides = st.columns(2, gap="large")
+    for number, knob in enumerate(asker.knobs):
+        with sides[number % 2]:
+            value = asked.get(knob.id, knob.was)
+            settings[knob.id] = _turned(visit, knob, value, keys[knob.id])
     changed = {k.id: settings[k.id] for k in asker.knobs if settings[k.id] != k.was}
     _remember(changed)
     told = asker.what_if(changed)

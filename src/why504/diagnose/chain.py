@@ -10,10 +10,11 @@ from itertools import accumulate
 from typing import TypeVar
 
 from why504 import names
-from why504.diagnose.blame import VICTIMS, Blamer, Verdict, leaf_key, plain
+from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
 from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import Resting
+from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
 R = TypeVar("R", bound=Record)

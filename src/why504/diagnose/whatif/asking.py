@@ -113,8 +113,8 @@ def knobs_at(place: Place, record: Record) -> Iterator[Knob]:
         notches = max(1, round(place.limit_s / step))
         yield _knob(PATIENCE, place, step, notches * 4 * step, step, notches * step)
     elif place.kind == "queue":
-        high = max(place.units * _MOST_PLACES, place.units + _LEAST_RANGE)
-        yield _knob(PLACES, place, 1, high, 1, place.units)
+        most = max(place.units * _MOST_PLACES, place.units + _LEAST_RANGE)
+        yield _knob(PLACES, place, 1, most, 1, place.units)
     elif place.kind in _ENDS and place.calls >= MANY_CALLS:
         calls = round(place.calls)
         yield _knob(CALLS, place, 1, calls, 1, calls)
