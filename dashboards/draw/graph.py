@@ -33,6 +33,8 @@ LABELLED_SHARE: Final = 0.03
 """Lines that carry less say so only when they are pointed at."""
 DRAWN_SHARE: Final = 0.0005
 """What carries less would be `0.0 s`."""
+MOST_EDGES: Final = 60
+"""More can't be told apart. Of each box the heaviest one before and behind it is always drawn."""
 STRIPE: Final = 0.008
 """Of the width: the coloured edge of a box."""
 
@@ -53,15 +55,22 @@ class Drawn:
 
 
 def visible(graph: WaitGraph, total_s: float) -> WaitGraph:
-    """Return a graph without what carries next to nothing."""
-    nodes = [node for node in graph.nodes if node.seconds >= total_s * DRAWN_SHARE]
+    """Return a graph without what carries next to nothing, and with the heaviest of many edges."""
+    least_s = total_s * DRAWN_SHARE
+    nodes = tuple(node for node in graph.nodes if node.seconds >= least_s)
     names = {node.id for node in nodes}
-    edges = [
+    edges = sorted(
+        (e for e in graph.edges if {e.source, e.target} <= names and e.seconds >= least_s),
+        key=lambda edge: -edge.seconds,
+    )
+    leaving = {edge.source: edge for edge in reversed(edges)}
+    arriving = {edge.target: edge for edge in reversed(edges)}
+    kept = [
         edge
-        for edge in graph.edges
-        if {edge.source, edge.target} <= names and edge.seconds >= total_s * DRAWN_SHARE
+        for number, edge in enumerate(edges)
+        if number < MOST_EDGES or edge in (leaving[edge.source], arriving[edge.target])
     ]
-    return WaitGraph(nodes, edges)
+    return WaitGraph(nodes, tuple(kept))
 
 
 def columns_of(graph: WaitGraph) -> int:
@@ -113,25 +122,31 @@ def _box(drawn: Drawn, box: Box, say: Say) -> Row:
 
 
 def edge_data(drawn: Drawn, paths: Sequence[Path], say: Say) -> list[Row]:
-    """Return one row a point of each edge."""
+    """Return one row an edge; its number is that of its path."""
     names = {node.id: plain(node.what, 80) for node in drawn.graph.nodes}
     to_root = _leading_to(drawn)
-    data: list[Row] = []
-    for number, path in enumerate(sorted(paths, key=lambda path: -path.width)):
-        edge = path.edge
-        touched = drawn.chosen in (edge.source, edge.target)
-        shown = {
+    return [
+        {
             "edge": number,
             "width": path.width,
-            "color": ALARM if edge.target in to_root else QUIET,
-            "opacity": 0.75 if touched else 0.32,
+            "color": ALARM if path.edge.target in to_root else QUIET,
+            "opacity": 0.75 if drawn.chosen in (path.edge.source, path.edge.target) else 0.32,
             "ring": path.ring,
-            "what": f"{names[edge.source]} → {names[edge.target]}",
-            "lost": _carried(edge.seconds, drawn.total_s, say),
+            "what": f"{names[path.edge.source]} → {names[path.edge.target]}",
+            "lost": _carried(path.edge.seconds, drawn.total_s, say),
             "kind": say(words.BACK) if path.ring else "–",
         }
-        data += [{**shown, "step": n, "x": x, "y": y} for n, (x, y) in enumerate(path.points)]
-    return data
+        for number, path in enumerate(paths)
+    ]
+
+
+def point_data(paths: Sequence[Path]) -> list[Row]:
+    """Return one row a point of each edge."""
+    return [
+        {"edge": number, "step": step, "x": round(x, 4), "y": round(y, 1)}
+        for number, path in enumerate(paths)
+        for step, (x, y) in enumerate(path.points)
+    ]
 
 
 def arrow_data(paths: Sequence[Path]) -> list[Row]:

@@ -17,6 +17,7 @@ from dashboards.draw.graph import (
     edge_data,
     label_data,
     line_of,
+    point_data,
 )
 from dashboards.draw.layout import LINE_HEIGHT, PADDING, Layout
 from dashboards.draw.palette import Ink
@@ -30,6 +31,7 @@ MARGIN: Final = 6
 """Pixels above and below, for outlines."""
 
 Row = dict[str, Any]
+_TOLD_OF_EDGES: Final = ["width", "color", "opacity", "ring", "what", "lost", "kind"]
 _TITLES: Final = {
     "what": words.WHAT,
     "kind": words.KIND,
@@ -63,7 +65,7 @@ def _chart(drawn: Drawn, layout: Layout, ink: Ink, say: Say) -> Row:
             "y": {"field": "y", "type": "quantitative", "scale": down, "axis": None},
         },
         "layer": [
-            _edges(edge_data(drawn, layout.paths, say), say),
+            _edges(point_data(layout.paths), edge_data(drawn, layout.paths, say), say),
             *_boxes(boxes, ink),
             _arrows(arrow_data(layout.paths), ink),
             *_words(boxes, ink),
@@ -73,10 +75,12 @@ def _chart(drawn: Drawn, layout: Layout, ink: Ink, say: Say) -> Row:
     }
 
 
-def _edges(data: Sequence[Row], say: Say) -> Row:
+def _edges(points: Sequence[Row], edges: Sequence[Row], say: Say) -> Row:
+    """Return the layer of the edges; what an edge says is told once, not at each of its points."""
     dash = {"condition": {"test": "datum.ring", "value": [5, 3]}, "value": [1, 0]}
-    return _layer(
-        data,
+    told = {"data": {"values": list(edges)}, "key": "edge", "fields": _TOLD_OF_EDGES}
+    layer = _layer(
+        points,
         {"type": "line", "strokeJoin": "round"},
         detail={"field": "edge", "type": "nominal"},
         order={"field": "step", "type": "quantitative"},
@@ -86,6 +90,7 @@ def _edges(data: Sequence[Row], say: Say) -> Row:
         strokeDash=dash,
         tooltip=_tooltips(say, "what", "lost", "kind"),
     )
+    return {**layer, "transform": [{"lookup": "edge", "from": told}]}
 
 
 def _arrows(data: Sequence[Row], ink: Ink) -> Row:

@@ -26,7 +26,7 @@ def wrapped(text: str, most: int, lines: int) -> tuple[str, ...]:
         found.append(line.rstrip())
         rest = rest[len(line) :]
     if rest or not found:
-        found.append(rest if len(rest) <= most else rest[: most - 1] + "…")
+        found.append(rest if len(rest) <= most else rest[: most - 1].rstrip() + "…")
     return tuple(found)
 
 

@@ -71,7 +71,10 @@ RESTS = Said(
     "Here the lost time comes to rest: whoever was here waited for nobody else.",
     "Thời gian bị mất dừng lại ở đây: bên ở đây không chờ ai khác nữa.",
 )
-LOST = Said("Lost here or on the way through: {lost} · {share} of all", "{lost} · {share} tổng số")
+LOST = Said(
+    "Lost here or on the way through: {lost} · {share} of all",
+    "Mất ở đây hoặc khi đi qua đây: {lost} · {share} tổng số",
+)
 REQUESTS = Said("Requests: {count}", "Số yêu cầu: {count}")
 CARRIES = Said("{lost} · {share}", "{lost} · {share}")
 RING = Said("ring: {lost}", "vòng: {lost}")

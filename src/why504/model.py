@@ -282,10 +282,10 @@ class Node:
     id: str
     """Unique in its graph, and the same whenever the same evidence is read."""
     kind: str
-    """victims (of one route), resource, holders (requests of one route that had it), or the kind
-    of a leaf."""
+    """victims (of one route), resource, holders (requests of one route that had it), the kind of a
+    leaf, or several (leaves of several kinds)."""
     what: str
-    """For people: `POST /v1/suggest`, `db.pool:main`, `llm groq`."""
+    """For people: `POST /v1/suggest`, `db.pool:main`, `llm groq`, `and 7 more places`."""
     requests: int
     """How many victims or holders it stands for; 0 for a resource or leaf."""
     seconds: float
@@ -304,7 +304,8 @@ class Edge:
     source: str
     target: str
     seconds: float
-    """Of the victims' lost time, that went this way."""
+    """Of the victims' lost time, that went this way; never more than there is, though in a ring the
+    same seconds come by again and again."""
 
 
 @dataclass(frozen=True, slots=True)
