@@ -21,6 +21,18 @@ KINDS: Final = {
 }
 """Colour of each kind of bar."""
 ALARM: Final = "#D55E00"
+UNKNOWN: Final = "#8c8c8c"
+LLM_OUTCOMES: Final = {
+    "answered": "#0072B2",
+    "refused": "#E69F00",
+    "given_up": "#CC79A7",
+    "failed": "#D55E00",
+    "not_sent": "#56B4E9",
+    "open": UNKNOWN,
+}
+"""Colour of what became of an LLM call (`why504.diagnose.llm_calls.OUTCOMES`)."""
+LEVELS: Final = {"P0": "#D55E00", "P1": "#E69F00", "P2": "#0072B2"}
+"""Colour of each level of alerts."""
 
 
 @dataclass(frozen=True, slots=True)
