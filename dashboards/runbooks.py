@@ -11,7 +11,8 @@ from why504.stack import folder
 _FOLDER: Final = "alerts/runbooks"
 _LINK: Final = re.compile(r"\[([^\]]*)\]\((?!https://)[^)]*\)")
 """To another file: there is no page of it here."""
-_HEADING: Final = re.compile(r"^## ", re.MULTILINE)
+_HEADING: Final = re.compile(r"^## (.*)$", re.MULTILINE)
+"""Greater on a page than the heading of what the runbook is a part of."""
 
 
 def runbook_of(alert: str) -> str | None:
@@ -28,4 +29,4 @@ def runbook_of(alert: str) -> str | None:
     if file is None:
         return None
     text = file.read_text(encoding="utf-8").partition("\n")[2]
-    return _HEADING.sub("#### ", _LINK.sub(r"\1", text))
+    return _HEADING.sub(r"**\1**", _LINK.sub(r"\1", text))

@@ -13,7 +13,7 @@ from dashboards.language import Say
 from dashboards.words import alerts as words
 from why504.alerts.kept.reading import Sent
 
-HEIGHT: Final = 260
+HEIGHT: Final = 340
 _LEAST_S: Final = 0.01
 """Nothing on a logarithmic scale is shorter."""
 _TICKS_S: Final = [0.01, 0.1, 1, 10, 60, 600, 3600, 36_000, 360_000]

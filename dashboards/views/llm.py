@@ -52,7 +52,7 @@ def page(visit: Visit) -> None:
     if found:
         _choose(visit, found, chosen)
     if not use.whole.calls and not use.pauses:
-        _nothing(visit, chosen)
+        _nothing(visit, use, chosen)
         return
     _draw(visit, use, chosen)
 
@@ -91,8 +91,10 @@ def _choose(visit: Visit, found: Sequence[Incident], chosen: Incident | None) ->
         visit.go("llm", **({"incident": wanted.id} if wanted else {RANGE: ALL}))
 
 
-def _nothing(visit: Visit, chosen: Incident | None) -> None:
+def _nothing(visit: Visit, use: LlmUse, chosen: Incident | None) -> None:
     st.info(visit.say(words.NO_CALLS))
+    if use.sampled:
+        st.info(visit.say(words.SAMPLED))
     st.markdown(visit.say(words.WHAT_TELLS))
     if chosen is not None:
         st.page_link(
@@ -107,7 +109,8 @@ def _draw(visit: Visit, use: LlmUse, chosen: Incident | None) -> None:
         st.info(visit.say(words.SAMPLED))
     _summary(visit, use)
     st.subheader(visit.say(words.BY_TIME))
-    st.caption(visit.say(words.BY_TIME_READ))
+    shaded = f" {visit.say(words.SHADED)}" if use.focus != use.window else ""
+    st.caption(visit.say(words.BY_TIME_READ) + shaded)
     st.altair_chart(charts.outcome_chart(use, visit.say, visit.ink), key="llm_outcomes")
     if (latency := charts.latency_chart(use.models, visit.say, visit.ink)) is not None:
         st.subheader(visit.say(words.LATENCY))
@@ -177,7 +180,7 @@ def _slowest(visit: Visit, calls: Sequence[Call], chosen: Incident | None) -> No
         key="slow_call",
     )
     trace_id = calls[number].trace_id
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             visit.pages["request"],
             label=visit.say(words.OPEN_REQUEST),

@@ -100,10 +100,14 @@ FIRST_HELP = Said(
 
 BY_TIME = Said("What became of the calls", "Kết quả của các lời gọi")
 BY_TIME_READ = Said(
-    "When they began, a row for each outcome; each row has a scale of its own. Shaded: the "
-    "incident. Point at a bar, or tap it, for its number.",
-    "Thời điểm bắt đầu, mỗi kết quả một hàng; mỗi hàng có thang đo riêng. Phần tô nền: sự cố. "
-    "Trỏ hoặc chạm vào một cột để xem con số.",
+    "When they began, a row for each outcome; each row has a scale of its own. Point at a bar, or "
+    "tap it, for its number.",
+    "Thời điểm bắt đầu, mỗi kết quả một hàng; mỗi hàng có thang đo riêng. Trỏ hoặc chạm vào một "
+    "cột để xem con số.",
+)
+SHADED = Said(
+    "Shaded: the incident, which the figures are of.",
+    "Phần tô nền: sự cố mà các số liệu nói về.",
 )
 ROW = Said("{outcome} · {number:,}", "{outcome} · {number:,}")
 BUCKET = Said("at most {most:,} in {length}", "nhiều nhất {most:,} trong {length}")

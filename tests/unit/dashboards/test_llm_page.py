@@ -288,3 +288,9 @@ def test_where_no_call_ended_no_times_are_drawn():
     chat(made, "a", 1, None)
 
     assert charts_of.latency_chart(llm_use(made.evidence()).models, Say(), DARK) is None
+
+
+def test_a_sample_without_calls_does_not_pretend_that_there_were_none(explorer: Opened):
+    page = explorer("llm", store(Scene(200), sample=Sample({}, {}, 10**6)), [incident()])
+
+    assert any("sample is read" in info.value for info in page.info)
