@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from dashboards.draw.palette import KINDS, Ink
+from dashboards.draw.palette import KINDS, QUIET, Ink
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import duration, percent, plain
 from dashboards.language import Say
@@ -17,7 +17,6 @@ from why504.model import Blame, Leaf
 
 ROW_HEIGHT = 44
 BARS_LIMIT = 10
-UNKNOWN_COLOR = "#8c8c8c"
 
 
 def blame_data(blames: Sequence[Blame], say: Say) -> list[dict[str, Any]]:
@@ -27,7 +26,7 @@ def blame_data(blames: Sequence[Blame], say: Say) -> list[dict[str, Any]]:
             "row": row,
             "text": " · ".join(_figures(blame)),
             "share": blame.share,
-            "color": UNKNOWN_COLOR if blame.leaf.kind == "unknown" else KINDS["stall"],
+            "color": QUIET if blame.leaf.kind == "unknown" else KINDS["stall"],
             "what": leaf_words(blame.leaf),
             "kind": _kind(blame.leaf, say),
             "lost": duration(blame.seconds),

@@ -23,6 +23,17 @@ KINDS: Final = {
 ALARM: Final = "#D55E00"
 QUIET: Final = "#8c8c8c"
 """What is neither good nor bad; readable on dark and light."""
+LLM_OUTCOMES: Final = {
+    "answered": "#0072B2",
+    "refused": "#E69F00",
+    "given_up": "#CC79A7",
+    "failed": "#D55E00",
+    "not_sent": "#56B4E9",
+    "open": QUIET,
+}
+"""Colour of what became of an LLM call (`why504.diagnose.llm_calls.OUTCOMES`)."""
+LEVELS: Final = {"P0": "#D55E00", "P1": "#E69F00", "P2": "#0072B2"}
+"""Colour of each level of alerts."""
 
 
 @dataclass(frozen=True, slots=True)

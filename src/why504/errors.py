@@ -9,6 +9,7 @@ Why504Error
 │   └── UnknownFormat    a file in no format that can be imported
 ├── AlertRejected        somebody sent what is no alert; says what is wrong with it (400)
 ├── AlertsUnavailable    alerts can't be kept now; whoever sent them has to send them again (503)
+├── LedgerUnreadable     who only looks can't read the alerts that were kept; says why
 ├── ChatError            a message did not reach the room; never has the room's address in it
 │   ├── ChatBusy         not now: the same message may be sent again
 │   │   └── ChatForbidden  nor later, if it lasts: the address may not write (401, 403, 404)
@@ -62,6 +63,15 @@ class AlertRejected(Why504Error):
 
 class AlertsUnavailable(Why504Error):
     """Alerts that could not be made durable; they were not taken."""
+
+
+class LedgerUnreadable(Why504Error):
+    """A file of alerts that can't be looked at."""
+
+    def __init__(self, why: str, reason: str) -> None:
+        super().__init__(reason)
+        self.why = why
+        """missing, no_ledger, newer, older, locked or unreadable."""
 
 
 class ChatError(Why504Error):

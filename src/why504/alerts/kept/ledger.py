@@ -25,7 +25,7 @@ from why504.alerts.kept.message import MAIN, Backlog, Batch, Change, Frozen, Mes
 from why504.alerts.kept.notices import Notices
 from why504.alerts.kept.outbox import put
 from why504.alerts.kept.schema import MIGRATIONS, SCHEMA
-from why504.alerts.kept.unsent import change, read_unsent
+from why504.alerts.kept.unsent import read_quiet, read_unsent
 from why504.alerts.tickets.ticketbook import SCHEMA as TICKETS
 from why504.alerts.tickets.ticketbook import TicketBook
 from why504.errors import AlertsUnavailable
@@ -138,14 +138,7 @@ class Ledger:
 
     def quiet(self, before_ns: int) -> list[Change]:
         """Return the P2 changes that were taken before a time and that no digest told."""
-        rows = self._database.all(
-            "SELECT id, document, taken_ns FROM changes"
-            " WHERE message IS NULL AND level = ? AND taken_ns < ? ORDER BY id LIMIT ?",
-            Level.P2,
-            before_ns,
-            MOST_QUIET,
-        )
-        return [change(*row) for row in rows]
+        return read_quiet(self._database, before_ns, MOST_QUIET)
 
     def freeze(self, batch: Batch, now_ns: int) -> Frozen:
         """Make a message of some changes durable: from now on it is sent until it is there."""

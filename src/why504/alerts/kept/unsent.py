@@ -21,6 +21,18 @@ def read_unsent(database: Database, where: str, *values: Any) -> list[Unsent]:
     return [_unsent(row) for row in database.all(_SELECT + where, *values)]
 
 
+def read_quiet(database: Database, before_ns: int, most: int) -> list[Change]:
+    """Return the P2 changes that were taken before a time and that no digest told."""
+    rows = database.all(
+        "SELECT id, document, taken_ns FROM changes"
+        " WHERE message IS NULL AND level = ? AND taken_ns < ? ORDER BY id LIMIT ?",
+        Level.P2,
+        before_ns,
+        most,
+    )
+    return [change(*row) for row in rows]
+
+
 def change(number: int, document: str, taken_ns: int) -> Change:
     """Return a change as a row has it."""
     return Change(number, Alert(**json.loads(document)), taken_ns)
