@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboards.draw import history
 from dashboards.draw.tables import routes_words
 from dashboards.draw.text import duration, moment, percent, plain
+from dashboards.ledger import ledger_of, levels_of
 from dashboards.views import opening
 from dashboards.visit import Visit
 from dashboards.words import common
@@ -35,7 +36,8 @@ def page(visit: Visit) -> None:
     if opened is None:
         return
     _, found = opened
-    kept = _filtered(visit, found)
+    levels = levels_of(ledger_of(visit.settings), found)
+    kept = _filtered(visit, found, levels)
     if not kept:
         st.info(visit.say(words.NONE_LEFT))
         return
@@ -46,22 +48,24 @@ def page(visit: Visit) -> None:
     st.caption(visit.say(words.FOUND, zone=visit.zone_name))
     for number, incident in enumerate(kept[:SHOWN]):
         with st.container(border=True, key=f"incident_{number}", gap="xsmall"):
-            _card(visit, incident)
+            _card(visit, incident, levels.get(incident.id, ""))
     if len(kept) > SHOWN:
         st.caption(visit.say(words.MORE, shown=SHOWN, count=len(kept)))
 
 
-def _filtered(visit: Visit, found: Sequence[Incident]) -> list[Incident]:
+def _filtered(visit: Visit, found: Sequence[Incident], levels: Mapping[str, str]) -> list[Incident]:
     say, now_ns = visit.say, time.time_ns()
     causes = {"any": say(words.ANY)}
     causes |= {cause: cause for cause in sorted({i.finding.cause for i in found} & KNOWN)}
-    columns = st.columns(4)
+    columns = st.columns(5)
     periods = {key: say(words.PERIODS[key]) for key in PERIODS_S}
     period = _chosen(columns[0], "when", say(words.WHEN), periods)
     wanted = _chosen(columns[1], "cause", say(words.CAUSE), causes)
     statuses = {key: say(said) for key, said in words.STATUSES.items()}
     state = _chosen(columns[2], "status", say(words.STATUS), statuses)
-    text = columns[3].text_input(say(words.ROUTE), key="route", max_chars=200, bind="query-params")
+    known = {"any": say(words.ANY)} | {name: name for name in sorted(set(levels.values()))}
+    level = _chosen(columns[3], "level", say(words.LEVEL), known)
+    text = columns[4].text_input(say(words.ROUTE), key="route", max_chars=200, bind="query-params")
     since_s = PERIODS_S[period]
     return [
         incident
@@ -69,6 +73,7 @@ def _filtered(visit: Visit, found: Sequence[Incident]) -> list[Incident]:
         if (since_s is None or incident.window.end_ns >= now_ns - since_s * 10**9)
         and wanted in ("any", incident.finding.cause)
         and state in ("any", status_of(incident, now_ns))
+        and level in ("any", levels.get(incident.id))
         and any((text or "").lower() in name.lower() for name in incident.routes)
     ]
 
@@ -96,14 +101,14 @@ def status_of(incident: Incident, now_ns: int) -> str:
     return "on" if incident.window.end_ns > now_ns - NEW_INCIDENT_AFTER_NS else "over"
 
 
-def _card(visit: Visit, incident: Incident) -> None:
+def _card(visit: Visit, incident: Incident, level: str) -> None:
     say, finding = visit.say, incident.finding
     began = moment(incident.window.start_ns, visit.zone)
     cause = finding.cause if finding.cause in KNOWN else "?"
     state = status_of(incident, time.time_ns())
     st.page_link(
         visit.pages["incident"],
-        label=f"{began} · {cause} · {say(words.STATUSES[state])}",
+        label=" · ".join(filter(None, [began, level, cause, say(words.STATUSES[state])])),
         icon=":material/local_fire_department:" if state == "on" else ":material/history:",
         query_params={"incident": incident.id},
     )

@@ -14,6 +14,7 @@ WHEN = Said("When", "Khi nào")
 CAUSE = Said("Cause", "Nguyên nhân")
 ROUTE = Said("Route contains", "Đường dẫn có chứa")
 STATUS = Said("Status", "Tình trạng")
+LEVEL = Said("Alert", "Mức cảnh báo")
 ANY = Said("any", "tất cả")
 PERIODS: Final = {
     "all": Said("all that is stored", "tất cả đã lưu"),

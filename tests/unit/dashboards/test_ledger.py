@@ -8,18 +8,20 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dashboards.ledger import alerts_in, ledger_of
+from dashboards.ledger import alerts_in, ledger_of, levels_of
 from dashboards.settings import Settings
 from tests.unit.alerts.alerts_by_hand import Router, alert, at
+from tests.unit.dashboards.explorer_examples import pool_incident
 from why504.alerts.alert import Level
 from why504.alerts.kept.ledger import Ledger
 from why504.alerts.kept.reading import Reading
 from why504.errors import ChatBusy, ChatRefused, LedgerUnreadable
-from why504.model import Window
+from why504.model import Incident, Window
 
 
 @pytest.fixture
@@ -282,6 +284,26 @@ def test_alerts_of_a_window_are_told_by_their_begin(told: Router):
         (at(5), "LLMRateLimited"),
     ]
     assert alerts_in(told.file, Window(at(9), at(10))) == [(at(9), "Slow")]
+
+
+def test_an_incident_is_as_grave_as_its_gravest_alert(told: Router):
+    def lasted(name: str, start_s: float, end_s: float) -> Incident:
+        return replace(pool_incident(), id=name, window=Window(at(start_s), at(end_s)))
+
+    incidents = [
+        lasted("p0", -60, 1),
+        lasted("p1", 2, 8),
+        lasted("before its alert fired", -280, -270),
+        lasted("long before", -900, -800),
+        lasted("after", 20, 30),
+    ]
+
+    assert levels_of(told.file, incidents) == {
+        "p0": "P0",
+        "p1": "P1",
+        "before its alert fired": "P0",
+    }
+    assert levels_of(None, incidents) == levels_of(told.file, []) == {}
 
 
 def test_a_heartbeat_is_no_alert_of_a_window(router: Router):
