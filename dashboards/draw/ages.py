@@ -12,7 +12,7 @@ from dashboards.language import Say
 from dashboards.words import now as words
 from why504.diagnose.health import Ages
 
-HEIGHT = 150
+HEIGHT = 170
 _LEAST_TOP = 3
 
 
@@ -28,6 +28,7 @@ def ages_data(told: Ages, limit_s: float | None, say: Say) -> list[dict[str, Any
                     "first": first_s,
                     "last": last_s,
                     "count": count,
+                    "none": 0,
                     "color": ALARM if late else KINDS["application"],
                     "range": say(words.AGES_RANGE, first=duration(first_s), last=duration(last_s)),
                 }
@@ -41,7 +42,7 @@ def chart(told: Ages, limit_s: float | None, ink: Ink, say: Say) -> alt.LayerCha
     top = max(_LEAST_TOP, *told.counts)
     bars = (
         alt.Chart(alt.InlineData(values=ages_data(told, limit_s, say)))
-        .mark_bar(stroke=None, binSpacing=1)
+        .mark_rect()
         .encode(
             x=alt.X(
                 "first:Q",
@@ -56,6 +57,7 @@ def chart(told: Ages, limit_s: float | None, ink: Ink, say: Say) -> alt.LayerCha
                 scale=alt.Scale(domain=[0, top * 1.25], nice=False),
                 axis=alt.Axis(tickMinStep=1, tickCount=3, title=None, format="d"),
             ),
+            y2="none:Q",
             color=alt.Color("color:N", scale=None),
             tooltip=[
                 alt.Tooltip("range:N", title=say(words.AGES_BIN)),
@@ -73,7 +75,9 @@ def _limit(limit_s: float | None, end_s: float, ink: Ink, say: Say) -> list[alt.
     text = say(words.AGES_LIMIT, limit=duration(limit_s))
     line = alt.Chart(alt.InlineData(values=[{"at": limit_s, "text": text}]))
     rule = line.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x="at:Q")
+    # On the side where there is more room.
+    side, away = ("right", -6) if limit_s > end_s / 2 else ("left", 6)
     said = line.mark_text(
-        align="right", baseline="top", dx=-6, fontSize=12, fontWeight="bold", color=ink.strong
+        align=side, baseline="top", dx=away, fontSize=12, fontWeight="bold", color=ink.strong
     ).encode(x="at:Q", y=alt.value(2), text="text:N")
     return [rule, said]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 
 from dashboards.draw.palette import KINDS, Ink
+from dashboards.draw.stuck import process
 from dashboards.draw.text import duration, plain
 from dashboards.language import Say
 from dashboards.words import now as words
@@ -33,12 +35,13 @@ Row = dict[str, Any]
 def gauge_data(resources: Sequence[Busy], say: Say) -> list[Row]:
     """Return one row a resource, in the order given, at most twelve: its words and lengths."""
     shown = resources[:SHOWN]
+    names = Counter(busy.resource for busy in shown)
     longest = max((busy.waiters for busy in shown), default=0)
     return [
         {
             "row": number,
-            "text": " · ".join((_name(busy), *told(busy, say))),
-            "what": _name(busy),
+            "text": " · ".join((_name(busy, names), *told(busy, say))),
+            "what": plain(f"{busy.resource} {busy.instance}", 80),
             "taken": _share(busy) * TAKEN_END,
             "queue": QUEUE_START + (QUEUE_END - QUEUE_START) * busy.waiters / (longest or 1),
             "waits": busy.waiters,
@@ -82,9 +85,11 @@ def _share(busy: Busy) -> float:
     return min(1.0, used(busy) / capacity) if capacity else 1.0
 
 
-def _name(busy: Busy) -> str:
-    where = f"{busy.resource} ({busy.instance})" if busy.instance else busy.resource
-    return plain(where, 80)
+def _name(busy: Busy, names: Counter[str]) -> str:
+    """Return the resource; with its process where several have one of that name."""
+    if names[busy.resource] > 1 and busy.instance:
+        return plain(f"{busy.resource} ({process(busy.instance)})", 80)
+    return plain(busy.resource, 80)
 
 
 def chart(resources: Sequence[Busy], ink: Ink, say: Say) -> alt.LayerChart:

@@ -11,7 +11,7 @@ from dashboards.draw.palette import ALARM
 from dashboards.language import Say
 from dashboards.words import now as words
 
-HEIGHT = 110
+HEIGHT = 150
 _LEAST_TOP = 3
 """So that one 504 does not look like a disaster."""
 
@@ -20,7 +20,7 @@ def seconds_data(counts: Sequence[int]) -> list[dict[str, Any]]:
     """Return one row a second that had any; `at` is negative: seconds ago."""
     ago = range(-len(counts), 0)
     return [
-        {"at": at, "until": at + 1, "count": count}
+        {"at": at, "until": at + 1, "count": count, "none": 0}
         for at, count in zip(ago, counts, strict=True)
         if count
     ]
@@ -38,7 +38,7 @@ def chart(counts: Sequence[int], say: Say) -> alt.Chart:
     ticks = alt.Axis(tickCount=6, grid=False, labelExpr="datum.value == 0 ? '0' : -datum.value")
     drawn: alt.Chart = (
         alt.Chart(alt.InlineData(values=seconds_data(counts)), height=HEIGHT)
-        .mark_bar(color=ALARM)
+        .mark_rect(color=ALARM)
         .encode(
             x=alt.X("at:Q", scale=span, axis=ticks, title=say(words.SECONDS_AXIS)),
             x2="until:Q",
@@ -47,6 +47,7 @@ def chart(counts: Sequence[int], say: Say) -> alt.Chart:
                 scale=alt.Scale(domain=[0, top]),
                 axis=alt.Axis(tickMinStep=1, tickCount=3, title=None, format="d"),
             ),
+            y2="none:Q",
             tooltip=[alt.Tooltip("count:Q", title=say(words.SECONDS_COUNT))],
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from dashboards.draw.text import duration, plain, short
 from dashboards.language import Say
@@ -13,6 +13,7 @@ from why504.diagnose.now import Holder, Holding, Stuck
 SHOWN = 200
 CELL = 160
 ROUTES_SHOWN = 3
+INSTANCE = 12
 
 Column = Sequence[str | float | int]
 
@@ -22,13 +23,13 @@ def stuck_rows(stuck: Sequence[Stuck], say: Say) -> dict[str, Column]:
     return {
         "frees": [one.frees for one in stuck],
         "age": [round(one.age_s, 1) for one in stuck],
+        "status": [str(one.gateway_status or say(words.NOT_YET)) for one in stuck],
         "route": [plain(one.route, CELL) for one in stuck],
         "does": [plain(one.does, CELL) for one in stuck],
-        "line": [plain(short(one.site), CELL) if one.site else "" for one in stuck],
         "waits_for": [plain(one.waits_for, CELL) for one in stuck],
         "held_by": [_held_by(one.held_by, say) for one in stuck],
-        "process": [plain(f"{one.service} {one.instance}", 60) for one in stuck],
-        "status": [str(one.gateway_status or say(words.NOT_YET)) for one in stuck],
+        "line": [plain(short(one.site), CELL) if one.site else "" for one in stuck],
+        "process": [f"{plain(one.service, 60)} {process(one.instance)}" for one in stuck],
     }
 
 
@@ -66,12 +67,12 @@ def holder_lines(holding: Holding, queued: Sequence[Queued], more: int, say: Say
     loop = holding.resource.startswith("loop:")
     has = words.HOLDER_BLOCKS if loop else words.HOLDER_HAS
     at = words.HOLDER_BLOCKS_AT if loop else words.HOLDER_TOOK
-    where = f" ({holding.instance})" if holding.instance else ""
+    where = f" ({process(holding.instance)})" if holding.instance else ""
     resource = plain(f"{holding.resource}{where}", CELL)
     lines = [say(has, resource=resource, age=duration(holding.age_s))]
     if holding.site:
         lines.append(say(at, site=plain(str(holding.site), CELL)))
-    if holding.request_ended:
+    if holding.request_ended and not loop:
         lines.append(say(words.HOLDER_ENDED))
     elif holding.does and not loop:
         site = f", {plain(str(holding.at), CELL)}" if holding.at else ""
@@ -99,6 +100,6 @@ def _waiters(holding: Holding, queued: Sequence[Queued], say: Say) -> str:
     return say(words.HOLDER_WAITERS, count=holding.waiters, routes=", ".join(routes))
 
 
-def headings(say: Say) -> Mapping[str, str]:
-    """Return the headings of `stuck_rows`."""
-    return {name: say(said) for name, said in words.COLUMNS.items()}
+def process(instance: str) -> str:
+    """Return what tells one process from the others, short: ids of instances are long."""
+    return plain(instance, INSTANCE)

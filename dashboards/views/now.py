@@ -43,13 +43,13 @@ def _look(visit: Visit, folder: Path, *, paused: bool) -> None:
         st.text(plain(seen.problem))
     if seen.now is None:
         return
+    said = words.AS_OF_PAUSED if paused else words.AS_OF
+    st.text(visit.say(said, time=moment(seen.now.at_ns, visit.zone, date=False)))
     told = verdicts.health(seen.now, visit.settings.gateway_limit_s)
     if told.state == verdicts.UNHEARD and not seen.now.open:
         silence.nobody(visit, folder, seen.now, told)
     else:
         _draw(visit, seen.now, told)
-    said = words.AS_OF_PAUSED if paused else words.AS_OF
-    st.text(visit.say(said, time=moment(seen.now.at_ns, visit.zone, date=False)))
 
 
 def _seen(visit: Visit, folder: Path, *, paused: bool) -> live.Seen:
@@ -78,10 +78,12 @@ def _draw(visit: Visit, now: Now, told: Health) -> None:
 
 
 def _figures(visit: Visit, told: Health) -> None:
-    figures = visit.say(words.FIGURES, timeouts=told.timeouts, open=told.open, slow=told.slow)
-    lines = [figures]
+    figures = {"timeouts": told.timeouts, "open": told.open, "slow": told.slow}
     if told.late and told.limit_s:
-        lines.append(visit.say(words.LATE, late=told.late, limit=duration(told.limit_s)))
+        limit = duration(told.limit_s)
+        lines = [visit.say(words.FIGURES_LATE, **figures, late=told.late, limit=limit)]
+    else:
+        lines = [visit.say(words.FIGURES, **figures)]
     if told.state == verdicts.UNHEARD:
         lines.append(silence.since_when(visit, told))
     st.text("\n".join(lines))
@@ -99,9 +101,9 @@ def _blocker(visit: Visit, now: Now) -> None:
 
 
 def _incidents(visit: Visit, now: Now) -> None:
-    for incident in now.incidents[:_INCIDENTS]:
+    for number, incident in enumerate(now.incidents[:_INCIDENTS]):
         finding = incident.finding
-        with st.container(border=True, key=f"incident_{incident.id}", gap="xsmall"):
+        with st.container(border=True, key=f"current_{number}", gap="xsmall"):
             st.caption(visit.say(words.CURRENT))
             st.text(
                 visit.say(

@@ -110,10 +110,10 @@ def _cards(now: Now) -> list[tuple[Holding, int]]:
     chosen: list[tuple[Holding, int]] = []
     for holding in now.holders:
         key = holding.resource, holding.instance
-        if drawn[key] < _CARDS_A_RESOURCE and len(chosen) < _CARDS:
+        most = _CARDS_A_RESOURCE if holding.waiters else 1
+        if drawn[key] < most and len(chosen) < _CARDS:
             drawn[key] += 1
-            last = drawn[key] == _CARDS_A_RESOURCE
-            chosen.append((holding, held.get(key, 0) - _CARDS_A_RESOURCE if last else 0))
+            chosen.append((holding, held.get(key, 0) - most if drawn[key] == most else 0))
     return chosen
 
 

@@ -26,12 +26,14 @@ NEVER_HEARD = Said(
     "Không nghe thấy tin từ tiến trình nào của dịch vụ trong 15 phút qua.",
 )
 FIGURES = Said(
-    "{timeouts:,} × 504 in the last minute · {open:,} open, {slow:,} of them slow",
-    "{timeouts:,} lỗi 504 trong phút vừa qua · {open:,} đang mở, {slow:,} trong đó chậm",
+    "{timeouts:,} × 504 in the last minute\n{open:,} open, {slow:,} of them slow",
+    "{timeouts:,} lỗi 504 trong phút vừa qua\n{open:,} đang mở, {slow:,} trong đó chậm",
 )
-LATE = Said(
-    "{late:,} open longer than the gateway waits ({limit})",
-    "{late:,} mở lâu hơn thời gian gateway chịu chờ ({limit})",
+FIGURES_LATE = Said(
+    "{timeouts:,} × 504 in the last minute\n{open:,} open, {late:,} of them for longer than the "
+    "gateway waits ({limit})",
+    "{timeouts:,} lỗi 504 trong phút vừa qua\n{open:,} đang mở, {late:,} trong đó lâu hơn thời "
+    "gian gateway chịu chờ ({limit})",
 )
 AS_OF = Said("as of {time}", "lúc {time}")
 AS_OF_PAUSED = Said("as of {time}, paused", "lúc {time}, đã tạm dừng")
@@ -109,13 +111,13 @@ HOLDERS_READ = Said(
 COLUMNS: Final = {
     "frees": Said("Would free", "Sẽ giải phóng"),
     "age": Said("Age", "Tuổi"),
+    "status": Said("504?", "504?"),
     "route": Said("Route", "Tuyến"),
     "does": Said("Does now", "Đang làm"),
-    "line": Said("Line", "Dòng mã"),
     "waits_for": Said("Waits for", "Chờ"),
     "held_by": Said("Held by", "Bị giữ bởi"),
+    "line": Said("Line", "Dòng mã"),
     "process": Said("Process", "Tiến trình"),
-    "status": Said("504?", "504?"),
 }
 """Headings of the table of what is stuck, in the order of its columns."""
 COLUMN_HELP: Final = {

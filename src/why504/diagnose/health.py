@@ -28,7 +28,9 @@ _JUST_NOW_S: Final = 10
 _A_MINUTE_S: Final = 60.0
 BINS: Final = 24
 _BEYOND: Final = 1.5
-"""So many times the gateway's limit are drawn; what is older still is one count."""
+"""So many times the gateway's limit are drawn at least ..."""
+_FAR_BEYOND: Final = 10.0
+"""... and at most; what is older still is one count."""
 _LEAST_AXIS_S: Final = 1.0
 
 
@@ -147,9 +149,12 @@ def blocker(now: Now) -> Blocker | None:
     first = now.open[0] if now.open else None
     held = next(iter(now.holders), None)
     if held is not None and held.waiters > (first.frees if first else 0):
+        # Code may go on blocking the loop after its request was answered; that is no leak.
+        loop = held.resource.startswith("loop:")
+        has = f"{'blocks' if loop else 'has'} {held.resource}"
         return Blocker(
-            held.trace_id, held.route, held.does or f"has {held.resource}",
-            held.at or held.site, held.age_s, held.waiters, held.request_ended,
+            held.trace_id, held.route, held.does or has,
+            held.at or held.site, held.age_s, held.waiters, held.request_ended and not loop,
         )  # fmt: skip
     if first is None:
         return None
@@ -159,9 +164,15 @@ def blocker(now: Now) -> Blocker | None:
 
 
 def ages(now: Now, limit_s: float | None) -> Ages:
-    """Return how old the open requests are, in 24 bins; they end at 1.5 times the limit."""
+    """Return how old the open requests are, in 24 bins.
+
+    They reach from 0 to the oldest, with the gateway's limit among them: to 1.5 times that at
+    least, and at most to 10 times.
+    """
     told = [one.age_s for one in now.open]
-    end_s = max(_LEAST_AXIS_S, limit_s * _BEYOND if limit_s else max(told, default=0.0))
+    end_s = max(_LEAST_AXIS_S, max(told, default=0.0))
+    if limit_s:
+        end_s = min(max(end_s, limit_s * _BEYOND), limit_s * _FAR_BEYOND)
     width_s = end_s / BINS
     # Who is exactly as old as the axis is long belongs into the last bin.
     places = Counter(min(int(age_s / width_s), BINS - 1) for age_s in told if age_s <= end_s)
