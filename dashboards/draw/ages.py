@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -76,7 +76,8 @@ def _limit(limit_s: float | None, end_s: float, ink: Ink, say: Say) -> list[alt.
     line = alt.Chart(alt.InlineData(values=[{"at": limit_s, "text": text}]))
     rule = line.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x="at:Q")
     # On the side where there is more room.
-    side, away = ("right", -6) if limit_s > end_s / 2 else ("left", 6)
+    side: Literal["left", "right"] = "right" if limit_s > end_s / 2 else "left"
+    away = -6 if side == "right" else 6
     said = line.mark_text(
         align=side, baseline="top", dx=away, fontSize=12, fontWeight="bold", color=ink.strong
     ).encode(x="at:Q", y=alt.value(2), text="text:N")
