@@ -38,8 +38,8 @@ TOLD_IS_FINE = Said(
 WRONG = Said("The ladder is not in order", "Thang thời hạn không hợp lệ")
 NOTHING_TOLD = Said("No limit was told", "Không có giới hạn nào được cho biết")
 COUNTS = Said(
-    "{inverted:,} inverted, {missing:,} without any limit, {hints:,} hints",
-    "{inverted:,} bị ngược, {missing:,} không có giới hạn, {hints:,} gợi ý",
+    "inverted: {inverted:,} · without any limit: {missing:,} · hints: {hints:,}",
+    "bị ngược: {inverted:,} · không có giới hạn: {missing:,} · gợi ý: {hints:,}",
 )
 
 LADDER = Said("The ladder, outermost first", "Chiếc thang, từ ngoài vào trong")
