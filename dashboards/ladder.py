@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import streamlit as st
 
 from dashboards.settings import Settings
-from why504.errors import Why504Error
+from why504.errors import MissingExtra, Why504Error
 from why504.ladder.examine import Diagnosis, Ladder, examine
 from why504.ladder.rung import Rung
 
@@ -112,9 +112,10 @@ def _postgres(url: str) -> Answer:
 
     try:
         rungs, room = from_postgres(url)
-    except Why504Error as error:
+    except MissingExtra as error:
         return Answer("PostgreSQL", (), problem=str(error))
     except Exception as error:
-        # Its words may repeat the address.
-        return Answer("PostgreSQL", (), problem=f"can't ask PostgreSQL: {type(error).__name__}")
+        # Its words may repeat the address: of a mistyped one the password may look like the host.
+        why = type(error.__cause__ or error).__name__
+        return Answer("PostgreSQL", (), problem=f"PostgreSQL can't be asked: {why}")
     return Answer("PostgreSQL", rungs, room)

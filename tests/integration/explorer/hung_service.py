@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from lab.deployment import Deployment, deploy
+from lab.deployment import deploy
 from lab.faults import GATEWAY_TIMEOUT_S, fault
 from lab.load import Load, Plan, shots
 from lab.matrix.stored import OURS
@@ -18,14 +17,13 @@ HANGS_S = 120.0
 
 
 @contextmanager
-def hung(fault_id: str, folder: Path) -> Iterator[tuple[Deployment, Path]]:
-    """Yield a service under load into which a fault was injected, and the store that is told."""
+def hung(fault_id: str, folder: Path) -> Iterator[Path]:
+    """Yield the store of a service under load, into which a fault was injected."""
     row = fault(fault_id)
-    row = replace(row, during={**row.during, "suggest": 6.0})
     with ExitStack() as stack:
         deployed = deploy(row, folder, stack)
         stack.enter_context(ACTIONS[row.outside](deployed.world))
         plan = shots(Plan(row.during, HANGS_S), seed=1)
         url = deployed.gateway.url
         stack.enter_context(Load(url, plan, timeout_s=GATEWAY_TIMEOUT_S * 2))
-        yield deployed, folder / OURS
+        yield folder / OURS
