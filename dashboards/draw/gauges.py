@@ -20,6 +20,8 @@ ROW_HEIGHT = 46
 BAR_HEIGHT = 12
 BAR_BELOW_MIDDLE = 11
 WORDS_ABOVE_MIDDLE = 8
+EDGES = 14
+"""What Streamlit takes of the height for the edges of a picture."""
 SHOWN = 12
 TAKEN_END = 1.0
 """Where a gauge is full, on the axis ..."""
@@ -108,7 +110,7 @@ def chart(resources: Sequence[Busy], ink: Ink, say: Say) -> alt.LayerChart:
         _stripes(rows),
         _words(rows, ink),
     ]  # fmt: skip
-    return alt.LayerChart(layer=layers, height=ROW_HEIGHT * max(1, len(rows)))
+    return alt.LayerChart(layer=layers, height=ROW_HEIGHT * max(1, len(rows)) + EDGES)
 
 
 def _bar(rows: Sequence[Row], length: str, say: Say, **look: Any) -> alt.Chart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _BEYOND: Final = 1.5
 _FAR_BEYOND: Final = 10.0
 """... and at most; what is older still is one count."""
 _LEAST_AXIS_S: Final = 1.0
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +166,22 @@ def blocker(now: Now) -> Blocker | None:
 
 
 def ages(now: Now, limit_s: float | None) -> Ages:
-    """Return how old the open requests are, in 24 bins.
+    """Return how old the open requests are, in about 24 bins.
 
-    They reach from 0 to the oldest, with the gateway's limit among them: to 1.5 times that at
-    least, and at most to 10 times.
+    They reach from 0 to the oldest. The gateway's limit is where two bins meet; they reach to 1.5
+    times that at least, and at most to 10 times.
     """
     told = [one.age_s for one in now.open]
     end_s = max(_LEAST_AXIS_S, max(told, default=0.0))
+    width_s = end_s / BINS
     if limit_s:
         end_s = min(max(end_s, limit_s * _BEYOND), limit_s * _FAR_BEYOND)
-    width_s = end_s / BINS
+        width_s = limit_s / max(1, round(BINS * limit_s / end_s))
+    bins = math.ceil(end_s / width_s - _ROUNDING)
     # Who is exactly as old as the axis is long belongs into the last bin.
-    places = Counter(min(int(age_s / width_s), BINS - 1) for age_s in told if age_s <= end_s)
-    counts = [places[n] for n in range(BINS)]
+    end_s = bins * width_s
+    places = Counter(min(int(age_s / width_s), bins - 1) for age_s in told if age_s <= end_s)
+    counts = [places[n] for n in range(bins)]
     return Ages(width_s, counts, len(told) - sum(counts))
 
 

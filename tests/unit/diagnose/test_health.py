@@ -1,9 +1,12 @@
 """The verdict on a moment, and the figures of the page that shows it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from evidence_by_hand import Scene, at, hexid, site
+from hypothesis import given
+from hypothesis import strategies as st
 
 from why504 import names
 from why504.diagnose.health import BINS, ages, blocker, health, queues, used
@@ -215,12 +218,28 @@ def test_ages_reach_past_the_limit_and_count_what_is_older_still():
     now = seen(waiting(12))
     young, old = ages(now, 20.0), ages(now, 1.0)
 
-    assert (young.width_s * BINS, sum(young.counts), young.longer) == (30.0, 4, 0)
-    assert (old.width_s * BINS, sum(old.counts), old.longer) == (10.0, 0, 4)
+    assert (reach_s(young), sum(young.counts), young.longer) == (30.0, 4, 0)
+    assert (reach_s(old), sum(old.counts), old.longer) == (10.0, 0, 4)
     alone = ages(now, None)
-    assert (alone.width_s * BINS, alone.counts[-1]) == (12.0, 1)
+    assert (reach_s(alone), alone.counts[-1], len(alone.counts)) == (12.0, 1, BINS)
     nothing = ages(seen(Scene(1)), None)
     assert (sum(nothing.counts), nothing.longer) == (0, 0)
+
+
+def reach_s(told):
+    return pytest.approx(told.width_s * len(told.counts))
+
+
+@given(st.floats(0.001, 1e6), st.lists(st.floats(0, 1e7), max_size=20))
+def test_the_limit_is_where_two_bins_meet_and_nobody_is_lost(limit_s, ages_s):
+    open_ = [SimpleNamespace(age_s=age_s) for age_s in ages_s]
+
+    told = ages(SimpleNamespace(open=open_), limit_s)
+
+    assert limit_s / told.width_s == pytest.approx(round(limit_s / told.width_s))
+    assert len(told.counts) * told.width_s > limit_s
+    assert len(told.counts) <= 2 * BINS
+    assert sum(told.counts) + told.longer == len(ages_s)
 
 
 def test_a_pool_that_is_waited_for_is_full():
