@@ -43,7 +43,9 @@ def _held_by(holder: Holder | None, say: Say) -> str:
 
 def blocker_lines(told: Blocker, say: Say) -> str:
     """Return who holds up most, in at most four lines."""
-    said = words.BLOCKER_ENDED if told.request_ended else words.BLOCKER_DOES
+    said = words.BLOCKER_HAS if told.outside else words.BLOCKER_DOES
+    if told.request_ended:
+        said = words.BLOCKER_ENDED
     lines = [
         plain(told.route, CELL),
         say(said, does=plain(told.does, CELL), age=duration(told.age_s)),

@@ -51,6 +51,7 @@ CANT_READ = Said(
 BLOCKS_MOST = Said("Most wait for", "Được chờ nhiều nhất")
 OLDEST = Said("Open the longest", "Mở lâu nhất")
 BLOCKER_DOES = Said("{does} · open for {age}", "{does} · đã mở {age}")
+BLOCKER_HAS = Said("{does} for {age}", "{does} suốt {age}")
 BLOCKER_ENDED = Said(
     "{does} for {age}, though its request is over (a leak)",
     "{does} suốt {age}, dù yêu cầu đã kết thúc (rò rỉ)",

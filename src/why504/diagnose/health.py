@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,10 +66,13 @@ class Blocker:
     site: Site | None
     """The line that it is at; else the one where it took what it has."""
     age_s: float
-    """For how long it is open; for how long it has what it has where its request is over."""
+    """For how long it is open; where it is outside, for how long it has what it has."""
     frees: int
     """Requests that wait, directly or through others, for something that it has."""
-    request_ended: bool
+    outside: bool = False
+    """Whether no request of it is open: a database session, a leak, code behind its request."""
+    request_ended: bool = False
+    """Whether its request is over and it was never given back: a leak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +150,38 @@ def _is_late(one: Stuck, limit_s: float | None) -> bool:
 
 
 def blocker(now: Now) -> Blocker | None:
-    """Return who holds up most; where nobody waits for anybody, the oldest request; else None."""
+    """Return who holds up most; where nobody waits for anybody, the oldest request; else None.
+
+    Who waits for a session outside the application, or for what a leak kept, is not the one to
+    look at, however many wait for it in turn.
+    """
     first = now.open[0] if now.open else None
-    held = next(iter(now.holders), None)
-    if held is not None and held.waiters > (first.frees if first else 0):
-        # Code may go on blocking the loop after its request was answered; that is no leak.
-        loop = held.resource.startswith("loop:")
-        has = f"{'blocks' if loop else 'has'} {held.resource}"
-        return Blocker(
-            held.trace_id, held.route, held.does or has,
-            held.at or held.site, held.age_s, held.waiters, held.request_ended and not loop,
-        )  # fmt: skip
+    outside = max(_outside(now), key=lambda one: one.frees, default=None)
+    if outside is not None and (first is None or outside.frees >= first.frees):
+        return outside
     if first is None:
         return None
-    return Blocker(
-        first.trace_id, first.route, first.does, first.site, first.age_s, first.frees, False
-    )
+    return Blocker(first.trace_id, first.route, first.does, first.site, first.age_s, first.frees)
+
+
+def _outside(now: Now) -> Iterator[Blocker]:
+    """Yield those whom others wait for though no open request of theirs is known."""
+    known = {one.trace_id for one in now.open}
+    behind: dict[tuple[str, str], int] = defaultdict(int)
+    for one in now.open:
+        if one.held_by is not None:
+            key = one.waits_for, one.held_by.trace_id
+            behind[key] = max(behind[key], one.frees)
+    for held in now.holders:
+        if held.waiters and held.trace_id not in known:
+            # Code may go on blocking the loop after its request was answered; that is no leak.
+            loop = held.resource.startswith("loop:")
+            yield Blocker(
+                held.trace_id, held.route, f"{'blocks' if loop else 'has'} {held.resource}",
+                held.at or held.site, held.age_s,
+                held.waiters + behind[held.resource, held.trace_id],
+                outside=True, request_ended=held.request_ended and not loop,
+            )  # fmt: skip
 
 
 def ages(now: Now, limit_s: float | None) -> Ages:

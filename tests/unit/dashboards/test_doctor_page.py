@@ -10,9 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards import ladder
-from tests.unit.dashboards import drawn
 from tests.unit.dashboards import explorer_examples as told
-from tests.unit.dashboards.conftest import Opened, charts, interpreted, texts
+from tests.unit.dashboards.conftest import Opened, charts, drawn, interpreted, texts
 
 SOURCES = ("WHY504_PROBE", "WHY504_NGINX", "WHY504_LIMITS", "WHY504_POSTGRES")
 HEALTHY = {"client": 70, "gateway": 60, "application": 55, "llm": 15, "statement": 10}
@@ -52,7 +51,7 @@ def said(page: AppTest) -> str:
 
 def words_of(page: AppTest) -> list[str]:
     """Return the words above the bars, outermost first."""
-    return [row["text"] for row in drawn.layers(page)[-1]]
+    return [row["text"] for row in drawn(page)[-1]]
 
 
 def test_without_a_source_it_says_what_to_set_and_which_command_does_the_same(explorer: Opened):
@@ -148,7 +147,7 @@ def test_the_address_of_the_database_is_shown_nowhere(limits: Any, monkeypatch: 
 
         assert "PostgreSQL" in said(page)
         shown = [*texts(page), *interpreted(page), *(code.value for code in page.code)]
-        assert "s3cret" not in "".join(shown) + drawn.everything(page)
+        assert "s3cret" not in "".join(shown) + str(drawn(page))
         assert len(words_of(page)) == len(HEALTHY)
 
 
@@ -171,7 +170,7 @@ def test_what_strangers_name_is_shown_and_interpreted_nowhere(limits: Any):
     assert any("<img src=x" in text for text in words_of(page))
     assert "onerror" not in "".join(interpreted(page))
     assert "bold" not in "".join(interpreted(page))
-    assert "\u202e" not in said(page) + drawn.everything(page)
+    assert "\u202e" not in said(page) + str(drawn(page))
 
 
 def test_hundreds_of_limits_are_counted_and_the_first_drawn(limits: Any):

@@ -12,10 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards import live
 from dashboards.live import Seen
-from tests.unit.dashboards import drawn
 from tests.unit.dashboards import explorer_examples as told
 from tests.unit.dashboards import now_examples as moments
-from tests.unit.dashboards.conftest import Opened, charts, interpreted, texts
+from tests.unit.dashboards.conftest import Opened, charts, drawn, interpreted, texts
 from why504.diagnose.now import Now
 from why504.errors import StoreUnavailable
 from why504.model import Window
@@ -182,7 +181,7 @@ def test_thousands_of_open_requests_are_counted_and_the_first_200_shown(now: Sho
     assert len(page.dataframe[0].value) == 200
     assert "The first 200 of 10,000." in texts(page)
     assert "10,000 open" in said(page)
-    assert len(drawn.everything(page)) < 60_000
+    assert len(str(drawn(page))) < 60_000
     assert len(page.get("page_link")) < 20
 
 
@@ -197,7 +196,8 @@ def test_what_the_view_cant_see_is_said_only_if_there_is_something(now: Shown):
 
 
 def test_a_leak_says_that_its_request_is_over(now: Shown):
-    page = now(moments.hang(holders=[moments.holding(request_ended=True, does="", waiters=9)]))
+    leak = moments.holding(request_ended=True, does="", waiters=9)
+    page = now(moments.hang(open=[moments.stuck(70)], holders=[leak]))
 
     assert "has db.pool:main for 61.5 s, though its request is over (a leak)" in said(page)
     assert "its request is over: never given back" in said(page)
@@ -222,8 +222,8 @@ def test_what_strangers_send_is_shown_and_interpreted_nowhere(now: Shown):
     assert any("<img src=x" in text for text in shown)
     assert "onerror" not in "".join(interpreted(page))
     assert "bold" not in "".join(interpreted(page))
-    everything = "".join(shown) + drawn.everything(page)
-    assert "<img src=x" in drawn.everything(page)
+    everything = "".join(shown) + str(drawn(page))
+    assert "<img src=x" in str(drawn(page))
     everything += "".join(str(cell) for cell in page.dataframe[0].value.to_numpy().ravel())
     assert "\u202e" not in everything
     assert max(map(len, shown)) < 3_000
@@ -234,3 +234,13 @@ def test_it_speaks_vietnamese(now: Shown):
 
     assert "Đang treo" in page.error[0].value
     assert "10 lỗi 504 trong phút vừa qua" in said(page)
+
+
+def test_the_way_back_from_a_request_leads_to_this_page_and_not_to_an_incident(now: Shown):
+    page = now(moments.hang(), store=told.both_hangs()[0], found=[told.pool_incident()])
+
+    page.query_params["trace"] = told.trace(1)
+    page.run()
+
+    assert page.toggle[0].label == "Pause"
+    assert "It hangs" in page.error[0].value

@@ -174,6 +174,32 @@ def test_who_holds_up_most_is_named_and_a_leak_too():
     assert blocker(seen(Scene(1))) is None
 
 
+def test_a_session_outside_is_named_before_those_who_wait_for_it_and_keep_the_pool():
+    scene = Scene(30)
+    scene.app("asker", 0, None)
+    scene.hold("asker", 0.1, None, **{names.BACKEND_PID: 22})
+    scene.span("asker", "sql", "app", 0.5, None, kind="client", name="UPDATE users",
+               **{names.DB_SYSTEM: "postgresql"})  # fmt: skip
+    lock, told = "db.lock:users#11", {"part": None, "instance": "pg"}
+    session = {names.BACKEND_PID: 11, names.LOCK_SESSION: "psql, idle in transaction"}
+    scene.hold("pg-hold", 0.2, None, lock, **told, **session)
+    scene.wait("pg-wait", 0.6, None, lock, **told, **{names.BACKEND_PID: 22})
+    for n in range(4):
+        scene.app(f"waiter{n}", 1, None)
+        scene.wait(f"waiter{n}", 1, None)
+    live = Live()
+    live.update(replace(scene.evidence(), heard_ns={"app-1": at(30), "pg": at(30)}), at(30))
+
+    now = live.now()
+    worst = blocker(now)
+
+    assert now.open[0].trace_id == hexid("asker", 32)
+    assert worst is not None
+    assert (worst.route, worst.does, worst.frees, worst.outside, worst.request_ended) == (
+        "psql, idle in transaction", "has db.lock:users#11", 5, True, False,
+    )  # fmt: skip
+
+
 def test_every_holder_is_told_with_what_it_does_now():
     scene = waiting(12)
     scene.app("second", 2, None, "/v1/second")
