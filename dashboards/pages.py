@@ -20,6 +20,7 @@ from dashboards.words import common
 
 STYLE: Final = Path(__file__).with_name("style.css")
 LANGUAGE: Final = "lang"
+_ENTERED: Final = "entered"
 
 
 class Page(NamedTuple):
@@ -76,7 +77,13 @@ def show(first: str = "now") -> None:
 
 
 def _from_a_card(page: st.Page, visit: Visit) -> None:
-    """Open what a card's link names: it leads to the explorer, not to a page of it."""
+    """Open what a card's link names: it leads to the explorer, not to a page of it.
+
+    Only at first: on the way back from a request the browser passes through such an address, too.
+    """
+    if st.session_state.get(_ENTERED):
+        return
+    st.session_state[_ENTERED] = True
     named = {key: st.query_params[key] for key in ("incident", "trace") if key in st.query_params}
     if named and page == visit.pages["now"]:
         visit.go("incident", **named)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -22,6 +23,10 @@ class Settings:
     """nginx's configuration, for the ladder of timeouts: WHY504_NGINX."""
     limits: Path | None = None
     """JSON file of further limits, or what `why504 doctor --json` printed: WHY504_LIMITS."""
+    postgres: str = field(default="", repr=False)
+    """PostgreSQL's address, asked for its own limits; a secret, never shown: WHY504_POSTGRES."""
+    gateway_limit_s: float | None = None
+    """How long the gateway waits, where no evidence tells: WHY504_GATEWAY_TIMEOUT_S."""
     trace_url: str = ""
     """Where a trace is shown by Tempo or Grafana, `{trace}` for its id: WHY504_TRACE_URL."""
     langfuse_url: str = ""
@@ -40,6 +45,8 @@ class Settings:
             probes=_several(env.get("WHY504_PROBE")),
             nginx=_path(env.get("WHY504_NGINX")),
             limits=_path(env.get("WHY504_LIMITS")),
+            postgres=env.get("WHY504_POSTGRES", ""),
+            gateway_limit_s=_seconds(env.get("WHY504_GATEWAY_TIMEOUT_S")),
             trace_url=env.get("WHY504_TRACE_URL", ""),
             langfuse_url=env.get("WHY504_LANGFUSE_URL", ""),
             allowed=_several(env.get("WHY504_EXPLORER_ALLOW")),
@@ -48,6 +55,15 @@ class Settings:
 
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
+
+
+def _seconds(text: str | None) -> float | None:
+    """Return a length of time; None for what is none, for it only moves a line in a picture."""
+    try:
+        seconds = float(text or "nan")
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def _several(text: str | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.faults import FAULTS, ROOT, fault
+from lab.ladder import ladder_in
 from lab.matrix.stored import OURS
 from lab.run import run
 from lab.score import Outcome
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _tell(outcome, options.folder)
             if options.explorer:
-                _explore(options.folder, errors)
+                _explore(options.folder, _address(outcome), errors)
     except Why504Error as error:
         errors.print(f"why504: {error}", style="red", markup=False)
         return FAILED
@@ -138,12 +139,21 @@ def _tell(outcome: Outcome, folder: Path) -> None:
     console.print(Text(f"Evidence: {folder / OURS}", "dim"))
 
 
-def _explore(folder: Path, errors: Console) -> None:
+def _address(outcome: Outcome) -> str:
+    """Return where the explorer shows the incident: of several the one that hit most."""
+    if not outcome.incidents:
+        return "/"
+    return f"/incident?incident={max(outcome.incidents, key=lambda each: each.count).id}"
+
+
+def _explore(folder: Path, address: str, errors: Console) -> None:
     """Keep the incident explorer open on the evidence until ctrl-C."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with _explorer(folder, port, url) as explorer:
-        Console().print(f"\nIncident explorer: {url}   (ctrl-C ends it)")
+        shown = Text(f"\nIncident explorer: {url}{address}   (ctrl-C ends it)")
+        # Not wrapped: an address that is cut opens something else.
+        Console().print(shown, soft_wrap=True)
         try:
             while explorer.alive:
                 time.sleep(0.5)
@@ -158,6 +168,9 @@ def _explorer(folder: Path, port: int, url: str) -> Process:
     argv += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
     path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     environment = {"WHY504_STORE": str(folder / OURS), "PYTHONPATH": path}
+    ladder = ladder_in(folder)
+    if ladder:
+        environment["WHY504_LIMITS"] = str(ladder)
     program = Program(argv, "explorer", folder, environment)
     return start(program, ready=answers(f"{url}/_stcore/health"), timeout_s=60)
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from lab.deployment import Deployment, deploy
 from lab.faults import GATEWAY_TIMEOUT_S, Fault, fault
+from lab.ladder import write_ladder
 from lab.load import Load, Plan, Summary, shots, summary
 from lab.matrix.commit import commit
 from lab.matrix.conditions import condition
@@ -82,6 +83,7 @@ def play(
     with ExitStack() as stack:
         progress("starting PostgreSQL, nginx, the receiver and the service")
         deployed = deploy(row, folder, stack, template)
+        write_ladder(deployed)
         clients, verdict_after_s = _course(row, deployed, seed, progress)
         course = Course(
             fault=row.id,

@@ -103,3 +103,21 @@ def test_now_of_a_store_without_evidence_is_empty_and_of_none_says_how_to_get_on
     assert "0 open" in run("now", "--store", tmp_path).output
     assert run("now", "--store", tmp_path / "none").exit_code == 2
     assert "is no length of time" in run("now", "--store", tmp_path, "--slower-than", "x").output
+
+
+def test_the_explorer_is_told_where_everything_is(run, tmp_path, monkeypatch):
+    told = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WHY504_NGINX", raising=False)
+    monkeypatch.setattr(
+        "why504.cli.programs._become", lambda command, environment: told.update(environment)
+    )
+
+    run("explorer", "--store", "here", "--ledger", "book.sqlite", "--limits", "l.json",
+        "--url", "http://127.0.0.1:1", "--url", "http://127.0.0.1:2")  # fmt: skip
+
+    assert told["WHY504_STORE"] == str(tmp_path / "here")
+    assert told["WHY504_ALERTS_LEDGER"] == str(tmp_path / "book.sqlite")
+    assert told["WHY504_LIMITS"] == str(tmp_path / "l.json")
+    assert told["WHY504_PROBE"] == "http://127.0.0.1:1,http://127.0.0.1:2"
+    assert "WHY504_NGINX" not in told

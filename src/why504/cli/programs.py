@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -61,6 +63,28 @@ def explorer(
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the page; busy: a free one.")
     ] = 8501,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(envvar="WHY504_ALERTS_LEDGER", help="File that alerts are kept in."),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of a probe's own port, for the timeouts; may be repeated. As a variable: "
+            "WHY504_PROBE, with commas between."
+        ),
+    ] = None,
+    nginx: Annotated[
+        Path | None,
+        typer.Option(envvar="WHY504_NGINX", help="nginx's configuration, for the timeouts."),
+    ] = None,
+    limits: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="WHY504_LIMITS",
+            help="JSON file of further limits, or what `why504 doctor --json` printed.",
+        ),
+    ] = None,
 ) -> None:
     """Open the incident explorer on what was received."""
     with clear_errors():
@@ -68,8 +92,25 @@ def explorer(
     free = _free_port(port)
     typer.echo(f"incident explorer: http://127.0.0.1:{free}   (ctrl-C ends it)")
     command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(free)]
-    environment = {**os.environ, "WHY504_STORE": str(store.resolve())}
-    _become(command, environment)
+    _become(command, {**os.environ, **_sources(store, ledger, url or [], nginx, limits)})
+
+
+def _sources(
+    store: Path,
+    ledger: Path | None,
+    urls: Sequence[str],
+    nginx: Path | None,
+    limits: Path | None,
+) -> Mapping[str, str]:
+    """Return what the explorer reads of its environment (dashboards/settings.py)."""
+    files = {
+        "WHY504_STORE": store,
+        "WHY504_ALERTS_LEDGER": ledger,
+        "WHY504_NGINX": nginx,
+        "WHY504_LIMITS": limits,
+    }
+    told = {name: str(path.resolve()) for name, path in files.items() if path is not None}
+    return {**told, "WHY504_PROBE": ",".join(urls)} if urls else told
 
 
 def _free_port(wanted: int) -> int:

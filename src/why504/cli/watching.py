@@ -20,7 +20,7 @@ from why504.report import as_json as incident_as_json
 from why504.report import plain
 
 if TYPE_CHECKING:
-    from why504.diagnose.now import Busy, Holder, Now, Stuck
+    from why504.diagnose.now import Busy, Holder, Holding, Now, Stuck
     from why504.stores.following import Following
 
 _EVERY_S: Final = 1.0
@@ -100,12 +100,23 @@ def now_as_json(told: Now) -> dict[str, Any]:
         "kept": told.kept,
         "dropped": told.dropped,
         "refused": told.refused,
+        "holders": [_holding_as_json(holding) for holding in told.holders],
+        "limit_s": told.limit_s,
+        "heard_ns": told.heard_ns,
     }
 
 
 def _stuck_as_json(stuck: Stuck) -> dict[str, Any]:
     site = str(stuck.site) if stuck.site else None
     return {**stuck._asdict(), "site": site, "held_by": _holder_as_json(stuck.held_by)}
+
+
+def _holding_as_json(holding: Holding) -> dict[str, Any]:
+    sites = {
+        name: str(site) if site else None
+        for name, site in (("site", holding.site), ("at", holding.at))
+    }
+    return {**holding._asdict(), **sites}
 
 
 def _holder_as_json(holder: Holder | None) -> dict[str, Any] | None:

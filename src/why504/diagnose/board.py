@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from why504 import names
 from why504.diagnose.blame import resource_key
 from why504.diagnose.kept import GoingOn, Key
-from why504.diagnose.now import Busy, Holder, Stuck
+from why504.diagnose.now import Busy, Holder, Holding, Stuck
 from why504.diagnose.peers import status_of
 from why504.diagnose.present import Frontier, Present, reached
 from why504.model import Hold, Stall, Wait
 
 _BACKOFF = names.backoff("")
+MOST_HOLDERS = 500
 
 
 class Board:
@@ -71,6 +72,43 @@ class Board:
             )
         return sorted(found, key=lambda b: (-b.waiters, -b.units, b.resource, b.instance))
 
+    def holders(self, busy: Iterable[Busy], stuck: Iterable[Stuck]) -> list[Holding]:
+        """Return who has what, at most 500: in the order of `busy`, the oldest first.
+
+        Args:
+            busy: what `busy()` returned.
+            stuck: what `stuck()` returned.
+        """
+        keys: dict[tuple[str, str], str] = {}
+        for key, records in self._taken.items():
+            first = records[0]
+            keys[first.resource, "" if key == first.resource else first.instance] = key
+        does = {(one.trace_id, one.span_id): one for one in stuck}
+        found: list[Holding] = []
+        for one in busy:
+            records = self._taken.get(keys.get((one.resource, one.instance), ""), [])
+            ordered = sorted(records, key=lambda r: (r.start_ns, r.trace_id, r.span_id))
+            for record in ordered[: MOST_HOLDERS - len(found)]:
+                found.append(self._holding(record, one, does))
+        return found
+
+    def _holding(self, record: Hold | Stall, busy: Busy, does: Mapping[Key, Stuck]) -> Holding:
+        holder = self._holder(record)
+        owner = self._owners.get((record.trace_id, record.span_id))
+        request = does.get(owner.root) if owner else None
+        return Holding(
+            resource=busy.resource,
+            instance=busy.instance,
+            trace_id=holder.trace_id,
+            route=holder.route,
+            age_s=holder.age_s,
+            site=holder.site,
+            request_ended=holder.request_ended,
+            waiters=busy.waiters,
+            does=request.does if request else "",
+            at=request.site if request else None,
+        )
+
     def _all(self) -> Iterable[Frontier]:
         return (one for frontiers in self._frontiers.values() for one in frontiers)
 
@@ -91,18 +129,21 @@ class Board:
             held_by=self._holders.get(one.resource),
             gateway_status=gateway_status,
             frees=frees,
+            asked=root.kind == "server",
         )
 
     def _oldest(self, records: Sequence[Hold | Stall]) -> Holder:
         ages = [(self._age_s(r.instance, r.start_ns), r.trace_id, r.span_id, r) for r in records]
-        age_s, _, _, record = max(ages, key=lambda row: row[:3])
+        return self._holder(max(ages, key=lambda row: row[:3])[3])
+
+    def _holder(self, record: Hold | Stall) -> Holder:
         owner = self._owners.get((record.trace_id, record.span_id))
         said = str(record.attributes.get(names.LOCK_SESSION, ""))
         ended = record.attributes.get(names.REQUEST_ENDED) is True
         return Holder(
             trace_id=owner.root[0] if owner else record.trace_id,
             route=owner.route if owner else said or "work without spans",
-            age_s=age_s,
+            age_s=self._age_s(record.instance, record.start_ns),
             site=record.site,
             request_ended=owner.ended if owner else ended,
         )

@@ -121,6 +121,8 @@ class Kept:
         self.traces: dict[str, Trace] = {}
         self.heard_ns: dict[str, int] = {}
         """Instance -> when it was last heard of, on its own clock."""
+        self._serving: set[str] = set()
+        """Instances that serve requests, or tell of themselves: no gateways and watchers."""
         self.items = 0
         self.refused = 0
         """Items that were too old, or too far ahead of all clocks."""
@@ -142,6 +144,8 @@ class Kept:
             trace = self.traces.setdefault(item.trace_id, Trace())
             self.items += item.span_id not in trace.items
             trace.add(item)
+            if _is_of_service(item):
+                self._serving.add(item.instance)
         for (trace_id, span_id), told_ns in again.items():
             if told_ns > latest_ns:
                 gone.add((trace_id, span_id))
@@ -156,7 +160,12 @@ class Kept:
         lost = [i for i, heard_ns in self.heard_ns.items() if heard_ns < oldest_ns]
         for instance in lost:
             del self.heard_ns[instance]
+        self._serving.intersection_update(self.heard_ns)
         return gone
+
+    def service_heard_ns(self) -> int | None:
+        """Return when any process that serves requests was last heard of; None if none was."""
+        return max((self.heard_ns[i] for i in self._serving if i in self.heard_ns), default=None)
 
     def silent(self, now_ns: int) -> list[str]:
         """Return the instances that were not heard of for a minute."""
@@ -244,6 +253,12 @@ _SAYS: Final[Mapping[type[Item], attrgetter[Any]]] = {
     Stall: _RECORDS,
     Vitals: _RECORDS,
 }
+
+
+def _is_of_service(item: Item) -> bool:
+    if isinstance(item, Span):
+        return item.kind == "server" and item.service != names.GATEWAY_SERVICE
+    return isinstance(item, Vitals)
 
 
 def _is_weighty(item: Item | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Final, TypeVar
 
 from why504 import names
@@ -18,7 +19,13 @@ from why504.diagnose.kept import MOST_ITEMS, GoingOn, Item, Kept, Key, Trace
 from why504.diagnose.now import Now
 from why504.diagnose.peers import status_of
 from why504.diagnose.present import Present
-from why504.diagnose.victims import GATEWAY_TIMEOUT, NEW_INCIDENT_AFTER_NS, GaveUp, find_victims
+from why504.diagnose.victims import (
+    GATEWAY_TIMEOUT,
+    NEW_INCIDENT_AFTER_NS,
+    GaveUp,
+    find_victims,
+    told_limit_s,
+)
 from why504.model import Evidence, Incident, Sample, Span, Window
 
 SLOW_S: Final = 10.0
@@ -86,10 +93,11 @@ class Live:
         board = Board(self._present, going_on, heard_ns)
         victims = self._victims(going_on)
         chosen, incidents = self._explained(victims)
+        stuck, busy = board.stuck(), board.busy()
         return Now(
             at_ns=self._now_ns,
-            open=board.stuck(),
-            resources=board.busy(),
+            open=stuck,
+            resources=busy,
             timeouts_per_s=(),
             victims=len(victims),
             explained=chosen,
@@ -98,7 +106,17 @@ class Live:
             kept=self._kept.items,
             dropped=self._kept.dropped,
             refused=self._kept.refused,
+            holders=board.holders(busy, stuck),
+            limit_s=self._limit_s(victims),
+            heard_ns=self._kept.service_heard_ns(),
         )
+
+    def _limit_s(self, victims: Sequence[GaveUp]) -> float | None:
+        """Return how long the gateway waits: as it told last, else as it waited for 504s."""
+        spans = (trace.gateway for trace in self._kept.traces.values() if trace.gateway)
+        told = [(span.last_seen_ns, limit_s) for span in spans if (limit_s := told_limit_s(span))]
+        waited = [(one.end_ns - one.span.start_ns) / 1e9 for one in victims if one.how == "timeout"]
+        return max(told)[1] if told else median(waited) if waited else None
 
     def _timeouts_per_s(self) -> list[int]:
         begun_s = self._now_ns // 10**9 - _PER_SECOND_S

@@ -51,6 +51,30 @@ class Stuck(NamedTuple):
     """What the gateway has answered already (504), None while it waits too."""
     frees: int
     """Requests that wait, directly or through others, for something that this one has."""
+    asked: bool = True
+    """Whether somebody waits for its answer; False for a job."""
+
+
+class Holding(NamedTuple):
+    """Somebody who has a unit of a resource, told once it is old or somebody waits for it."""
+
+    resource: str
+    instance: str
+    """Of a pool or loop, the process that it is in; empty for what processes share."""
+    trace_id: str
+    route: str
+    """As `Holder` has it."""
+    age_s: float
+    """For how long it has had it."""
+    site: Site | None
+    """Where it was taken; for an event loop, the line that does not return."""
+    request_ended: bool
+    waiters: int
+    """Of the resource: all of them wait for any of its holders."""
+    does: str = ""
+    """What its request does now; empty where that is over, or not known."""
+    at: Site | None = None
+    """The line that it is at, doing so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +117,9 @@ class Now:
     """Those that had to go before their time since the view began: ended ones first."""
     refused: int
     """Those that were told with a time that can't be."""
+    holders: Sequence[Holding] = ()
+    """Those of the resource with most waiters first, of it who has had it longest; at most 500."""
+    limit_s: float | None = None
+    """How long the gateway waits: as it told last, else as it waited before the latest 504s."""
+    heard_ns: int | None = None
+    """When a process that serves requests was last heard of; None: not within 15 minutes."""

@@ -91,8 +91,14 @@ def bursts(victims: Sequence[GaveUp]) -> Iterator[list[GaveUp]]:
 
 def _limit_s(span: Span, usual_s: float) -> float:
     """Return the gateway's limit as told, else how long it usually waited before a 504."""
+    told_s = told_limit_s(span)
+    return usual_s if told_s is None else told_s
+
+
+def told_limit_s(span: Span) -> float | None:
+    """Return how long a gateway waits at most, as its span tells; None where it does not."""
     told = span.attributes.get(names.GATEWAY_TIMEOUT_S)
-    return float(told) if isinstance(told, int | float) else usual_s
+    return float(told) if isinstance(told, int | float) and 0 < told < math.inf else None
 
 
 def _length_s(span: Span) -> float:

@@ -80,11 +80,16 @@ def declared(name: str, value: object, where: str) -> Rung:
 
 
 def rungs_of(document: object, where: str) -> list[Rung]:
-    """Return the rungs of a JSON document: a list of rows, or `{"llm": 15, "statement": null}`.
+    """Return the rungs of a JSON document.
+
+    It is a list of rows, or names and their seconds as in `{"llm": 15, "statement": null}`, or
+    what `why504 doctor --json` printed, of which the rungs are read.
 
     Raises:
         ConfigError: it is neither, or a value in it makes no sense.
     """
+    if isinstance(document, Mapping) and isinstance(document.get("rungs"), list):
+        document = document["rungs"]
     if isinstance(document, Mapping):
         entries = list(document.items())
         rungs = [declared(str(name), value, where) for name, value in entries[:MOST_ROWS]]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from why504.doctor.draw import as_json
 from why504.errors import ConfigError
+from why504.ladder.examine import Ladder, examine
 from why504.ladder.kinds import KINDS
 from why504.ladder.rung import MOST_ROWS, Rung, rungs_of
 
@@ -60,6 +62,19 @@ def test_names_and_their_seconds_are_enough():
         Rung("statement", None, where="file"),
         Rung("call", 3.0, name="search", where="file"),
     ]
+
+
+def test_what_the_doctor_printed_is_read_as_the_rungs_in_it():
+    ladder = Ladder([Rung("llm", None, name="groq", where="a probe"), Rung("gateway", 60.0)])
+    document = json.loads(json.dumps(as_json(examine(ladder))))
+
+    read = rungs_of(document, "here")
+
+    assert [(rung.kind, rung.seconds, rung.where) for rung in read] == [
+        ("gateway", 60.0, "here"),
+        ("llm", None, "a probe"),
+    ]
+    assert examine(Ladder(read)).findings == examine(ladder).findings
 
 
 @pytest.mark.parametrize(
