@@ -343,20 +343,27 @@ def planted(text: str) -> tuple[told.MemoryStore, list[Incident]]:
     return told.MemoryStore({told.trace(1): trace, told.trace(200): trace}), [incident]
 
 
+@pytest.mark.parametrize("path", ["incidents", "incident", "request"])
 @pytest.mark.parametrize("text", PLANTED, ids=range(len(PLANTED)))
-def test_what_telemetry_says_is_never_interpreted_and_always_bounded(explorer: Opened, text: str):
-    page = explorer("incident", *planted(text))
+def test_what_telemetry_says_is_never_interpreted_and_always_bounded(
+    explorer: Opened, text: str, path: str
+):
+    page = explorer(path, *planted(text))
 
     mark = text.strip("\u202e\u202c")[:20]
     read_as_markup = "\n".join(interpreted(page)).replace(GLOSSARY.en, "")
     assert mark not in read_as_markup
-    everything = texts(page) + [code.value for code in page.code] + page.selectbox[0].options
+    offered = [str(option) for box in page.selectbox for option in box.options]
+    everything = texts(page) + [code.value for code in page.code] + offered
     assert any(mark in shown for shown in everything)
     assert not any("\u202e" in shown for shown in everything)
-    assert max(map(len, everything)) < 5_000
+    assert max(map(len, everything)) < 15_000  # forty lines of a stack, each bounded
     for chart in charts(page):
         assert len(json.dumps(chart)) < 200_000
         assert "\u202e" not in json.dumps(chart, ensure_ascii=False)
+    for rows in drawn(page):
+        assert "\u202e" not in json.dumps(rows, ensure_ascii=False, default=str)
+        assert all(len(str(value)) <= 700 for row in rows for value in row.values())
     for table in page.dataframe:
         cells = [str(cell) for column in table.value for cell in table.value[column]]
         assert max(map(len, cells)) <= 300
