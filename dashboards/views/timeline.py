@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards import evidence
 from dashboards.draw import timeline as draw
 from dashboards.draw.text import plain
+from dashboards.language import Say
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import timeline as words
@@ -23,23 +24,26 @@ def section(
 ) -> None:
     """Draw it; `alerts` are the router's, Unix nanoseconds and names."""
     say = visit.say
-    st.subheader(say(words.TITLE))
     try:
         told, sampled = _told(folder, incident.id, incident.count, incident)
     except StoreUnavailable as error:
+        st.subheader(say(words.TITLE))
         st.error(say(common.CANT_READ))
         st.text(plain(str(error)))
         return
+    st.subheader(say(words.TITLE), help=_how_to_read(told, say))
     drawn = draw.chart(told, incident, say, visit.ink, zone=visit.zone, alerts=alerts)
     st.altair_chart(drawn, key="timeline", alt=say(words.ALT))
-    kinds = {series.kind for series in told.series}
     st.caption(say(words.READ))
     if sampled:
         st.caption(say(words.SAMPLED))
-    if "pool_in_use" in kinds:
-        st.caption(say(words.POOLS_READ))
-    if "open" in kinds:
-        st.caption(say(words.OPEN_READ))
+
+
+def _how_to_read(told: Timeline, say: Say) -> str:
+    kinds = {series.kind for series in told.series}
+    of_rows = {"pool_in_use": words.POOLS_READ, "open": words.OPEN_READ}
+    said = [words.SHADE_READ, *(text for kind, text in of_rows.items() if kind in kinds)]
+    return "\n\n".join(say(text) for text in said)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, ttl=60)

@@ -8,12 +8,18 @@ from dashboards.language import Said
 
 TITLE = Said("What happened when", "Diễn biến theo thời gian")
 READ = Said(
-    "Shaded: the incident, from the start of the first request that got a 504 to the last 504. "
-    "Dotted ground: nobody told of that time, which is not the same as zero. Dashed line: the "
-    "limit. Times are those of your browser; point at a row, or tap it, for its figures.",
-    "Vùng tô màu: sự cố, từ lúc bắt đầu của yêu cầu đầu tiên bị 504 đến lỗi 504 cuối cùng. Đường "
-    "nền chấm chấm: không có dữ liệu cho khoảng đó, khác với giá trị không. Đường gạch: giới hạn. "
-    "Giờ theo trình duyệt của bạn; trỏ hoặc chạm vào một hàng để xem số liệu.",
+    "Shaded: the incident. Dotted ground: nobody told. Dashed line: the limit. Point at a row, or "
+    "tap it, for its figures.",
+    "Vùng tô màu: sự cố. Nền chấm chấm: không có dữ liệu. Đường gạch: giới hạn. Trỏ hoặc chạm vào "
+    "một hàng để xem số liệu.",
+)
+SHADE_READ = Said(
+    "The shade reaches from the start of the first request that got a 504 to the last 504. Times "
+    "are those of your browser. Where nobody told of a time, it may have been anything: that is "
+    "not the same as zero.",
+    "Vùng tô màu kéo dài từ lúc bắt đầu của yêu cầu đầu tiên bị 504 đến lỗi 504 cuối cùng. Giờ "
+    "theo trình duyệt của bạn. Khoảng không có dữ liệu có thể là bất cứ giá trị nào, khác với "
+    "giá trị không.",
 )
 POOLS_READ = Said(
     "Connections and threads count once they were kept for over 0.1 s or somebody waited for one: "
@@ -22,8 +28,10 @@ POOLS_READ = Said(
     "mức không nghĩa là không cái nào bị giữ lâu, không phải là không cái nào được dùng.",
 )
 OPEN_READ = Said(
-    "A gateway tells of a request once it is over, so of the last ones nobody knows yet.",
-    "Gateway chỉ ghi lại một yêu cầu khi nó đã kết thúc, nên chưa ai biết về những yêu cầu cuối.",
+    "Requests in flight: a gateway tells of a request once it is over, so of the last ones nobody "
+    "knows yet.",
+    "Yêu cầu đang xử lý: gateway chỉ ghi lại một yêu cầu khi nó đã kết thúc, nên chưa ai biết về "
+    "những yêu cầu cuối.",
 )
 SAMPLED = Said(
     "There was too much to read all of it: the figures are estimates from a sample.",

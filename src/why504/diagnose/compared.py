@@ -5,6 +5,7 @@ Pure: evidence in, numbers out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
@@ -16,6 +17,11 @@ from why504.model import Evidence, Hold, Incident, Span, Window
 
 _SHORTEST_NS: Final = 1_000_000_000
 """A stretch shorter than this says nothing."""
+_LITTLE: Final = {
+    "timeouts": 0.02, "requests": 0.5, "failed": 0.01, "median": 0.02, "p99": 0.05, "waited": 0.05,
+    "stalled": 0.02, "llm": 0.2, "llm_calls": 0.1, "llm_failed": 0.05, "cpu": 0.1,
+}  # fmt: skip
+"""Measure -> what is as good as nothing."""
 _WATCHED: Final = (names.LOCKS_WATCHED, names.BROKER_WATCHED)
 
 
@@ -34,6 +40,29 @@ class Compared:
     """None where nobody told."""
     during: float | None
     after: float | None = None
+
+    @property
+    def factor(self) -> float | None:
+        """Return how many times more it was during the incident; infinite if it was 0 before.
+
+        None where there is nothing to compare.
+        """
+        if self.before is None or self.during is None:
+            return None
+        if not self.before:
+            return math.inf if self.during else 1.0
+        return self.during / self.before
+
+    @property
+    def change(self) -> float:
+        """Return how much it changed, in doublings or halvings; 0.0 where nobody knows.
+
+        Little and less than that are the same: from 1 ms to 3 ms nothing has changed.
+        """
+        if self.before is None or self.during is None:
+            return 0.0
+        little = _LITTLE.get(self.measure, 0.0) or 1e-9
+        return abs(math.log2((self.during + little) / (self.before + little)))
 
 
 class Stretches(NamedTuple):
@@ -62,7 +91,7 @@ def stretches(evidence: Evidence, incident: Incident) -> Stretches:
 
 
 def compared(evidence: Evidence, incident: Incident) -> list[Compared]:
-    """Return figures of what was before and during an incident, and after it if that is known.
+    """Return what was before, during and after an incident, what changed most first.
 
     A request, wait or call counts as during the incident if it overlaps it: what hung was not there
     before. Of a sample figures are estimates; how many requests and calls there were, and what
@@ -83,7 +112,8 @@ def compared(evidence: Evidence, incident: Incident) -> list[Compared]:
         Compared(row.measure, row.of, *(side and row.figure(side) for side in sides))
         for row in rows
     ]
-    return [one for one in found if one.before is not None or one.during is not None]
+    told = [one for one in found if one.before is not None or one.during]
+    return sorted(told, key=lambda one: -one.change)
 
 
 def _side(place: str, window: Window, reading: Reading) -> Side:
