@@ -128,7 +128,7 @@ def shapes(rows: Sequence[Track], timeline: Timeline, clock: Clock) -> Data:
             values = [value or 0.0 for value in row.series.values[begin:end]]
             # A step ends where the last bucket does.
             for offset, value in enumerate([*values, values[-1]]):
-                at_ms = clock.ms(_edge_ns(timeline, begin + offset))
+                at_ms = clock.ms(timeline.edge_ns(begin + offset))
                 shape = f"{place}-{begin}"
                 data.append(
                     {"t": at_ms, "y": round(row.y(value), 1), "y2": row.ground, "shape": shape,
@@ -141,8 +141,8 @@ def grounds(rows: Sequence[Track], timeline: Timeline, clock: Clock, *, known: b
     """Return where zero is: while somebody told of it, or while nobody did."""
     return [
         {
-            "t": clock.ms(_edge_ns(timeline, begin)),
-            "t2": clock.ms(_edge_ns(timeline, end)),
+            "t": clock.ms(timeline.edge_ns(begin)),
+            "t2": clock.ms(timeline.edge_ns(end)),
             "y": row.ground,
         }
         for row in rows
@@ -165,7 +165,7 @@ def cells(rows: Sequence[Track], timeline: Timeline, clock: Clock, say: Say) -> 
             for value in row.series.values
         ]
         for begin, end, value in _runs(told):
-            begin_ns, end_ns = _edge_ns(timeline, begin), _edge_ns(timeline, end)
+            begin_ns, end_ns = timeline.edge_ns(begin), timeline.edge_ns(end)
             data.append(
                 {
                     "t": clock.ms(begin_ns),
@@ -192,8 +192,3 @@ def _runs(values: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
         end = begin + sum(1 for _ in run)
         yield begin, end, value
         begin = end
-
-
-def _edge_ns(timeline: Timeline, place: int) -> int:
-    edge_ns = timeline.window.start_ns + place * timeline.bucket_ns
-    return min(edge_ns, timeline.window.end_ns)

@@ -28,9 +28,16 @@ class Timeline:
     window: Window
     """What the axis shows: the incident, and of the evidence's window the part that was told of."""
     bucket_ns: int
-    """Length of a bucket; the first begins at `window.start_ns`, the last may be shorter."""
+    """Length of a bucket; the first begins at `window.start_ns`."""
     series: Sequence[Series]
     moments: Sequence[Moment]
+
+    def edge_ns(self, place: int) -> int:
+        """Return when a bucket begins; the last reaches to the end of the window."""
+        last = max((len(one.values) for one in self.series), default=0)
+        if place >= last:
+            return self.window.end_ns
+        return self.window.start_ns + place * self.bucket_ns
 
 
 def timeline(evidence: Evidence, incident: Incident) -> Timeline:

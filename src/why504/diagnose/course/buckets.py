@@ -24,7 +24,7 @@ _SECOND_NS: Final = 10**9
 
 
 class Buckets:
-    """Equal pieces of a window, the last one maybe shorter; at least one, at most 240."""
+    """Equal pieces of a window, but for the last, which is up to twice as long: at most 240."""
 
     def __init__(self, window: Window) -> None:
         """Choose the length of a bucket; an empty window counts as one of a second."""
@@ -33,7 +33,8 @@ class Buckets:
         # What lasts longer than all of the list is divided evenly.
         widths_ns = [s * _SECOND_NS for s in _LENGTHS_S] + [-(-length_ns // MOST)]
         self.bucket_ns = next(width for width in widths_ns if length_ns <= width * MOST)
-        number = -(-length_ns // self.bucket_ns)
+        # A last piece of its own, however short, would make one 504 look like a hundred a second.
+        number = length_ns // self.bucket_ns
         self.edges_s: Floats = np.arange(number + 1, dtype=np.float64)
         self.edges_s *= self.bucket_ns / _SECOND_NS
         self.edges_s[-1] = length_ns / _SECOND_NS
@@ -48,8 +49,8 @@ class Buckets:
         return np.array([time_ns - start_ns for time_ns in times_ns], np.float64) / _SECOND_NS
 
     def rate(self, at_s: Floats, weight: Floats) -> Floats:
-        """Return how much there was a second, in each bucket."""
-        inside = (at_s >= 0) & (at_s < self.edges_s[-1])
+        """Return how much there was a second, in each bucket; the end of the window is inside."""
+        inside = (at_s >= 0) & (at_s <= self.edges_s[-1])
         counted = np.bincount(self._place(at_s[inside]), weight[inside], len(self))
         return np.asarray(counted / self.lengths_s)
 
@@ -70,9 +71,11 @@ class Buckets:
         """Return the largest value in each bucket of what is `count[i]` from `times_s[i]` on.
 
         Args:
-            times_s: in order.
+            times_s: in order; of equal ones the last counts.
             count: 0 before the first.
         """
+        last = np.append(times_s[1:] != times_s[:-1], True)[: len(times_s)]
+        times_s, count = times_s[last], count[last]
         known = np.concatenate((np.zeros(1), count))
         result: Floats = known[np.searchsorted(times_s, self.edges_s[:-1], "right")]
         inside = (times_s >= 0) & (times_s < self.edges_s[-1])

@@ -41,7 +41,8 @@ class Columns:
     @classmethod
     def of(cls, reading: Reading, items: Sequence[Item]) -> Columns:
         """Return the columns of items."""
-        return cls(reading.starts_s(items), reading.ends_s(items), reading.weights(items))
+        start_s = reading.starts_s(items)
+        return cls(start_s, np.maximum(start_s, reading.ends_s(items)), reading.weights(items))
 
     @property
     def total_s(self) -> float:
@@ -69,6 +70,16 @@ class Side(NamedTuple):
                 return (told.end_s >= self.start_s) & (told.start_s <= self.end_s)
             case _:
                 return (told.end_s > self.start_s) & (told.start_s < self.end_s)
+
+    def at(self, at_s: Floats) -> Mask:
+        """Return which moments are in it; both ends of an incident are the incident's."""
+        match self.place:
+            case "before":
+                return (at_s >= self.start_s) & (at_s < self.end_s)
+            case "during":
+                return (at_s >= self.start_s) & (at_s <= self.end_s)
+            case _:
+                return (at_s > self.start_s) & (at_s <= self.end_s)
 
     def overlap_s(self, told: Columns) -> Floats:
         """Return how much of each is inside."""
@@ -170,8 +181,7 @@ def _a_second(known: Columns, at_s: Floats, weight: Floats, side: Side) -> float
     """Return how many there were a second; None where nobody told of any request or call."""
     if not side.mine(known).any():
         return None
-    inside = (at_s >= side.start_s) & (at_s <= side.end_s)
-    return float(weight[inside].sum() / (side.end_s - side.start_s))
+    return float(weight[side.at(at_s)].sum() / (side.end_s - side.start_s))
 
 
 def _share(told: Columns, bad: Mask, side: Side) -> float | None:

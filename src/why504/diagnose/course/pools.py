@@ -20,7 +20,7 @@ from why504.diagnose.course.reading import Reading, Series, number, process_name
 from why504.diagnose.steps import Presence
 from why504.model import Hold, Record, Wait
 
-MOST: Final = 4
+MOST: Final = 3
 """So many resources, those that were waited for longest."""
 _HAS_UNITS: Final = ("db.pool:", names.THREADPOOL)
 """Of these it says something how many are in use; of a lock there is one."""

@@ -58,16 +58,23 @@ def open_requests(reading: Reading) -> list[Series]:
     if reading.evidence.sample:
         return []
     spans = [one.span for one in asked(reading.evidence)]
-    if not spans:
-        return []
-    start_s, end_s = reading.starts_s(spans), reading.ends_s(spans)
+    gateways = [span for span in spans if span.service == names.GATEWAY_SERVICE]
     instances = _who_tells_of_requests(reading.evidence)
-    heard_ns = [reading.evidence.heard_ns.get(instance) for instance in instances]
-    told_s = reading.buckets.seconds(ns for ns in heard_ns if ns is not None)
-    known_s = max(told_s.max(initial=-math.inf), end_s.max()) - (end_s - start_s).max()
-    values = reading.buckets.most(start_s, end_s, np.ones(len(spans)))
-    values[reading.buckets.edges_s[1:] > known_s] = math.nan
+    values = reading.buckets.most(
+        reading.starts_s(spans), reading.ends_s(spans), np.ones(len(spans))
+    )
+    values[reading.buckets.edges_s[1:] > _told_until_s(reading, gateways or spans)] = math.nan
     return _standing_out([series("open", "", values, reading.heard(instances))])
+
+
+def _told_until_s(reading: Reading, spans: Sequence[Span]) -> float:
+    """Return before when whoever began has been told of: by now it has been given up."""
+    heard_ns = (reading.evidence.heard_ns.get(span.instance) for span in spans)
+    heard_s = reading.buckets.seconds(ns for ns in heard_ns if ns is not None)
+    last_s = max(heard_s.max(initial=0.0), reading.ends_s(spans).max(initial=0.0))
+    gave_up = [one.span for one in find_victims(reading.evidence)] or spans
+    lengths_s = reading.ends_s(gave_up) - reading.starts_s(gave_up)
+    return float(last_s - lengths_s.max(initial=0.0))
 
 
 def stalls(reading: Reading) -> list[Series]:
