@@ -83,7 +83,7 @@ def chart(rows: Sequence[Change], say: Say, ink: Ink) -> alt.LayerChart:
     scale = alt.Scale(domain=[height, 0], nice=False, zero=False)
     y = alt.Y("y:Q", axis=None, scale=scale)
     layers = [_bars(rows, y), *_dots(rows, y), *_texts(rows, say, y, ink)]
-    return alt.LayerChart(layer=[one for one in layers if one.data.values], height=height)
+    return alt.LayerChart(layer=[one for one in layers if one.data["values"]], height=height)
 
 
 def _bars(rows: Sequence[Change], y: alt.Y) -> alt.Chart:
@@ -199,7 +199,8 @@ def _y(place: int, line: int) -> int:
 
 
 def _on(data: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=data))
+    # As a dictionary: InlineData would hold each row against a schema.
+    return alt.Chart({"values": data})
 
 
 _COLOR: Final = alt.Color("color:N", scale=None)

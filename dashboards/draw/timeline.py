@@ -68,7 +68,7 @@ def chart(
         *canvas.moments(marks.data(marked, clock), say),
     ]
     return alt.LayerChart(
-        layer=[one for one in layers if one.data.values], height=height + AXIS_HEIGHT
+        layer=[one for one in layers if one.data["values"]], height=height + AXIS_HEIGHT
     )
 
 
@@ -184,4 +184,5 @@ class _Canvas:
 
 
 def _on(data: tracks.Data) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=data))
+    # As a dictionary: InlineData would hold each row against a schema, twice, which takes a second.
+    return alt.Chart({"values": data})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from dashboards.draw.clock import Clock
 from dashboards.draw.palette import ALARM, KINDS
 from dashboards.draw.text import figure, percent, plain, size
-from dashboards.language import Say
+from dashboards.language import Said, Say
 from dashboards.words import timeline as words
 from why504 import names
 from why504.diagnose.timeline import Series, Timeline
@@ -21,6 +21,7 @@ TITLE_HEIGHT: Final = 18
 BAND_HEIGHT: Final = 32
 ROW_HEIGHT: Final = TITLE_HEIGHT + BAND_HEIGHT + 12
 _NAME: Final = 60
+_LOOP: Final = "loop:"
 _COLORS: Final = {
     "timeouts": ALARM,
     "open": KINDS["gateway"],
@@ -42,6 +43,8 @@ class Track:
     title: str
     top: float
     """Pixels from the top of the chart to the top of the row."""
+    most: float
+    """The largest value."""
 
     @property
     def ground(self) -> float:
@@ -56,12 +59,12 @@ class Track:
     def y(self, value: float) -> float:
         """Return where a value is; the limit is inside the band, unless it is far away."""
         limit = self.limit or 0.0
-        return self.ground - BAND_HEIGHT * value / (max(self.series.most, limit) or 1.0)
+        return self.ground - BAND_HEIGHT * value / (max(self.most, limit) or 1.0)
 
     @property
     def limit(self) -> float | None:
         """Return the limit if it can be drawn to scale with the values."""
-        limit, most = self.series.limit, self.series.most
+        limit, most = self.series.limit, self.most
         return limit if limit and (self.series.kind in _FULL_SCALE or most * 5 > limit) else None
 
 
@@ -72,27 +75,33 @@ _FULL_SCALE: Final = ("pool_in_use", "stalled")
 def tracks(timeline: Timeline, top: float, say: Say) -> list[Track]:
     """Return the rows from top to bottom."""
     return [
-        Track(one, title(one, say), top + ROW_HEIGHT * place)
+        Track(one, title(one, say), top + ROW_HEIGHT * place, one.most)
         for place, one in enumerate(timeline.series)
     ]
 
 
 def title(series: Series, say: Say) -> str:
     """Return what a row shows, for people."""
-    resource, _, name = series.name.partition(":")
+    name = series.name
     match series.kind:
         case "pool_in_use":
-            said = words.IN_USE.get(resource, words.OTHER_IN_USE)
+            said, name = _resource(name, words.IN_USE, words.OTHER_IN_USE)
         case "pool_waiting":
-            said = words.WAITING.get(resource, words.OTHER_WAITING)
+            said, name = _resource(name, words.WAITING, words.OTHER_WAITING)
         case kind:
             said = words.ROWS.get(kind, words.OTHER_IN_USE)
-    known = said not in (words.OTHER_IN_USE, words.OTHER_WAITING)
-    told = name if known and name else series.name
-    shown = say(said, of=plain(told.removeprefix(names.THREADPOOL).strip(), _NAME)).strip()
+    shown = say(said, of=plain(name.removeprefix(_LOOP), _NAME)).strip()
     if series.kind == "pool_in_use" and series.limit is not None:
         shown = say(words.OF_LIMIT, title=shown, limit=figure(series.limit))
     return shown
+
+
+def _resource(name: str, known: Mapping[str, Said], other: Said) -> tuple[Said, str]:
+    """Return what to say of a kind of resource, and which of them it is."""
+    if name.startswith(names.THREADPOOL):
+        return known[names.THREADPOOL], name.removeprefix(names.THREADPOOL).strip()
+    kind, _, which = name.partition(":")
+    return (known[kind], which) if kind in known else (other, name)
 
 
 def value_words(kind: str, value: float) -> str:
@@ -114,7 +123,7 @@ def titles(rows: Sequence[Track], say: Say) -> Data:
         {
             "y": row.top + TITLE_HEIGHT / 2,
             "title": row.title,
-            "peak": say(words.PEAK, most=value_words(row.series.kind, row.series.most)),
+            "peak": say(words.PEAK, most=value_words(row.series.kind, row.most)),
         }
         for row in rows
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import NamedTuple
 
+import altair as alt
 import streamlit as st
 
 from dashboards import evidence
@@ -14,7 +16,7 @@ from dashboards.language import Say
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import timeline as words
-from why504.diagnose.timeline import Timeline, timeline
+from why504.diagnose.timeline import timeline
 from why504.errors import StoreUnavailable
 from why504.model import Incident
 
@@ -25,29 +27,53 @@ def section(
     """Draw it; `alerts` are the router's, Unix nanoseconds and names."""
     say = visit.say
     try:
-        told, sampled = _told(folder, incident.id, incident.count, incident)
+        shown = _drawn(folder, _key(visit, incident), tuple(alerts), visit, incident)
     except StoreUnavailable as error:
         st.subheader(say(words.TITLE))
         st.error(say(common.CANT_READ))
         st.text(plain(str(error)))
         return
-    st.subheader(say(words.TITLE), help=_how_to_read(told, say))
-    drawn = draw.chart(told, incident, say, visit.ink, zone=visit.zone, alerts=alerts)
-    st.altair_chart(drawn, key="timeline", alt=say(words.ALT))
+    st.subheader(say(words.TITLE), help=_how_to_read(shown.kinds, say))
+    st.altair_chart(shown.chart, key="timeline", alt=say(words.ALT))
     st.caption(say(words.READ))
-    if sampled:
+    if shown.sampled:
         st.caption(say(words.SAMPLED))
 
 
-def _how_to_read(told: Timeline, say: Say) -> str:
-    kinds = {series.kind for series in told.series}
-    of_rows = {"pool_in_use": words.POOLS_READ, "open": words.OPEN_READ}
-    said = [words.SHADE_READ, *(text for kind, text in of_rows.items() if kind in kinds)]
-    return "\n\n".join(say(text) for text in said)
+class _Drawn(NamedTuple):
+    chart: alt.LayerChart
+    kinds: Set[str]
+    """Of the series that are shown."""
+    sampled: bool
+
+
+def _key(visit: Visit, incident: Incident) -> tuple[str, ...]:
+    """Return what a chart depends on: anew once the incident has grown."""
+    return (
+        incident.id,
+        str(incident.count),
+        visit.say.language,
+        visit.ink.strong,
+        visit.zone_name,
+    )
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, ttl=60)
-def _told(folder: Path, incident_id: str, count: int, _incident: Incident) -> tuple[Timeline, bool]:
-    """Return the timeline, and whether it is of a sample; anew once the incident has grown."""
-    told = evidence.around(folder, _incident)
-    return timeline(told, _incident), told.sample is not None
+def _drawn(
+    folder: Path,
+    key: tuple[str, ...],
+    alerts: tuple[tuple[int, str], ...],
+    _visit: Visit,
+    _incident: Incident,
+) -> _Drawn:
+    around = evidence.around(folder, _incident)
+    told = timeline(around, _incident)
+    chart = draw.chart(told, _incident, _visit.say, _visit.ink, zone=_visit.zone, alerts=alerts)
+    kinds = {series.kind for series in told.series}
+    return _Drawn(chart, kinds, around.sample is not None)
+
+
+def _how_to_read(kinds: Set[str], say: Say) -> str:
+    of_rows = {"pool_in_use": words.POOLS_READ, "open": words.OPEN_READ}
+    said = [words.SHADE_READ, *(text for kind, text in of_rows.items() if kind in kinds)]
+    return "\n\n".join(say(text) for text in said)

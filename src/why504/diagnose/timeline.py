@@ -30,12 +30,12 @@ class Timeline:
     bucket_ns: int
     """Length of a bucket; the first begins at `window.start_ns`."""
     series: Sequence[Series]
+    """All with the same number of values."""
     moments: Sequence[Moment]
 
     def edge_ns(self, place: int) -> int:
         """Return when a bucket begins; the last reaches to the end of the window."""
-        last = max((len(one.values) for one in self.series), default=0)
-        if place >= last:
+        if not self.series or place >= len(self.series[0].values):
             return self.window.end_ns
         return self.window.start_ns + place * self.bucket_ns
 

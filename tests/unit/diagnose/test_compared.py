@@ -18,7 +18,7 @@ ROUTE = "POST /v1/x"
 
 
 def scene(until_s: float = 100.0) -> Scene:
-    """30 good requests of 0.1 to 0.3 s in 60 s; then 10 wait for the pool and time out after 10 s."""
+    """30 good requests of 0.1 to 0.3 s in 60 s; then 10 that wait for the pool for 10 s in vain."""
     told = Scene(until_s)
     for n in range(30):
         length_s = 0.1 * (1 + n % 3)

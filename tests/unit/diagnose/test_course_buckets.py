@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evidence_by_hand import S, T0
+from evidence_by_hand import T0, S
 
 from why504.diagnose.course.buckets import MOST, Buckets
 from why504.model import Window

@@ -13,7 +13,7 @@ from evidence_by_hand import APP, Scene, at, hexid, site
 from why504 import names
 from why504.diagnose import explain
 from why504.diagnose.steps import Presence
-from why504.diagnose.timeline import Moment, Series, Timeline, timeline
+from why504.diagnose.timeline import Series, Timeline, timeline
 from why504.model import Evidence, Incident, Sample, Window
 
 LINE = site(48)
@@ -422,4 +422,3 @@ def test_a_long_window_has_as_many_buckets_as_a_short_one():
 
     assert told.bucket_ns == 600 * 10**9
     assert {len(one.values) for one in told.series} == {150}
-    assert isinstance(told.moments, list) and all(isinstance(m, Moment) for m in told.moments)
