@@ -25,22 +25,28 @@ class Asked:
     """It was answered with an error of the server, or whoever asked hung up."""
 
 
+def outermost(evidence: Evidence) -> list[Span]:
+    """Return the span of each request that is seen by whoever asked, in the order of the evidence.
+
+    What a service asks of another one is part of the request that made it ask.
+    """
+    servers = [span for span in evidence.spans if span.kind == "server"]
+    known = {(span.trace_id, span.span_id) for span in evidence.spans}
+    return [span for span in servers if (span.trace_id, span.parent_id) not in known]
+
+
 def asked(evidence: Evidence) -> list[Asked]:
     """Return all requests, each once, in the order of the evidence."""
-    known = {(span.trace_id, span.span_id) for span in evidence.spans}
-    servers = [span for span in evidence.spans if span.kind == "server"]
-    outermost = [span for span in servers if (span.trace_id, span.parent_id) not in known]
-    routes = _routes(servers, outermost)
-    return [
-        Asked(span, routes.get(span.name) or route_of(span), _failed(span)) for span in outermost
-    ]
+    spans = outermost(evidence)
+    routes = _routes([span for span in evidence.spans if span.kind == "server"], spans)
+    return [Asked(span, routes.get(span.name) or route_of(span), _failed(span)) for span in spans]
 
 
-def _routes(servers: Sequence[Span], outermost: Sequence[Span]) -> dict[str, str]:
+def _routes(servers: Sequence[Span], seen: Sequence[Span]) -> dict[str, str]:
     """Return the application's route by the gateway's name for it, where there is only one."""
     gateway = {
         (span.trace_id, span.span_id): span.name
-        for span in outermost
+        for span in seen
         if span.service == names.GATEWAY_SERVICE
     }
     routes: dict[str, set[str]] = defaultdict(set)

@@ -16,7 +16,7 @@ from why504 import names
 from why504.diagnose.course.buckets import Floats, Mask
 from why504.diagnose.course.calls import attempts
 from why504.diagnose.course.reading import Reading, Series, number, process_names, series
-from why504.diagnose.course.requests import asked
+from why504.diagnose.course.requests import outermost
 from why504.diagnose.peers import failed
 from why504.diagnose.victims import find_victims
 from why504.model import Evidence, Hold, Incident, Span, Stall, Vitals
@@ -57,7 +57,7 @@ def open_requests(reading: Reading) -> list[Series]:
     """
     if reading.evidence.sample:
         return []
-    spans = [one.span for one in asked(reading.evidence)]
+    spans = outermost(reading.evidence)
     gateways = [span for span in spans if span.service == names.GATEWAY_SERVICE]
     instances = _who_tells_of_requests(reading.evidence)
     values = reading.buckets.most(
