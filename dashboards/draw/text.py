@@ -62,6 +62,20 @@ def percent(share: float) -> str:
     return "> 99 %" if 0.99 < share < 0.9999 else f"{share:.0%}".replace("%", " %")
 
 
+def figure(value: float) -> str:
+    """Return a number with three digits that count: `0.014`, `6.9`, `97`, `12,345`."""
+    if not value:
+        return "0"
+    if abs(value) >= 100 or value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else "< 0.001"
+
+
+def size(number: float) -> str:
+    """Return bytes for people: `512 MB`, `1.5 GB`."""
+    return f"{figure(number / 1e9)} GB" if number >= 1e9 else f"{figure(round(number / 1e6))} MB"
+
+
 def _visible(character: str) -> str:
     if character.isspace():
         return " "

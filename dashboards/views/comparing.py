@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import streamlit as st
+
+from dashboards import evidence
+from dashboards.draw import comparison as draw
+from dashboards.draw.text import duration, plain
+from dashboards.language import Say
 from dashboards.visit import Visit
-from why504.model import Incident
+from dashboards.words import common
+from dashboards.words import comparing as words
+from why504.diagnose.compared import Compared, Stretches, compared, stretches
+from why504.errors import StoreUnavailable
+from why504.model import Incident, Window
 
 
 def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it."""
+    say = visit.say
+    st.subheader(say(words.TITLE), help=say(words.MORE_READ))
+    try:
+        parts, found, sampled = _compared(folder, incident.id, incident.count, incident)
+    except StoreUnavailable as error:
+        st.error(say(common.CANT_READ))
+        st.text(plain(str(error)))
+        return
+    if not found:
+        st.info(say(words.NOTHING))
+        return
+    if parts.before is None:
+        st.info(say(words.NO_BEFORE))
+    st.text(_lengths(parts, say))
+    rows = draw.changes(found, say)
+    st.altair_chart(draw.chart(rows, say, visit.ink), key="comparison", alt=say(words.ALT))
+    st.caption(say(words.READ))
+    if sampled:
+        st.caption(say(words.SAMPLED))
+    with st.expander(say(words.AS_TABLE)):
+        st.dataframe(draw.table(rows, say), hide_index=True, key="comparison_rows")
+
+
+def _lengths(parts: Stretches, say: Say) -> str:
+    def told(window: Window | None) -> str:
+        if window is None:
+            return say(words.NOT_TOLD)
+        return duration((window.end_ns - window.start_ns) / 1e9)
+
+    return say(
+        words.LENGTHS,
+        before=told(parts.before),
+        during=told(parts.during),
+        after=told(parts.after),
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, ttl=60)
+def _compared(
+    folder: Path, incident_id: str, count: int, _incident: Incident
+) -> tuple[Stretches, Sequence[Compared], bool]:
+    """Return what was compared, and whether of a sample; anew once the incident has grown."""
+    told = evidence.around(folder, _incident)
+    return stretches(told, _incident), compared(told, _incident), told.sample is not None

@@ -2,11 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import NamedTuple
 
+import altair as alt
+import streamlit as st
+
+from dashboards import evidence
+from dashboards.draw import timeline as draw
+from dashboards.draw.text import plain
+from dashboards.language import Say
 from dashboards.visit import Visit
+from dashboards.words import common
+from dashboards.words import timeline as words
+from why504.diagnose.timeline import timeline
+from why504.errors import StoreUnavailable
 from why504.model import Incident
 
 
-def section(visit: Visit, folder: Path, incident: Incident) -> None:
-    """Draw it."""
+def section(
+    visit: Visit, folder: Path, incident: Incident, alerts: Sequence[tuple[int, str]] = ()
+) -> None:
+    """Draw it; `alerts` are the router's, Unix nanoseconds and names."""
+    say = visit.say
+    try:
+        shown = _drawn(folder, _key(visit, incident), tuple(alerts), visit, incident)
+    except StoreUnavailable as error:
+        st.subheader(say(words.TITLE))
+        st.error(say(common.CANT_READ))
+        st.text(plain(str(error)))
+        return
+    st.subheader(say(words.TITLE), help=_how_to_read(shown.kinds, say))
+    st.altair_chart(shown.chart, key="timeline", alt=say(words.ALT))
+    st.caption(say(words.READ))
+    if shown.sampled:
+        st.caption(say(words.SAMPLED))
+
+
+class _Drawn(NamedTuple):
+    chart: alt.LayerChart
+    kinds: Set[str]
+    """Of the series that are shown."""
+    sampled: bool
+
+
+def _key(visit: Visit, incident: Incident) -> tuple[str, ...]:
+    """Return what a chart depends on: anew once the incident has grown."""
+    return (
+        incident.id,
+        str(incident.count),
+        visit.say.language,
+        visit.ink.strong,
+        visit.zone_name,
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, ttl=60)
+def _drawn(
+    folder: Path,
+    key: tuple[str, ...],
+    alerts: tuple[tuple[int, str], ...],
+    _visit: Visit,
+    _incident: Incident,
+) -> _Drawn:
+    around = evidence.around(folder, _incident)
+    told = timeline(around, _incident)
+    chart = draw.chart(told, _incident, _visit.say, _visit.ink, zone=_visit.zone, alerts=alerts)
+    kinds = {series.kind for series in told.series}
+    return _Drawn(chart, kinds, around.sample is not None)
+
+
+def _how_to_read(kinds: Set[str], say: Say) -> str:
+    of_rows = {"pool_in_use": words.POOLS_READ, "open": words.OPEN_READ}
+    said = [words.SHADE_READ, *(text for kind, text in of_rows.items() if kind in kinds)]
+    return "\n\n".join(say(text) for text in said)

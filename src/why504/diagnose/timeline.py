@@ -7,35 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from why504.model import Window
+from why504.diagnose.course import tracks
+from why504.diagnose.course.moments import Moment, moments
+from why504.diagnose.course.pools import pools
+from why504.diagnose.course.reading import Reading, Series, everything, ready
+from why504.diagnose.endings import end_of
+from why504.model import Evidence, Incident, Window
 
+__all__ = ["Moment", "Series", "Timeline", "timeline"]
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One thing that was measured, bucket by bucket."""
-
-    kind: str
-    """timeouts (504s a second), pool_in_use and pool_waiting (connections, requests), stalled
-    (share of each bucket in which an event loop stood still), queued (messages), llm_errors
-    (failed calls a second), open (requests in flight)."""
-    name: str
-    """Of what: `db.pool:main`, `loop:4242`, `llm groq`; empty where there is one only."""
-    values: Sequence[float | None]
-    """One a bucket; None where nobody told."""
-    limit: float | None = None
-    """What it can't exceed: the units of a pool; None where it has no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that happened at one moment."""
-
-    at_ns: int
-    kind: str
-    """started (a process was heard of for the first time), silent (for the last time)."""
-    what: str
-    """Whose, for people: `context-handling, process 4242`."""
+MOST_SERIES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +26,57 @@ class Timeline:
     """What happened when, before, during and after an incident."""
 
     window: Window
-    """What the axis shows."""
+    """What the axis shows: the incident, and of the evidence's window the part that was told of."""
     bucket_ns: int
     """Length of a bucket; the first begins at `window.start_ns`."""
     series: Sequence[Series]
+    """All with the same number of values."""
     moments: Sequence[Moment]
+
+    def edge_ns(self, place: int) -> int:
+        """Return when a bucket begins; the last reaches to the end of the window."""
+        if not self.series or place >= len(self.series[0].values):
+            return self.window.end_ns
+        return self.window.start_ns + place * self.bucket_ns
+
+
+def timeline(evidence: Evidence, incident: Incident) -> Timeline:
+    """Return at most 12 series that say something, of at most 240 buckets, and moments in order.
+
+    The 504s come first and are always there. Of a sample the series are estimates, and what can't
+    be told of one honestly (requests in flight) is left out.
+
+    Args:
+        evidence: of the incident's time, with what was before and after it.
+        incident: found in this evidence or in more of it.
+    """
+    evidence = ready(evidence)
+    reading = Reading(evidence, _axis(evidence, incident.window))
+    series = [
+        *tracks.timeouts(reading, incident),
+        *tracks.open_requests(reading),
+        *pools(reading),
+        *tracks.stalls(reading),
+        *tracks.failed_calls(reading),
+        *tracks.queued(reading),
+        *tracks.vitals(reading),
+    ]
+    return Timeline(
+        window=reading.buckets.window,
+        bucket_ns=reading.buckets.bucket_ns,
+        series=series[:MOST_SERIES],
+        moments=moments(reading),
+    )
+
+
+def _axis(evidence: Evidence, during: Window) -> Window:
+    """Return the part of the window that anybody told of, and all of the incident.
+
+    A store may have begun a minute ago: an axis of which most is empty hides what there is.
+    """
+    asked = evidence.window
+    starts_ns = [max(item.start_ns, asked.start_ns) for item in everything(evidence)]
+    ends_ns = [end_of(item, evidence.heard_ns) for item in everything(evidence)]
+    last_ns = min(asked.end_ns, max([during.end_ns, *ends_ns, *evidence.heard_ns.values()]))
+    first_ns = min([during.start_ns, *starts_ns])
+    return Window(first_ns, max(last_ns, during.end_ns))

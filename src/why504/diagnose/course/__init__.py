@@ -1,0 +1,1 @@
+"""The course of an incident: what there was of everything, moment by moment. Pure."""
