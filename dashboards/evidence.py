@@ -58,10 +58,11 @@ def around(folder: Path, incident: Incident) -> Evidence:
     Raises:
         StoreUnavailable: the store can't be read now.
     """
-    return _around(folder, _about(incident.window))
+    return _around(folder, about(incident.window))
 
 
-def _about(window: Window) -> Window:
+def about(window: Window) -> Window:
+    """Return an incident's window with what is read before and after it."""
     length_ns = window.end_ns - window.start_ns
     before_ns = min(max(length_ns, _MINUTE_NS), _LONGEST_BEFORE_NS)
     return Window(window.start_ns - before_ns, window.end_ns + _MINUTE_NS)

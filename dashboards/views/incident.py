@@ -35,7 +35,10 @@ def page(visit: Visit) -> None:
     incident = choice.incident
     began = moment(incident.window.start_ns, visit.zone)
     st.title(visit.say(words.TITLE, began=began, zone=visit.zone_name))
-    _finding(visit, incident)
+    _sentence(visit, choice)
+    _finding(visit, incident.finding)
+    if incident.caveats:
+        _sentences(visit, visit.say(words.CAVEATS), incident.caveats)
     timeline.section(visit, folder, incident)
     graph.section(visit, folder, incident)
     _blames(visit, incident)
@@ -47,11 +50,22 @@ def page(visit: Visit) -> None:
         st.markdown(visit.say(GLOSSARY))
 
 
-def _finding(visit: Visit, incident: Incident) -> None:
-    finding = incident.finding
+def _sentence(visit: Visit, choice: links.Choice) -> None:
+    """Say why, and lead to one of the requests: the shortest way to the line that blocked."""
+    finding = choice.incident.finding
     with st.container(border=True, key="sentence"):
         st.text(plain(finding.sentence, 600))
     st.text(_verdict(visit, finding))
+    if choice.victim is not None:
+        st.page_link(
+            visit.pages["request"],
+            label=visit.say(words.SEE_ONE),
+            icon=":material/waterfall_chart:",
+            query_params={"incident": choice.incident.id, "trace": choice.victim.trace_id},
+        )
+
+
+def _finding(visit: Visit, finding: Finding) -> None:
     advice = [f"{n}. {text}" for n, text in enumerate(finding.advice, 1)]
     _sentences(visit, visit.say(words.WHAT_TO_DO), advice)
     left, right = st.columns([3, 2], gap="large")
@@ -61,8 +75,6 @@ def _finding(visit: Visit, incident: Incident) -> None:
         _sentences(visit, visit.say(words.FOR), [f"+ {text}" for text in finding.evidence_for])
         against = [f"− {text}" for text in finding.evidence_against]
         _sentences(visit, visit.say(words.AGAINST), against)
-    if incident.caveats:
-        _sentences(visit, visit.say(words.CAVEATS), incident.caveats)
 
 
 def _verdict(visit: Visit, finding: Finding) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from dashboards import evidence
 from dashboards.draw import timeline as draw
 from dashboards.draw.text import plain
 from dashboards.language import Say
+from dashboards.ledger import alerts_in, ledger_of
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import timeline as words
@@ -21,13 +22,12 @@ from why504.errors import StoreUnavailable
 from why504.model import Incident
 
 
-def section(
-    visit: Visit, folder: Path, incident: Incident, alerts: Sequence[tuple[int, str]] = ()
-) -> None:
-    """Draw it; `alerts` are the router's, Unix nanoseconds and names."""
+def section(visit: Visit, folder: Path, incident: Incident) -> None:
+    """Draw it, with the router's alerts."""
     say = visit.say
+    alerts = tuple(alerts_in(ledger_of(visit.settings), evidence.about(incident.window)))
     try:
-        shown = _drawn(folder, _key(visit, incident), tuple(alerts), visit, incident)
+        shown = _drawn(folder, _key(visit, incident), alerts, visit, incident)
     except StoreUnavailable as error:
         st.subheader(say(words.TITLE))
         st.error(say(common.CANT_READ))
