@@ -1,0 +1,131 @@
+"""What happened: to whom, when, and to one request as an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dashboards.draw import bars, stack, waterfall
+from dashboards.draw.tables import leaf_words
+from dashboards.draw.text import block, duration, plain
+from dashboards.share import figures
+from dashboards.share.blocks import Block, Code, Heading, Items, Paragraph, Section, Table
+from dashboards.share.dossier import Example
+from dashboards.share.telling import Telling, cell
+from dashboards.words import share as words
+from why504.model import Victim, how_many
+
+SENTENCE = 600
+FRAMES_SHOWN = 12
+
+
+def summary(telling: Telling) -> Section:
+    """Return the sentence, and a warning where no cause is known."""
+    finding = telling.dossier.incident.finding
+    told: list[Block] = [Paragraph(plain(finding.sentence, SENTENCE), strong=True)]
+    if finding.cause == "UNKNOWN":
+        told.append(Paragraph(telling.say(words.NOT_FOUND_OUT)))
+    return Section(telling.say(words.SUMMARY), told)
+
+
+def impact(telling: Telling) -> Section:
+    """Return who was hit, how often and how long."""
+    say, incident = telling.say, telling.dossier.incident
+    victims, users = incident.victims, telling.dossier.users
+    unseen = how_many(victim for victim in victims if not victim.reached_app)
+    length_s = (incident.window.end_ns - incident.window.start_ns) / 1e9
+    figures_ = [
+        (say(words.HIT), f"{incident.count:,}"),
+        (say(words.ROUTES), f"{len(incident.routes):,}"),
+        (say(words.USERS), say(words.USERS_NOT_TOLD) if users is None else f"{users:,}"),
+        (say(words.UNSEEN), f"{unseen:,}"),
+        (say(words.LASTED), duration(length_s)),
+        (say(words.LOST), duration(incident.blame_in_s)),
+    ]
+    header = [say(word) for word in (words.ROUTE, words.REQUESTS, words.FIRST, words.LAST)]
+    routes = [_route(telling, route) for route in incident.routes]
+    return Section(
+        say(words.IMPACT),
+        [
+            Table([say(words.FIGURE), say(words.VALUE)], figures_),
+            Table(header, telling.shown(routes)),
+        ],
+    )
+
+
+def _route(telling: Telling, route: str) -> list[str]:
+    hit = [victim for victim in telling.dossier.incident.victims if victim.route == route]
+    gave_up = [victim.gave_up_ns for victim in hit]
+    times = (telling.at(min(gave_up)), telling.at(max(gave_up)))
+    return [cell(route), f"{how_many(hit):,}", *times]
+
+
+def timeline(telling: Telling) -> Section:
+    """Return what happened when: a figure where there is one, and the same in words."""
+    say = telling.say
+    events = sorted(_events(telling))
+    rows = [[telling.at(at_ns), cell(what)] for at_ns, what in events]
+    table = Table([say(words.WHEN), say(words.WHAT)], telling.shown(rows))
+    return Section(say(words.TIMELINE), [table])
+
+
+def _events(telling: Telling) -> Iterator[tuple[int, str]]:
+    say, incident = telling.say, telling.dossier.incident
+    gave_up = [victim.gave_up_ns for victim in incident.victims]
+    yield incident.window.start_ns, say(words.BEGAN)
+    if gave_up:
+        yield min(gave_up), say(words.GAVE_UP_FIRST)
+        yield max(gave_up), say(words.GAVE_UP_LAST)
+
+
+def examples(telling: Telling) -> list[Section]:
+    """Return one request on its clock, and one that fared otherwise."""
+    titles = (words.EXAMPLE, words.ANOTHER)
+    return [
+        Section(telling.say(title), list(_example(telling, example, number)))
+        for number, (title, example) in enumerate(
+            zip(titles, telling.dossier.examples, strict=False)
+        )
+    ]
+
+
+def _example(telling: Telling, example: Example, number: int) -> Iterator[Block]:
+    victim, say = example.victim, telling.say
+    yield Items(list(_about(telling, victim)))
+    rows = bars.bars(victim, example.own, example.holder)
+    gave_up_s = (victim.gave_up_ns - victim.start_ns) / 1e9
+    yield from telling.figure(
+        f"waterfall{'ab'[number]}",
+        words.WATERFALL_ALT,
+        lambda: waterfall.chart(rows, gave_up_s, victim.status, figures.INK),
+    )
+    if example.stack:
+        yield Heading(say(words.STACK))
+        yield Code(_innermost(block(example.stack)))
+    if example.holder_stack:
+        yield Heading(say(words.HOLDER_STACK))
+        yield Code(_innermost(stack.marked(example.holder_stack, victim.leaf.site)))
+
+
+def _innermost(frames: str) -> str:
+    """Return the first lines of a stack, and those that are marked in any case."""
+    lines = frames.split("\n")
+    marked = max((n for n, line in enumerate(lines) if line.startswith(stack.MARK)), default=0)
+    shown = max(FRAMES_SHOWN, marked + 2)
+    return "\n".join([*lines[:shown], "…"] if len(lines) > shown else lines)
+
+
+def _about(telling: Telling, victim: Victim) -> Iterator[str]:
+    say = telling.say
+    lasted = duration((victim.gave_up_ns - victim.start_ns) / 1e9)
+    yield say(words.EXAMPLE_ROUTE, route=cell(victim.route))
+    yield say(words.EXAMPLE_BEGAN, when=telling.at(victim.start_ns, date=True))
+    yield say(words.EXAMPLE_GAVE_UP, lasted=lasted)
+    yield say(words.EXAMPLE_BLOCKED, what=plain(victim.blocked_in))
+    if victim.held_by:
+        yield say(words.EXAMPLE_HELD, who=plain(victim.held_by))
+    else:
+        yield say(words.EXAMPLE_HELD_BY_NOBODY)
+    yield say(words.EXAMPLE_LEAF, what=leaf_words(victim.leaf))
+    if not victim.reached_app:
+        yield say(words.EXAMPLE_UNSEEN)
+    yield say(words.EXAMPLE_TRACE, trace=plain(victim.trace_id, 40))

@@ -1,0 +1,111 @@
+"""Why it happened, how that is known, and what is not."""
+
+from __future__ import annotations
+
+import math
+
+from dashboards.draw import blame, chain
+from dashboards.draw.tables import leaf_words
+from dashboards.draw.text import duration, percent, plain
+from dashboards.draw.words import LEAVES, MECHANISMS
+from dashboards.share import figures
+from dashboards.share.blocks import (
+    Block,
+    Heading,
+    Items,
+    Paragraph,
+    Section,
+    Step,
+    Steps,
+    Table,
+)
+from dashboards.share.telling import Telling, cell
+from dashboards.words import share as words
+
+SENTENCES_SHOWN = 12
+
+
+def cause(telling: Telling) -> Section:
+    """Return the cause with its confidence, and the evidence for and against it."""
+    say, finding = telling.say, telling.dossier.incident.finding
+    how = plain(MECHANISMS.get(finding.mechanism, finding.mechanism))
+    told: list[Block] = []
+    if finding.cause != "UNKNOWN":
+        told.append(Paragraph(f"{plain(finding.cause, 40)}: {plain(finding.title)}", strong=True))
+    facts = [say(words.HOW_IT_SPREAD, how=how)]
+    if finding.site is not None:
+        facts.append(say(words.LINE, site=plain(str(finding.site))))
+    if finding.cause != "UNKNOWN":
+        facts.append(say(words.CONFIDENCE, share=percent(finding.confidence)))
+    told.append(Items(facts))
+    for title, sentences in (
+        (words.FOR, finding.evidence_for),
+        (words.AGAINST, finding.evidence_against),
+    ):
+        lines = [plain(sentence) for sentence in sentences[:SENTENCES_SHOWN]]
+        told += [Heading(say(title)), Items(lines or [say(words.NOTHING)])]
+    return Section(say(words.CAUSE), told)
+
+
+def chain_(telling: Telling) -> Section:
+    """Return the way from the victims to the cause."""
+    steps = [
+        Step(step.what, step.lost, step.evidence)
+        for step in chain.steps(telling.dossier.incident.finding)
+    ]
+    return Section(telling.say(words.CHAIN), [Steps(steps)])
+
+
+def graph(telling: Telling) -> list[Section]:
+    """Return who waited for whom, most lost seconds first; nothing where no graph was made."""
+    drawn = telling.dossier.incident.graph
+    if drawn is None or not drawn.edges:
+        return []
+    say = telling.say
+    names = {node.id: node.what for node in drawn.nodes}
+    edges = sorted(drawn.edges, key=lambda edge: -edge.seconds)
+    rows = [
+        [
+            cell(names.get(edge.source, edge.source)),
+            cell(names.get(edge.target, edge.target)),
+            duration(edge.seconds),
+        ]
+        for edge in edges
+    ]
+    header = [say(word) for word in (words.WAITED, words.WAITED_FOR, words.LOST_SECONDS)]
+    told: list[Block] = [Paragraph(say(words.GRAPH_READ)), Table(header, telling.shown(rows))]
+    return [Section(say(words.GRAPH), told)]
+
+
+def blames(telling: Telling) -> Section:
+    """Return where the lost seconds came to rest."""
+    say, told = telling.say, telling.dossier.incident.blames
+    rows = [
+        [
+            percent(one.share),
+            duration(one.seconds),
+            leaf_words(one.leaf),
+            LEAVES.get(one.leaf.kind, cell(one.leaf.kind)),
+        ]
+        for one in told
+    ]
+    header = [say(word) for word in (words.SHARE, words.LOST_SECONDS, words.WHERE, words.KIND)]
+    drawing = telling.figure("blame", words.BLAMES_ALT, lambda: blame.chart(told, figures.INK))
+    return Section(say(words.BLAMES), [*drawing, Table(header, telling.shown(rows))])
+
+
+def compared(telling: Telling) -> list[Section]:
+    """Return what differed before and during; nothing where nobody compared."""
+    return []
+
+
+def not_known(telling: Telling) -> Section:
+    """Return what to bear in mind, and how much of the time nobody can account for."""
+    say, incident = telling.say, telling.dossier.incident
+    lines = [plain(caveat) for caveat in incident.caveats[:SENTENCES_SHOWN]]
+    unknown = [one for one in incident.blames if one.leaf.kind == "unknown"]
+    if unknown:
+        share = math.fsum(one.share for one in unknown)
+        lost = math.fsum(one.seconds for one in unknown)
+        lines.insert(0, say(words.UNKNOWN_SHARE, share=percent(share), lost=duration(lost)))
+    return Section(say(words.NOT_KNOWN), [Items(lines or [say(words.ALL_KNOWN)])])
