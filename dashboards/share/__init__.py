@@ -1,4 +1,4 @@
 """The incident as a file that stands alone: HTML, Markdown, JSON.
 
-dossier (everything that is known) -> sections (what is said) -> html or markdown (how it is written)
+dossier (what is known) -> sections (what is said) -> html, markdown (how it is written)
 """

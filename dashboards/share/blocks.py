@@ -1,4 +1,4 @@
-"""What a post-mortem is made of: text without any markup, which each kind of file writes its way."""
+"""What a post-mortem is made of: text without markup, which each kind of file writes its way."""
 
 from __future__ import annotations
 

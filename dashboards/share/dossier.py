@@ -133,11 +133,13 @@ def _example(store: EvidenceStore, victim: Victim) -> Example:
 
 def _stacks(evidence: Evidence, span_id: str | None, site: Site | None) -> Iterator[str]:
     """Yield stacks: of the named span first, then of what is at the site, then the others."""
-    told: list[Span | Record] = [
-        item
-        for item in (*evidence.stalls, *evidence.waits, *evidence.holds, *evidence.spans)
-        if item.stack
+    everything: list[Span | Record] = [
+        *evidence.stalls,
+        *evidence.waits,
+        *evidence.holds,
+        *evidence.spans,
     ]
+    told = [item for item in everything if item.stack]
     yield from (item.stack for item in told if span_id is not None and item.span_id == span_id)
     yield from (item.stack for item in told if site is not None and item.site == site)
     yield from (item.stack for item in told)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - reads only what the drawing library just wrote
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,17 +43,18 @@ _CONFIG: Final[dict[str, Any]] = {
     "text": {"color": "currentColor"},
 }
 _SVG: Final = "http://www.w3.org/2000/svg"
-_ELEMENTS: Final = frozenset(
-    "svg g path rect circle line polygon polyline text tspan defs clipPath linearGradient "
-    "radialGradient stop".split()
-)
-_ATTRIBUTES: Final = frozenset(
-    "id d x y x1 y1 x2 y2 cx cy r rx ry fx fy dx dy width height viewBox points transform "
-    "fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-dasharray "
-    "stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity clip-path "
-    "text-anchor dominant-baseline font-family font-size font-weight font-style offset "
-    "stop-color stop-opacity gradientUnits gradientTransform".split()
-)
+_ELEMENTS: Final = frozenset({
+    "svg", "g", "path", "rect", "circle", "line", "polygon", "polyline", "text", "tspan", "defs",
+    "clipPath", "linearGradient", "radialGradient", "stop",
+})  # fmt: skip
+_ATTRIBUTES: Final = frozenset({
+    "id", "d", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "fx", "fy", "dx",
+    "dy", "width", "height", "viewBox", "points", "transform", "fill", "fill-opacity",
+    "fill-rule", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray",
+    "stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity",
+    "clip-path", "text-anchor", "dominant-baseline", "font-family", "font-size", "font-weight",
+    "font-style", "offset", "stop-color", "stop-opacity", "gradientUnits", "gradientTransform",
+})  # fmt: skip
 _OWN: Final = re.compile(r"url\(#([\w-]+)\)")
 """The only kind of reference there may be: to a part of the same drawing."""
 
@@ -70,7 +71,7 @@ def figure(name: str, alt_text: str, make: Callable[[], alt.TopLevelMixin]) -> F
         wide, narrow = (
             drawn(make(), width_px, f"{name}{width_px}") for width_px in (WIDE_PX, NARROW_PX)
         )
-    # What draws is another program in another language: a post-mortem without a figure is one still.
+    # What draws is another program in another language; without a figure it is a post-mortem still.
     except (ValueError, TypeError, ET.ParseError):
         logging.getLogger(__name__).warning("the figure %s could not be drawn", name, exc_info=True)
         return None

@@ -55,9 +55,7 @@ def html(document: Document) -> str:
     """Return the file's text."""
     style = STYLE.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return _PAGE.format(
         language=escape(document.language),
         policy=policy,
@@ -75,23 +73,35 @@ def _section(section: Section) -> str:
 
 def _block(block: Block) -> str:
     match block:
-        case Paragraph(text, strong):
-            return f'<p class="strong">{escape(text)}</p>' if strong else f"<p>{escape(text)}</p>"
-        case Heading(text):
-            return f"<h3>{escape(text)}</h3>"
-        case Items(texts, numbered):
-            kind = "ol" if numbered else "ul"
-            return f"<{kind}>{_items(texts)}</{kind}>"
-        case Todo(texts):
-            return f'<ul class="todo">{_items(texts)}</ul>'
         case Steps():
             return _steps(block)
         case Table():
             return _table(block)
-        case Code(text):
-            return f"<pre>{escape(text)}</pre>"
         case Figure():
             return _figure(block)
+        case Items(texts, numbered):
+            return _list(texts, "ol" if numbered else "ul")
+        case Todo(texts):
+            return f'<div class="todo">{_list(texts, "ul")}</div>'
+        case _:
+            return _text(block)
+
+
+def _text(block: Paragraph | Heading | Code) -> str:
+    text = escape(block.text)
+    match block:
+        case Heading():
+            return f"<h3>{text}</h3>"
+        case Code():
+            return f"<pre>{text}</pre>"
+        case Paragraph(strong=True):
+            return f'<p class="strong">{text}</p>'
+        case _:
+            return f"<p>{text}</p>"
+
+
+def _list(texts: Sequence[str], kind: str) -> str:
+    return f"<{kind}>{_items(texts)}</{kind}>"
 
 
 def _items(texts: Sequence[str]) -> str:
@@ -110,9 +120,7 @@ def _steps(steps: Steps) -> str:
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
-    rows = [
-        "<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in table.rows
-    ]
+    rows = ["<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in table.rows]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

@@ -23,6 +23,8 @@ from dashboards.share.telling import Telling, cell
 from dashboards.words import share as words
 
 SENTENCES_SHOWN = 12
+SMALL_SHARE = 0.01
+"""Blame with less of the lost time is not told one by one."""
 
 
 def cause(telling: Telling) -> Section:
@@ -79,7 +81,8 @@ def graph(telling: Telling) -> list[Section]:
 
 def blames(telling: Telling) -> Section:
     """Return where the lost seconds came to rest."""
-    say, told = telling.say, telling.dossier.incident.blames
+    say, all_told = telling.say, telling.dossier.incident.blames
+    told = [one for one in all_told if one.share >= SMALL_SHARE] or list(all_told[:1])
     rows = [
         [
             percent(one.share),
@@ -89,6 +92,8 @@ def blames(telling: Telling) -> Section:
         ]
         for one in told
     ]
+    if len(told) < len(all_told):
+        rows.append([say(words.LESS), *([""] * 3)])
     header = [say(word) for word in (words.SHARE, words.LOST_SECONDS, words.WHERE, words.KIND)]
     drawing = telling.figure("blame", words.BLAMES_ALT, lambda: blame.chart(told, figures.INK))
     return Section(say(words.BLAMES), [*drawing, Table(header, telling.shown(rows))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -11,10 +11,12 @@ from dashboards.draw.text import plain
 from dashboards.share.blocks import Block, Heading, Items, Paragraph, Section, Table
 from dashboards.share.telling import Telling, cell
 from dashboards.words import share as words
+from why504.model import Counterfactual
 
 ADVICE_SHOWN: Final = 12
 _NUMBER: Final = re.compile(r"\d+\. ")
-_PART: Final = re.compile(r"\n(?=\n|#|- |\d+\. )|(?<=\n)(#+ [^\n]*)\n")
+_HEADING: Final = re.compile(r"^#.*$", re.MULTILINE)
+_PART: Final = re.compile(r"\n(?=\n|#|- |\d+\. )")
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _ONLY_HERE: Final = "## Try it"
 """The last part of a cause's page is for people who have the project at hand."""
@@ -24,17 +26,25 @@ def helped(telling: Telling) -> Section:
     """Return what the replay says of changes, or why it says nothing."""
     say, replay = telling.say, telling.dossier.incident.replay
     if replay is None:
-        return Section(say(words.HELP), [Paragraph(say(words.NOT_PLAYED))])
-    if replay.why_not:
-        return Section(say(words.HELP), [Paragraph(say(words.NO_REPLAY, why=plain(replay.why_not)))])
+        told: list[Block] = [Paragraph(say(words.NOT_PLAYED))]
+    elif replay.why_not:
+        told = [Paragraph(say(words.NO_REPLAY, why=plain(replay.why_not)))]
+    else:
+        faith = say(words.FAITH, same=replay.same, count=replay.requests)
+        told = [_tried(telling, replay.tried), Paragraph(faith)]
+    return Section(say(words.HELP), told)
+
+
+def _tried(telling: Telling, tried: Sequence[Counterfactual]) -> Block:
+    say = telling.say
+    if not tried:
+        return Paragraph(say(words.NOTHING))
     rows = [
-        [cell(tried.change), say(words.STILL_OF, left=tried.left, count=tried.victims), f"{tried.new:,}"]
-        for tried in replay.tried
+        [cell(one.change), say(words.STILL_OF, left=one.left, count=one.victims), f"{one.new:,}"]
+        for one in tried
     ]
     header = [say(word) for word in (words.IF, words.STILL, words.NEW)]
-    faith = Paragraph(say(words.FAITH, same=replay.same, count=replay.requests))
-    tried: list[Block] = [Table(header, telling.shown(rows))] if rows else []
-    return Section(say(words.HELP), [*(tried or [Paragraph(say(words.NOTHING))]), faith])
+    return Table(header, telling.shown(rows))
 
 
 def todo(telling: Telling) -> Section:
@@ -69,8 +79,8 @@ def _blocks(page: str) -> Iterator[Block]:
 
 def _lines(page: str) -> Iterator[tuple[str, str]]:
     """Yield each part with its kind; lines that go on are joined."""
-    for part in _PART.split(page):
-        text = " ".join(_LINK.sub(r"\1", part or "").replace("`", "").split())
+    for part in _PART.split(_HEADING.sub(r"\g<0>\n", page)):
+        text = " ".join(_LINK.sub(r"\1", part).replace("`", "").split())
         number = _NUMBER.match(text)
         if text.startswith("# ") or not text:
             continue

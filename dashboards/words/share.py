@@ -26,10 +26,6 @@ AS_MARKDOWN_READ = Said(
 )
 AS_JSON_READ = Said("For programs.", "Dành cho chương trình.")
 ADDRESS = Said("The address of this page:", "Địa chỉ của trang này:")
-FAILED = Said(
-    "The file could not be made because the store can't be read at the moment. Try again.",
-    "Không tạo được tệp vì hiện không đọc được kho dữ liệu. Hãy thử lại.",
-)
 
 # --- the file: its head --------------------------------------------------------------------------
 
@@ -62,18 +58,22 @@ USERS_NOT_TOLD = Said(
 )
 FIRST = Said("First given up on", "Bị bỏ dở lần đầu")
 LAST = Said("Last given up on", "Bị bỏ dở lần cuối")
-LASTED = Said("From the first request's start to the last's end", "Từ đầu yêu cầu đầu tiên đến cuối yêu cầu cuối")
+LASTED = Said(
+    "From the first request's start to the last's end",
+    "Từ lúc yêu cầu đầu tiên bắt đầu đến lúc yêu cầu cuối kết thúc",
+)
 LOST = Said("Waited in vain, all together", "Tổng thời gian chờ vô ích")
 UNSEEN = Said("Never seen by the application", "Ứng dụng không hề thấy")
 ROUTE = Said("Route", "Route")
 REQUESTS = Said("Requests", "Số yêu cầu")
+LESS = Said("less than 1 % each: not shown", "dưới 1 % mỗi mục: không hiển thị")
 MORE = Said("and {count:,} more", "và {count:,} mục khác")
 
 TIMELINE = Said("Timeline", "Dòng thời gian")
 TIMELINE_ALT = Said(
-    "What was full, blocked and refused when, on one axis of time. The table below tells the peaks.",
-    "Tài nguyên nào đầy, bị chặn và từ chối vào lúc nào, trên một trục thời gian. Bảng bên dưới nêu "
-    "các đỉnh.",
+    "What was full, blocked and refused when, on one axis of time. The table below has the peaks.",
+    "Tài nguyên nào đầy, bị chặn và từ chối vào lúc nào, trên một trục thời gian. Bảng bên dưới "
+    "nêu các đỉnh.",
 )
 WHEN = Said("When", "Lúc")
 WHAT = Said("What", "Điều gì")
@@ -107,8 +107,8 @@ GRAPH_READ = Said(
 GRAPH_ALT = Said(
     "Requests, resources, holders and causes, joined by who waited for whom. The table below "
     "tells the same.",
-    "Yêu cầu, tài nguyên, bên giữ và nguyên nhân, nối theo quan hệ ai chờ ai. Bảng bên dưới nêu cùng "
-    "nội dung.",
+    "Yêu cầu, tài nguyên, bên giữ và nguyên nhân, nối theo quan hệ ai chờ ai. Bảng bên dưới nêu "
+    "cùng nội dung.",
 )
 WAITED = Said("Waited", "Bên chờ")
 WAITED_FOR = Said("For", "Chờ")
