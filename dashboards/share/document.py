@@ -21,7 +21,6 @@ def document(dossier: Dossier) -> dict[str, Any]:
         "made_ns": dossier.made_ns,
         "covered": asdict(dossier.covered),
         "address": dossier.address,
-        "users": dossier.users,
         "incident": as_json(dossier.incident),
         "timeline": asdict(dossier.timeline) if dossier.timeline else None,
         "compared": [asdict(one) for one in dossier.compared],

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dashboards import windows
+from dashboards.draw.stack import with_stack
 from why504.diagnose import explain
 from why504.diagnose.compared import Compared
 from why504.diagnose.timeline import Timeline
-from why504.diagnose.users import users_hit
 from why504.errors import ConfigError
-from why504.model import Evidence, Incident, Record, Site, Span, Victim, Window
+from why504.model import Evidence, Incident, Site, Victim, Window
 from why504.stack import folder
 from why504.stores.base import EvidenceStore
 
@@ -38,8 +38,6 @@ class Dossier:
 
     incident: Incident
     """With its replay."""
-    users: int | None
-    """How many were hit; None where nobody told."""
     timeline: Timeline | None
     compared: Sequence[Compared]
     examples: Sequence[Example]
@@ -69,10 +67,8 @@ def collect(
     """
     around = windows.around(incident.window)
     evidence = store.sample(around)
-    traces = {victim.trace_id for victim in incident.victims}
     return Dossier(
         incident=incident if incident.replay else _replayed(incident, evidence),
-        users=users_hit(evidence, traces),
         timeline=None,
         compared=(),
         examples=[_example(store, victim) for victim in _chosen(incident)],
@@ -126,20 +122,10 @@ def _example(store: EvidenceStore, victim: Victim) -> Example:
         victim=victim,
         own=own,
         holder=holder,
-        stack=next(_stacks(own, victim.blocking_span_id, None), ""),
-        holder_stack=next(_stacks(holder, None, victim.leaf.site), "") if holder else "",
+        stack=_stack(own, victim.blocking_span_id, None),
+        holder_stack=_stack(holder, None, victim.leaf.site) if holder else "",
     )
 
 
-def _stacks(evidence: Evidence, span_id: str | None, site: Site | None) -> Iterator[str]:
-    """Yield stacks: of the named span first, then of what is at the site, then the others."""
-    everything: list[Span | Record] = [
-        *evidence.stalls,
-        *evidence.waits,
-        *evidence.holds,
-        *evidence.spans,
-    ]
-    told = [item for item in everything if item.stack]
-    yield from (item.stack for item in told if span_id is not None and item.span_id == span_id)
-    yield from (item.stack for item in told if site is not None and item.site == site)
-    yield from (item.stack for item in told)
+def _stack(evidence: Evidence, span_id: str | None, site: Site | None) -> str:
+    return next((item.stack for item in with_stack(evidence, span_id, site)), "")

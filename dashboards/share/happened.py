@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dashboards.draw import bars, stack, waterfall
+from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import block, duration, plain
 from dashboards.share import figures
 from dashboards.share.blocks import Block, Code, Heading, Items, Paragraph, Section, Table
 from dashboards.share.dossier import Example
 from dashboards.share.telling import Telling, cell
+from dashboards.words import request
 from dashboards.words import share as words
 from why504.model import Victim, how_many
 
@@ -30,13 +32,13 @@ def summary(telling: Telling) -> Section:
 def impact(telling: Telling) -> Section:
     """Return who was hit, how often and how long."""
     say, incident = telling.say, telling.dossier.incident
-    victims, users = incident.victims, telling.dossier.users
+    victims, people = incident.victims, incident.people
     unseen = how_many(victim for victim in victims if not victim.reached_app)
     length_s = (incident.window.end_ns - incident.window.start_ns) / 1e9
     figures_ = [
         (say(words.HIT), f"{incident.count:,}"),
         (say(words.ROUTES), f"{len(incident.routes):,}"),
-        (say(words.USERS), say(words.USERS_NOT_TOLD) if users is None else f"{users:,}"),
+        (say(words.PEOPLE), say(words.PEOPLE_NOT_TOLD) if people is None else f"{people:,}"),
         (say(words.UNSEEN), f"{unseen:,}"),
         (say(words.LASTED), duration(length_s)),
         (say(words.LOST), duration(incident.blame_in_s)),
@@ -91,18 +93,18 @@ def examples(telling: Telling) -> list[Section]:
 def _example(telling: Telling, example: Example, number: int) -> Iterator[Block]:
     victim, say = example.victim, telling.say
     yield Items(list(_about(telling, victim)))
-    rows = bars.bars(victim, example.own, example.holder)
+    rows = bars.bars(victim, example.own, example.holder, say)
     gave_up_s = (victim.gave_up_ns - victim.start_ns) / 1e9
     yield from telling.figure(
         f"waterfall{'ab'[number]}",
         words.WATERFALL_ALT,
-        lambda: waterfall.chart(rows, gave_up_s, victim.status, figures.INK),
+        lambda: waterfall.chart(rows, gave_up_s, ending(victim, say), figures.INK, say),
     )
     if example.stack:
-        yield Heading(say(words.STACK))
+        yield Heading(say(request.OWN_STACK))
         yield Code(_innermost(block(example.stack)))
     if example.holder_stack:
-        yield Heading(say(words.HOLDER_STACK))
+        yield Heading(say(request.HOLDERS_STACK))
         yield Code(_innermost(stack.marked(example.holder_stack, victim.leaf.site)))
 
 
@@ -116,16 +118,11 @@ def _innermost(frames: str) -> str:
 
 def _about(telling: Telling, victim: Victim) -> Iterator[str]:
     say = telling.say
-    lasted = duration((victim.gave_up_ns - victim.start_ns) / 1e9)
     yield say(words.EXAMPLE_ROUTE, route=cell(victim.route))
     yield say(words.EXAMPLE_BEGAN, when=telling.at(victim.start_ns, date=True))
-    yield say(words.EXAMPLE_GAVE_UP, lasted=lasted)
-    yield say(words.EXAMPLE_BLOCKED, what=plain(victim.blocked_in))
-    if victim.held_by:
-        yield say(words.EXAMPLE_HELD, who=plain(victim.held_by))
-    else:
-        yield say(words.EXAMPLE_HELD_BY_NOBODY)
-    yield say(words.EXAMPLE_LEAF, what=leaf_words(victim.leaf))
-    if not victim.reached_app:
-        yield say(words.EXAMPLE_UNSEEN)
-    yield say(words.EXAMPLE_TRACE, trace=plain(victim.trace_id, 40))
+    yield ending(victim, say)
+    yield say(request.BLOCKED_IN, what=plain(victim.blocked_in))
+    yield say(request.HELD_BY, who=plain(victim.held_by) or say(request.NOBODY))
+    yield say(request.COMES_DOWN_TO, leaf=leaf_words(victim.leaf))
+    yield say(request.REACHED, answer=say(request.YES if victim.reached_app else request.NO))
+    yield say(request.TRACE, trace=plain(victim.trace_id, 40))

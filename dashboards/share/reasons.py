@@ -7,7 +7,6 @@ import math
 from dashboards.draw import blame, chain
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import duration, percent, plain
-from dashboards.draw.words import LEAVES, MECHANISMS
 from dashboards.share import figures
 from dashboards.share.blocks import (
     Block,
@@ -21,6 +20,7 @@ from dashboards.share.blocks import (
 )
 from dashboards.share.telling import Telling, cell
 from dashboards.words import share as words
+from dashboards.words.engine import LEAVES, MECHANISMS
 
 SENTENCES_SHOWN = 12
 SMALL_SHARE = 0.01
@@ -30,7 +30,8 @@ SMALL_SHARE = 0.01
 def cause(telling: Telling) -> Section:
     """Return the cause with its confidence, and the evidence for and against it."""
     say, finding = telling.say, telling.dossier.incident.finding
-    how = plain(MECHANISMS.get(finding.mechanism, finding.mechanism))
+    known = MECHANISMS.get(finding.mechanism)
+    how = say(known) if known else plain(finding.mechanism)
     told: list[Block] = []
     if finding.cause != "UNKNOWN":
         told.append(Paragraph(f"{plain(finding.cause, 40)}: {plain(finding.title)}", strong=True))
@@ -53,7 +54,7 @@ def chain_(telling: Telling) -> Section:
     """Return the way from the victims to the cause."""
     steps = [
         Step(step.what, step.lost, step.evidence)
-        for step in chain.steps(telling.dossier.incident.finding)
+        for step in chain.steps(telling.dossier.incident.finding, telling.say)
     ]
     return Section(telling.say(words.CHAIN), [Steps(steps)])
 
@@ -88,14 +89,14 @@ def blames(telling: Telling) -> Section:
             percent(one.share),
             duration(one.seconds),
             leaf_words(one.leaf),
-            LEAVES.get(one.leaf.kind, cell(one.leaf.kind)),
+            say(LEAVES[one.leaf.kind]) if one.leaf.kind in LEAVES else cell(one.leaf.kind),
         ]
         for one in told
     ]
     if len(told) < len(all_told):
         rows.append([say(words.LESS), *([""] * 3)])
     header = [say(word) for word in (words.SHARE, words.LOST_SECONDS, words.WHERE, words.KIND)]
-    drawing = telling.figure("blame", words.BLAMES_ALT, lambda: blame.chart(told, figures.INK))
+    drawing = telling.figure("blame", words.BLAMES_ALT, lambda: blame.chart(told, figures.INK, say))
     return Section(say(words.BLAMES), [*drawing, Table(header, telling.shown(rows))])
 
 

@@ -52,8 +52,8 @@ FIGURE = Said("Figure", "Số liệu")
 VALUE = Said("Value", "Giá trị")
 HIT = Said("Requests that got no answer in time", "Số yêu cầu không được trả lời kịp")
 ROUTES = Said("Routes hit", "Số route bị ảnh hưởng")
-USERS = Said("Users hit", "Số người dùng bị ảnh hưởng")
-USERS_NOT_TOLD = Said(
+PEOPLE = Said("People hit", "Số người dùng bị ảnh hưởng")
+PEOPLE_NOT_TOLD = Said(
     "not told (no span has user.id)", "không được báo (không span nào có user.id)"
 )
 FIRST = Said("First given up on", "Bị bỏ dở lần đầu")
@@ -147,21 +147,9 @@ EXAMPLE = Said("One request", "Một yêu cầu")
 ANOTHER = Said("Another request", "Một yêu cầu khác")
 EXAMPLE_ROUTE = Said("Route: {route}", "Route: {route}")
 EXAMPLE_BEGAN = Said("Began: {when}", "Bắt đầu: {when}")
-EXAMPLE_GAVE_UP = Said("Given up on after {lasted}", "Bị bỏ dở sau {lasted}")
-EXAMPLE_BLOCKED = Said("Blocked in: {what}", "Bị chặn tại: {what}")
-EXAMPLE_HELD = Said("Held by: {who}", "Bị giữ bởi: {who}")
-EXAMPLE_HELD_BY_NOBODY = Said("Held by nobody who was seen", "Không thấy ai giữ")
-EXAMPLE_LEAF = Said("Comes down to: {what}", "Rốt cuộc do: {what}")
-EXAMPLE_TRACE = Said("Trace: {trace}", "Trace: {trace}")
-EXAMPLE_UNSEEN = Said("The application never saw it.", "Ứng dụng không hề thấy yêu cầu này.")
 WATERFALL_ALT = Said(
     "What the request, the database and the holder did second by second until the gateway gave up.",
     "Yêu cầu, cơ sở dữ liệu và bên giữ đã làm gì từng giây cho đến khi gateway bỏ cuộc.",
-)
-STACK = Said("What it was doing", "Nó đang làm gì")
-HOLDER_STACK = Said(
-    "What its holder was doing (→ marks the line that blocks)",
-    "Bên giữ đang làm gì (→ đánh dấu dòng mã gây chặn)",
 )
 
 NOT_KNOWN = Said("What is not known", "Điều chưa biết")
