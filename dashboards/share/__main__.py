@@ -6,9 +6,9 @@ Without a file to write, its Markdown goes to standard output.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,21 +88,14 @@ def write(file: Path, text: str) -> None:
     Raises:
         ConfigError: it can't be written.
     """
+    new = file.parent / f".why504-{os.getpid()}"
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="replace", dir=file.parent, delete=False
-        ) as new:
-            new.write(text)
-        Path(new.name).chmod(0o666 & ~_umask())
-        Path(new.name).replace(file)
+        new.write_text(text, encoding="utf-8", errors="replace")
+        new.replace(file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise ConfigError(f"can't write {file}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 if __name__ == "__main__":

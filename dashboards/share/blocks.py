@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,20 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing that is still to be made; a file may be without it, so it tells nothing alone."""
+
+    name: str
+    """Letters only, another one for each chart of a file."""
+    alt: str
+    """What it shows, for people who can't see it."""
+    make: Callable[[], Any]
+    """Makes Altair's chart with its words and lines in `figures.INK`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing; a file that can't hold it leaves it out, so nothing is told by it alone."""
+    """A drawing."""
 
     wide: str
     """SVG for a page."""
@@ -79,7 +92,7 @@ class Todo:
     texts: Sequence[str]
 
 
-Block = Paragraph | Items | Heading | Steps | Table | Code | Figure | Todo
+Block = Paragraph | Items | Heading | Steps | Table | Code | Chart | Figure | Todo
 
 
 @dataclass(frozen=True, slots=True)

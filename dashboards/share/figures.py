@@ -5,16 +5,24 @@ Words and lines are drawn in `currentColor`, so that one drawing serves light, d
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import subprocess
+import sys
+import tempfile
+import unicodedata
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import altair as alt
 
 from dashboards.draw.palette import Ink
-from dashboards.share.blocks import Figure
+from dashboards.draw.text import INVISIBLE
+from dashboards.share import drawing
+from dashboards.share.blocks import Block, Chart, Document, Figure
 
 INK: Final = Ink(strong="currentColor")
 WIDE_PX: Final = 680
@@ -23,6 +31,7 @@ NARROW_PX: Final = 350
 """Fills a phone."""
 FIGURE_LIMIT: Final = 400_000
 """Characters of one drawing; a larger one is left out."""
+LIMIT_S: Final = 60.0
 
 _FAINT: Final = "#88888855"
 _CONFIG: Final[dict[str, Any]] = {
@@ -59,49 +68,81 @@ _OWN: Final = re.compile(r"url\(#([\w-]+)\)")
 """The only kind of reference there may be: to a part of the same drawing."""
 
 
-def figure(name: str, alt_text: str, make: Callable[[], alt.TopLevelMixin]) -> Figure | None:
-    """Return a chart for a page and for a phone; None where it can't be drawn or is too large.
+def with_figures(document: Document) -> Document:
+    """Return a document whose charts are drawn; those that can't be, or are too large, are gone."""
+    charts = [b for section in document.sections for b in section.blocks if isinstance(b, Chart)]
+    drawn = dict(zip([chart.name for chart in charts], _figures(charts), strict=True))
+    sections = [
+        replace(section, blocks=[*_with(section.blocks, drawn)]) for section in document.sections
+    ]
+    return replace(document, sections=sections)
+
+
+def _with(blocks: Sequence[Block], drawn: Mapping[str, Figure | None]) -> Iterator[Block]:
+    for block in blocks:
+        figure = drawn[block.name] if isinstance(block, Chart) else block
+        if figure is not None:
+            yield figure
+
+
+def _figures(charts: Sequence[Chart]) -> list[Figure | None]:
+    sizes = [(chart, width_px) for chart in charts for width_px in (WIDE_PX, NARROW_PX)]
+    drawn = svgs([(chart.make(), width_px, f"{chart.name}{width_px}") for chart, width_px in sizes])
+    pairs = zip(charts, drawn[::2], drawn[1::2], strict=True)
+    return [Figure(wide, thin, chart.alt) if wide and thin else None for chart, wide, thin in pairs]
+
+
+def svgs(asked: Sequence[tuple[alt.TopLevelMixin, int, str]]) -> list[str]:
+    """Return charts as SVG elements: shapes and text, no link, style or script.
+
+    What can't be drawn, takes more than a minute or is too large is empty.
 
     Args:
-        name: letters only, another one for each figure of a file.
-        alt_text: what it shows.
-        make: makes the chart with the words and lines in `INK`.
+        asked: whatever Altair draws, whose words may come from telemetry; the width of the whole
+            drawing in pixels; and what begins every id in it, so that several can share a page.
     """
+    if not asked:
+        return []
+    specs = [_sized(_clean(chart.to_dict()), width_px) for chart, width_px, _ in asked]
+    command = [sys.executable, drawing.__file__]
+    told = json.dumps({"config": _CONFIG, "specs": specs})
+    with tempfile.TemporaryFile() as out:
+        try:
+            subprocess.run(command, input=told.encode(), stdout=out, timeout=LIMIT_S, check=True)
+        except subprocess.SubprocessError:
+            logging.getLogger(__name__).warning("not all figures could be drawn", exc_info=True)
+        out.seek(0)
+        # What was drawn before it ended stays.
+        lines = [line for line in out.read().splitlines() if line.endswith((b'"', b"null"))]
+    drawn = [json.loads(line) or "" for line in lines[: len(asked)]]
+    drawn += [""] * (len(asked) - len(drawn))
+    return [reduced(svg, prefix) for svg, (_, _, prefix) in zip(drawn, asked, strict=True)]
+
+
+def reduced(svg: str, prefix: str) -> str:
+    """Return a drawing with only what draws; empty if it is too large, or no drawing."""
     try:
-        wide, narrow = (
-            drawn(make(), width_px, f"{name}{width_px}") for width_px in (WIDE_PX, NARROW_PX)
-        )
-    # What draws is another program in another language; without a figure it is a post-mortem still.
-    except (ValueError, TypeError, ET.ParseError):
-        logging.getLogger(__name__).warning("the figure %s could not be drawn", name, exc_info=True)
-        return None
-    if max(len(wide), len(narrow)) > FIGURE_LIMIT:
-        return None
-    return Figure(wide, narrow, alt_text)
-
-
-def drawn(chart: alt.TopLevelMixin, width_px: int, prefix: str) -> str:
-    """Return a chart as an SVG element of that width: shapes and text, no link, style or script.
-
-    Args:
-        chart: whatever Altair draws; its words may come from telemetry.
-        width_px: of the whole drawing.
-        prefix: begins every id, so that several drawings can share a page.
-
-    Raises:
-        ValueError: the chart is none that can be drawn.
-        ParseError: what was drawn is no XML.
-    """
-    import vl_convert
-
-    spec = _sized(chart.to_dict(), width_px)
-    # No address may be asked for, whatever a chart says.
-    svg = vl_convert.vegalite_to_svg(spec, config=_CONFIG, allowed_base_urls=[])
-    root = ET.fromstring(svg)  # noqa: S314 - no document type, and nobody else's
+        root = ET.fromstring(svg)  # noqa: S314 - no document type, and nobody else's
+    except ET.ParseError:
+        return ""
     _reduce(root, prefix)
     root.set("xmlns", _SVG)
     root.set("aria-hidden", "true")
-    return ET.tostring(root, encoding="unicode")
+    made = ET.tostring(root, encoding="unicode")
+    return made if len(made) <= FIGURE_LIMIT else ""
+
+
+def _clean(part: Any) -> Any:
+    """Return part of a specification without characters that draw nothing."""
+    match part:
+        case str():
+            return "".join(c for c in part if unicodedata.category(c) not in INVISIBLE)
+        case dict():
+            return {key: _clean(value) for key, value in part.items()}
+        case list():
+            return [_clean(value) for value in part]
+        case _:
+            return part
 
 
 def _sized(spec: dict[str, Any], width_px: int) -> dict[str, Any]:

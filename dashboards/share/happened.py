@@ -9,7 +9,7 @@ from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import block, duration, plain
 from dashboards.share import figures
-from dashboards.share.blocks import Block, Code, Heading, Items, Paragraph, Section, Table
+from dashboards.share.blocks import Block, Chart, Code, Heading, Items, Paragraph, Section, Table
 from dashboards.share.dossier import Example
 from dashboards.share.telling import Telling, cell
 from dashboards.words import request
@@ -95,9 +95,9 @@ def _example(telling: Telling, example: Example, number: int) -> Iterator[Block]
     yield Items(list(_about(telling, victim)))
     rows = bars.bars(victim, example.own, example.holder, say)
     gave_up_s = (victim.gave_up_ns - victim.start_ns) / 1e9
-    yield from telling.figure(
+    yield Chart(
         f"waterfall{'ab'[number]}",
-        words.WATERFALL_ALT,
+        say(words.WATERFALL_ALT),
         lambda: waterfall.chart(rows, gave_up_s, ending(victim, say), figures.INK, say),
     )
     if example.stack:

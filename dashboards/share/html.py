@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from dashboards.share.blocks import (
-    Block,
+    Chart,
     Code,
     Document,
     Figure,
@@ -51,6 +51,10 @@ _PAGE: Final = """<!doctype html>
 """
 
 
+Written = Paragraph | Items | Heading | Steps | Table | Code | Figure | Todo
+"""Everything but a chart that nobody drew."""
+
+
 def html(document: Document) -> str:
     """Return the file's text."""
     style = STYLE.read_text(encoding="utf-8")
@@ -67,11 +71,11 @@ def html(document: Document) -> str:
 
 
 def _section(section: Section) -> str:
-    body = "\n".join(_block(block) for block in section.blocks)
+    body = "\n".join(_block(b) for b in section.blocks if not isinstance(b, Chart))
     return f"<section>\n<h2>{escape(section.title)}</h2>\n{body}\n</section>"
 
 
-def _block(block: Block) -> str:
+def _block(block: Written) -> str:
     match block:
         case Steps():
             return _steps(block)

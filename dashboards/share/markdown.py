@@ -12,6 +12,7 @@ from typing import Final
 
 from dashboards.share.blocks import (
     Block,
+    Chart,
     Code,
     Document,
     Figure,
@@ -37,7 +38,7 @@ def markdown(document: Document) -> str:
     for section in document.sections:
         lines += ["", f"## {said(section.title)}"]
         for block in section.blocks:
-            if not isinstance(block, Figure):
+            if not isinstance(block, Chart | Figure):
                 lines += ["", *_block(block)]
     return "\n".join(lines) + "\n"
 

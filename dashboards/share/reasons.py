@@ -10,6 +10,7 @@ from dashboards.draw.text import duration, percent, plain
 from dashboards.share import figures
 from dashboards.share.blocks import (
     Block,
+    Chart,
     Heading,
     Items,
     Paragraph,
@@ -96,8 +97,8 @@ def blames(telling: Telling) -> Section:
     if len(told) < len(all_told):
         rows.append([say(words.LESS), *([""] * 3)])
     header = [say(word) for word in (words.SHARE, words.LOST_SECONDS, words.WHERE, words.KIND)]
-    drawing = telling.figure("blame", words.BLAMES_ALT, lambda: blame.chart(told, figures.INK, say))
-    return Section(say(words.BLAMES), [*drawing, Table(header, telling.shown(rows))])
+    drawn = Chart("blame", say(words.BLAMES_ALT), lambda: blame.chart(told, figures.INK, say))
+    return Section(say(words.BLAMES), [drawn, Table(header, telling.shown(rows))])
 
 
 def compared(telling: Telling) -> list[Section]:
