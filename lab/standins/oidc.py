@@ -1,7 +1,7 @@
 """A stand-in for an OpenID Connect provider: `python -m lab.standins.oidc --port 8085`.
 
-Speaks as much of OpenID Connect Core 1.0 as a sign-in by code needs: discovery, authorisation (which
-asks nobody and redirects at once), PKCE by S256, a token with an id_token signed by RS256, keys,
+Speaks as much of OpenID Connect Core 1.0 as a sign-in by code needs: discovery, authorisation that
+asks nobody and redirects at once, PKCE by S256, a token with an id_token signed by RS256, keys,
 sign-out. `/_control` says who signs in and what is wrong with the token; codes are good once.
 """
 
