@@ -70,7 +70,7 @@ class Chart:
     alt: str
     """What it shows, for people who can't see it."""
     make: Callable[[], Any]
-    """Makes Altair's chart with its words and lines in `figures.INK`."""
+    """Makes it with its words and lines in `figures.INK`: a chart of Altair's, or of Vega-Lite."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Final
 from dashboards import windows
 from dashboards.draw.stack import with_stack
 from why504.diagnose import explain
-from why504.diagnose.compared import Compared
-from why504.diagnose.timeline import Timeline
+from why504.diagnose.compared import Compared, compared
+from why504.diagnose.timeline import Timeline, timeline
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Site, Victim, Window
 from why504.stack import folder
@@ -69,8 +69,8 @@ def collect(
     evidence = store.sample(around)
     return Dossier(
         incident=incident if incident.replay else _replayed(incident, evidence),
-        timeline=None,
-        compared=(),
+        timeline=timeline(evidence, incident),
+        compared=compared(evidence, incident),
         examples=[_example(store, victim) for victim in _chosen(incident)],
         cause_page=cause_page(incident.finding.cause),
         covered=store.extent() or around,

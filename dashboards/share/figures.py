@@ -1,6 +1,6 @@
 """Charts as SVG that may stand in anybody's page: drawn offline, and reduced to shapes and text.
 
-Words and lines are drawn in `currentColor`, so that one drawing serves light, dark and paper.
+Words and lines are drawn in `currentColor`, on `Canvas`: one drawing serves light, dark and paper.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dashboards.draw.text import INVISIBLE
 from dashboards.share import drawing
 from dashboards.share.blocks import Block, Chart, Document, Figure
 
-INK: Final = Ink(strong="currentColor")
+INK: Final = Ink(strong="currentColor", paper="Canvas")
 WIDE_PX: Final = 680
 """Fills an A4 page between its margins."""
 NARROW_PX: Final = 350
@@ -32,6 +32,8 @@ NARROW_PX: Final = 350
 FIGURE_LIMIT: Final = 400_000
 """Characters of one drawing; a larger one is left out."""
 LIMIT_S: Final = 60.0
+
+Spec = dict[str, Any]
 
 _FAINT: Final = "#88888855"
 _CONFIG: Final[dict[str, Any]] = {
@@ -86,24 +88,26 @@ def _with(blocks: Sequence[Block], drawn: Mapping[str, Figure | None]) -> Iterat
 
 
 def _figures(charts: Sequence[Chart]) -> list[Figure | None]:
-    sizes = [(chart, width_px) for chart in charts for width_px in (WIDE_PX, NARROW_PX)]
-    drawn = svgs([(chart.make(), width_px, f"{chart.name}{width_px}") for chart, width_px in sizes])
+    made = [(chart, _spec(chart.make())) for chart in charts]
+    sizes = [(chart, one, px) for chart, one in made for px in (WIDE_PX, NARROW_PX)]
+    drawn = svgs([(one, px, f"{chart.name}{px}") for chart, one, px in sizes])
     pairs = zip(charts, drawn[::2], drawn[1::2], strict=True)
     return [Figure(wide, thin, chart.alt) if wide and thin else None for chart, wide, thin in pairs]
 
 
-def svgs(asked: Sequence[tuple[alt.TopLevelMixin, int, str]]) -> list[str]:
+def svgs(asked: Sequence[tuple[alt.TopLevelMixin | Spec, int, str]]) -> list[str]:
     """Return charts as SVG elements: shapes and text, no link, style or script.
 
     What can't be drawn, takes more than a minute or is too large is empty.
 
     Args:
-        asked: whatever Altair draws, whose words may come from telemetry; the width of the whole
-            drawing in pixels; and what begins every id in it, so that several can share a page.
+        asked: a chart of Altair's or one of Vega-Lite, whose words may come from telemetry; the
+            width of the whole drawing in pixels; and what begins every id in it, so that several
+            can share a page.
     """
     if not asked:
         return []
-    specs = [_sized(_clean(chart.to_dict()), width_px) for chart, width_px, _ in asked]
+    specs = [_sized(_clean(_spec(chart)), width_px) for chart, width_px, _ in asked]
     command = [sys.executable, drawing.__file__]
     told = json.dumps({"config": _CONFIG, "specs": specs})
     with tempfile.TemporaryFile() as out:
@@ -132,11 +136,19 @@ def reduced(svg: str, prefix: str) -> str:
     return made if len(made) <= FIGURE_LIMIT else ""
 
 
+def _spec(chart: alt.TopLevelMixin | Spec) -> Spec:
+    if isinstance(chart, dict):
+        return chart
+    spec: Spec = chart.to_dict()
+    return spec
+
+
 def _clean(part: Any) -> Any:
     """Return part of a specification without characters that draw nothing."""
     match part:
         case str():
-            return "".join(c for c in part if unicodedata.category(c) not in INVISIBLE)
+            kept = (c for c in part if c == "\n" or unicodedata.category(c) not in INVISIBLE)
+            return "".join(kept)
         case dict():
             return {key: _clean(value) for key, value in part.items()}
         case list():
@@ -145,7 +157,7 @@ def _clean(part: Any) -> Any:
             return part
 
 
-def _sized(spec: dict[str, Any], width_px: int) -> dict[str, Any]:
+def _sized(spec: Spec, width_px: int) -> Spec:
     parts = spec.get("vconcat")
     if parts is None:
         fit = {"type": "fit-x", "contains": "padding"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dashboards.draw import bars, stack, waterfall
+from dashboards.draw import bars, stack, tracks, waterfall
+from dashboards.draw import timeline as draw
 from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import block, duration, plain
@@ -14,6 +15,8 @@ from dashboards.share.dossier import Example
 from dashboards.share.telling import Telling, cell
 from dashboards.words import request
 from dashboards.words import share as words
+from dashboards.words.timeline import MOMENTS
+from why504.diagnose.timeline import Moment, Timeline
 from why504.model import Victim, how_many
 
 SENTENCE = 600
@@ -66,8 +69,20 @@ def timeline(telling: Telling) -> Section:
     say = telling.say
     events = sorted(_events(telling))
     rows = [[telling.at(at_ns), cell(what)] for at_ns, what in events]
-    table = Table([say(words.WHEN), say(words.WHAT)], telling.shown(rows))
-    return Section(say(words.TIMELINE), [table])
+    told: list[Block] = [Table([say(words.WHEN), say(words.WHAT)], telling.shown(rows))]
+    course = telling.dossier.timeline
+    if course is not None:
+        told.insert(0, _course(telling, course))
+    return Section(say(words.TIMELINE), told)
+
+
+def _course(telling: Telling, course: Timeline) -> Chart:
+    incident, say, zone = telling.dossier.incident, telling.say, telling.zone
+    return Chart(
+        "timeline",
+        say(words.TIMELINE_ALT),
+        lambda: draw.chart(course, incident, say, figures.INK, zone=zone),
+    )
 
 
 def _events(telling: Telling) -> Iterator[tuple[int, str]]:
@@ -77,6 +92,26 @@ def _events(telling: Telling) -> Iterator[tuple[int, str]]:
     if gave_up:
         yield min(gave_up), say(words.GAVE_UP_FIRST)
         yield max(gave_up), say(words.GAVE_UP_LAST)
+    course = telling.dossier.timeline
+    if course is not None:
+        yield from ((at.at_ns, _moment(telling, at)) for at in course.moments)
+        yield from _peaks(telling, course)
+
+
+def _moment(telling: Telling, moment: Moment) -> str:
+    said = MOMENTS.get(moment.kind)
+    return telling.say(said, what=plain(moment.what, 80)) if said else plain(moment.what, 80)
+
+
+def _peaks(telling: Telling, course: Timeline) -> Iterator[tuple[int, str]]:
+    """Yield when each series was highest, for the first time."""
+    for one in course.series:
+        most = max((value for value in one.values if value is not None), default=0.0)
+        if most > 0:
+            what = tracks.title(one, telling.say)
+            value = tracks.value_words(one.kind, most)
+            said = telling.say(words.PEAK, what=what, value=value)
+            yield course.edge_ns(one.values.index(most)), said
 
 
 def examples(telling: Telling) -> list[Section]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from dashboards.draw import blame, chain
+from dashboards.draw import blame, chain, comparison, graph_chart
+from dashboards.draw import graph as draw
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import duration, percent, plain
 from dashboards.share import figures
@@ -20,8 +21,10 @@ from dashboards.share.blocks import (
     Table,
 )
 from dashboards.share.telling import Telling, cell
+from dashboards.words import comparing
 from dashboards.words import share as words
 from dashboards.words.engine import LEAVES, MECHANISMS
+from why504.diagnose.graph import roots_of
 
 SENTENCES_SHOWN = 12
 SMALL_SHARE = 0.01
@@ -62,22 +65,23 @@ def chain_(telling: Telling) -> Section:
 
 def graph(telling: Telling) -> list[Section]:
     """Return who waited for whom, most lost seconds first; nothing where no graph was made."""
-    drawn = telling.dossier.incident.graph
-    if drawn is None or not drawn.edges:
+    incident = telling.dossier.incident
+    if incident.graph is None or not incident.graph.edges:
         return []
-    say = telling.say
-    names = {node.id: node.what for node in drawn.nodes}
-    edges = sorted(drawn.edges, key=lambda edge: -edge.seconds)
+    say, total_s = telling.say, max(incident.blame_in_s, 1e-9)
+    shown = draw.visible(incident.graph, total_s)
+    names = {node.id: f"{cell(node.what)} ({draw.kind_words(node, say)})" for node in shown.nodes}
     rows = [
-        [
-            cell(names.get(edge.source, edge.source)),
-            cell(names.get(edge.target, edge.target)),
-            duration(edge.seconds),
-        ]
-        for edge in edges
+        [names[edge.source], names[edge.target], duration(edge.seconds)] for edge in shown.edges
     ]
     header = [say(word) for word in (words.WAITED, words.WAITED_FOR, words.LOST_SECONDS)]
-    told: list[Block] = [Paragraph(say(words.GRAPH_READ)), Table(header, telling.shown(rows))]
+    drawn = draw.Drawn(shown, roots_of(incident), "", total_s)
+    told: list[Block] = [
+        Paragraph(say(words.GRAPH_READ)),
+        # Columns need more room than a sheet of paper has; rows fit anything.
+        Chart("graph", say(words.GRAPH_ALT), lambda: graph_chart.narrow(drawn, figures.INK, say)),
+        Table(header, telling.shown(rows)),
+    ]
     return [Section(say(words.GRAPH), told)]
 
 
@@ -102,8 +106,15 @@ def blames(telling: Telling) -> Section:
 
 
 def compared(telling: Telling) -> list[Section]:
-    """Return what differed before and during; nothing where nobody compared."""
-    return []
+    """Return what differed before and during; nothing where nothing is known."""
+    say = telling.say
+    rows = comparison.changes(telling.dossier.compared, say)
+    if not rows:
+        return []
+    drawn = Chart("compared", say(comparing.ALT), lambda: comparison.chart(rows, say, figures.INK))
+    columns = comparison.table(rows, say)
+    table = Table(list(columns), list(zip(*columns.values(), strict=True)))
+    return [Section(say(comparing.TITLE), [Paragraph(say(comparing.READ)), drawn, table])]
 
 
 def not_known(telling: Telling) -> Section:

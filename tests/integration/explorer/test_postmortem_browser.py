@@ -97,8 +97,8 @@ def test_it_is_drawn_in_the_colours_of_the_reader(page: Page):
     light = _colours(page)
     page.emulate_media(media="print", color_scheme="dark")
 
-    assert dark == ("rgb(250, 250, 250)", "rgb(250, 250, 250)")
-    assert light == ("rgb(26, 28, 36)", "rgb(26, 28, 36)")
+    assert dark == ("rgb(255, 255, 255)", "rgb(255, 255, 255)")
+    assert light == ("rgb(0, 0, 0)", "rgb(0, 0, 0)")
     assert _colours(page) == ("rgb(0, 0, 0)", "rgb(0, 0, 0)")
 
 
