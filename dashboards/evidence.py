@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import streamlit as st
 
+from dashboards import windows
 from dashboards.freshness import Refreshed
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
-
-_MINUTE_NS: Final = 60 * 10**9
-_LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
 
 
 @st.cache_resource(show_spinner=False)
@@ -58,14 +55,7 @@ def around(folder: Path, incident: Incident) -> Evidence:
     Raises:
         StoreUnavailable: the store can't be read now.
     """
-    return _around(folder, about(incident.window))
-
-
-def about(window: Window) -> Window:
-    """Return an incident's window with what is read before and after it."""
-    length_ns = window.end_ns - window.start_ns
-    before_ns = min(max(length_ns, _MINUTE_NS), _LONGEST_BEFORE_NS)
-    return Window(window.start_ns - before_ns, window.end_ns + _MINUTE_NS)
+    return _around(folder, windows.around(incident.window))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, ttl=60)

@@ -10,5 +10,8 @@ from starlette.middleware import Middleware
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboards.frontdoor import FrontDoor
+from dashboards.hosts import OwnHost
 
-app = st.App(Path(__file__).with_name("script.py"), middleware=[Middleware(FrontDoor)])
+app = st.App(
+    Path(__file__).with_name("script.py"), middleware=[Middleware(OwnHost), Middleware(FrontDoor)]
+)

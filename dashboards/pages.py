@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import streamlit as st
 
+from dashboards import signin
 from dashboards.draw.palette import ink
 from dashboards.language import LANGUAGES, Said, Say, chosen
 from dashboards.settings import Settings
@@ -52,10 +53,14 @@ def show(first: str = "now") -> None:
     """
     st.set_page_config(page_title="why504", layout="wide")
     st.html(STYLE)
+    settings, say = Settings.read(sys.argv[1:], os.environ), Say(_language())
+    if not signin.admitted(settings, say):
+        _languages(say)
+        return
     pages: dict[str, st.Page] = {}
     visit = Visit(
-        settings=Settings.read(sys.argv[1:], os.environ),
-        say=Say(_language()),
+        settings=settings,
+        say=say,
         ink=ink(st.context.theme.type),
         zone=zone_named(st.context.timezone),
         pages=pages,

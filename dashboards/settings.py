@@ -32,7 +32,7 @@ class Settings:
     langfuse_url: str = ""
     """Where Langfuse shows a trace, `{trace}` for its id: WHY504_LANGFUSE_URL."""
     allowed: tuple[str, ...] = ()
-    """Who may look when others than this machine can: WHY504_EXPLORER_ALLOW (see signin.py)."""
+    """Who may look when others than this machine can: WHY504_EXPLORER_ALLOW (see admission.py)."""
 
     @classmethod
     def read(cls, arguments: Sequence[str], env: Mapping[str, str]) -> Settings:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 from dashboards.draw.text import block
-from why504.model import Site
+from why504.model import Evidence, Record, Site, Span
 
 MARK = "→ "
 FRAME = re.compile(r'File "(?P<file>[^"]*)", line (?P<line>\d+)')
@@ -25,3 +26,12 @@ def _is_at(line: str, site: Site) -> bool:
         return False
     # One of the two may be told from the root of the package and the other from that of the disk.
     return frame["file"].endswith(site.file) or site.file.endswith(frame["file"])
+
+
+def with_stack(told: Evidence, span_id: str | None, site: Site | None) -> Iterator[Span | Record]:
+    """Yield what has a stack: the named span first, then what is at the site, then the rest."""
+    everything: Sequence[Span | Record] = [*told.stalls, *told.waits, *told.holds, *told.spans]
+    stacks = [item for item in everything if item.stack]
+    yield from (item for item in stacks if span_id is not None and item.span_id == span_id)
+    yield from (item for item in stacks if site is not None and item.site == site)
+    yield from stacks

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from dashboards import evidence, links
 from dashboards.draw import bars, raw, stack, waterfall
+from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
-from dashboards.draw.text import duration, moment, plain
+from dashboards.draw.text import moment, plain
 from dashboards.views import opening
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import request as words
 from why504.diagnose.single import as_victim
 from why504.errors import StoreUnavailable
-from why504.model import Evidence, Incident, Record, Site, Span, Victim
+from why504.model import Evidence, Incident, Victim
 
 
 def page(visit: Visit) -> None:
@@ -81,7 +81,7 @@ def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     _summary(visit, victim)
     _elsewhere(visit, victim)
     rows = bars.bars(victim, own, holder, visit.say)
-    end = _end(visit, victim)
+    end = ending(victim, visit.say)
     after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
     st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
     st.caption(visit.say(words.LEGEND))
@@ -89,15 +89,6 @@ def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     with st.expander(visit.say(words.AS_TEXT)):
         st.code(raw.as_text(victim, rows, end), language=None)
     _raw(visit, victim, own)
-
-
-def _end(visit: Visit, victim: Victim) -> str:
-    after = duration((victim.gave_up_ns - victim.start_ns) / 1e9)
-    if victim.how == "timeout":
-        return visit.say(words.GAVE_UP, after=after, status=victim.status)
-    if victim.how == "in flight":
-        return visit.say(words.LAST_SEEN, after=after)
-    return visit.say(words.ANSWERED, after=after, status=victim.status or "?")
 
 
 def _holder(folder: Path, victim: Victim) -> Evidence | None:
@@ -140,8 +131,8 @@ def _elsewhere(visit: Visit, victim: Victim) -> None:
 
 
 def _stacks(visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None) -> None:
-    here = next(_with_stack(own, victim.blocking_span_id, None), None)
-    there = next(_with_stack(holder, None, victim.leaf.site), None) if holder else None
+    here = next(stack.with_stack(own, victim.blocking_span_id, None), None)
+    there = next(stack.with_stack(holder, None, victim.leaf.site), None) if holder else None
     for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
             st.subheader(visit.say(title))
@@ -156,12 +147,3 @@ def _raw(visit: Visit, victim: Victim, own: Evidence) -> None:
         if count > raw.ROWS:
             st.caption(visit.say(words.RAW_FIRST, shown=raw.ROWS, count=count))
         st.dataframe(rows, hide_index=True, key="raw")
-
-
-def _with_stack(told: Evidence, span_id: str | None, site: Site | None) -> Iterator[Span | Record]:
-    """Yield what has a stack: the named span first, then what is at the site, then the rest."""
-    everything: Sequence[Span | Record] = [*told.stalls, *told.waits, *told.holds, *told.spans]
-    stacks = [item for item in everything if item.stack]
-    yield from (item for item in stacks if span_id is not None and item.span_id == span_id)
-    yield from (item for item in stacks if site is not None and item.site == site)
-    yield from stacks

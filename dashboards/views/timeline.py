@@ -9,7 +9,7 @@ from typing import NamedTuple
 import altair as alt
 import streamlit as st
 
-from dashboards import evidence
+from dashboards import evidence, windows
 from dashboards.draw import timeline as draw
 from dashboards.draw.text import plain
 from dashboards.language import Say
@@ -25,7 +25,7 @@ from why504.model import Incident
 def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it, with the router's alerts."""
     say = visit.say
-    alerts = tuple(alerts_in(ledger_of(visit.settings), evidence.about(incident.window)))
+    alerts = tuple(alerts_in(ledger_of(visit.settings), windows.around(incident.window)))
     try:
         shown = _drawn(folder, _key(visit, incident), alerts, visit, incident)
     except StoreUnavailable as error:

@@ -121,3 +121,55 @@ def test_the_explorer_is_told_where_everything_is(run, tmp_path, monkeypatch):
     assert told["WHY504_LIMITS"] == str(tmp_path / "l.json")
     assert told["WHY504_PROBE"] == "http://127.0.0.1:1,http://127.0.0.1:2"
     assert "WHY504_NGINX" not in told
+
+
+def test_a_post_mortem_without_the_explorer_says_what_to_install(run, tmp_path, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    missing = {"vl_convert"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+
+    for command in ("postmortem", "explorer"):
+        result = run(command, "--store", tmp_path)
+        assert result.exit_code == 2
+        assert "pip install 'why504[explorer]'" in result.output
+
+
+def test_a_post_mortem_goes_on_as_the_program_beside(run, tmp_path, monkeypatch):
+    went: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda _, command, __: went.append(command))
+
+    run("postmortem", "c1; rm", "--store", tmp_path, "--html", "a b.html", "--lang", "vi")
+    run("postmortem", "--", "--json")
+
+    files = ["--store", str(tmp_path), "--lang", "vi", "--html", "a b.html"]
+    assert went[0][1:] == ["-m", "dashboards.share", *files, "--", "c1; rm"]
+    assert went[1][-2:] == ["--", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(("--lang", "de"), "there are en and vi"), (("--store", "/gone", "--lang", ""), "en and vi")],
+)
+def test_a_language_that_there_is_not_is_told(run, options, says):
+    result = run("postmortem", *options)
+
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_the_explorer_listens_where_it_is_told_to_and_on_this_machine_otherwise(run, monkeypatch):
+    went: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda _, command, __: went.append(command))
+
+    run("explorer")
+    run("explorer", "--host", "::1")
+    refused = run("explorer", "--host", "192.0.2.99")
+
+    addresses = [command[command.index("--server.address") + 1] for command in went]
+    assert addresses == ["127.0.0.1", "::1"]
+    assert refused.exit_code == 2
+    assert "no address of this machine" in refused.output

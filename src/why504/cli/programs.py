@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
 from why504.errors import ConfigError
 from why504.stack import folder as stack_folder
+
+_HERE: Final = "127.0.0.1"
+_LANGUAGES: Final = ("en", "vi")
+_EXPLORER: Final = ("streamlit", "altair", "vl_convert", "duckdb")
+"""What the explorer needs besides; the extra `explorer` brings it."""
 
 
 def demo(
@@ -60,6 +66,13 @@ def matrix(
 def explorer(
     *,
     store: Store = DEFAULT_STORE,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. Others than this machine have to sign in, see "
+            "docs/explorer.md."
+        ),
+    ] = _HERE,
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the page; busy: a free one.")
     ] = 8501,
@@ -89,9 +102,12 @@ def explorer(
     """Open the incident explorer on what was received."""
     with clear_errors():
         page = stack_folder() / "dashboards" / "explorer.py"
-    free = _free_port(port)
-    typer.echo(f"incident explorer: http://127.0.0.1:{free}   (ctrl-C ends it)")
-    command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(free)]
+        _need_explorer()
+        free = _free_port(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"incident explorer: http://{shown}:{free}   (ctrl-C ends it)")
+    command = [sys.executable, "-m", "streamlit", "run", str(page)]
+    command += ["--server.address", host, "--server.port", str(free)]
     _become(command, {**os.environ, **_sources(store, ledger, url or [], nginx, limits)})
 
 
@@ -113,12 +129,48 @@ def _sources(
     return {**told, "WHY504_PROBE": ",".join(urls)} if urls else told
 
 
-def _free_port(wanted: int) -> int:
+def postmortem(
+    incident: Annotated[
+        str, typer.Argument(help="Its id, or how it begins; the latest where none is named.")
+    ] = "",
+    *,
+    store: Store = DEFAULT_STORE,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with figures that needs nothing else.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write text for a wiki or an issue.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write data for programs.")] = None,
+    lang: Annotated[str, typer.Option(help="Language of the files: en or vi.")] = "en",
+) -> None:
+    """Write what is known of an incident into files; Markdown to standard output without any."""
+    with clear_errors():
+        _need_explorer()
+        if lang not in _LANGUAGES:
+            raise ConfigError(f"--lang {lang}: there are {' and '.join(_LANGUAGES)}")
+    files = {"--html": html, "--markdown": markdown, "--json": json}
+    named = [text for flag, file in files.items() if file for text in (flag, str(file))]
+    arguments = ["--store", str(store), "--lang", lang, *named, "--", incident]
+    _run_beside("dashboards.share", arguments)
+
+
+def _need_explorer() -> None:
+    missing = [name for name in _EXPLORER if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"{missing[0]} is not installed: pip install 'why504[explorer]'")
+
+
+def _free_port(host: str, wanted: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in (wanted, 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server((host, port), family=family) as listener,
+        ):
             bound: int = listener.getsockname()[1]
             return bound
-    raise ConfigError("no port of 127.0.0.1 is free")
+    raise ConfigError(f"no port of {host} is free, or it is no address of this machine")
 
 
 def _run_beside(module: str, arguments: list[str]) -> NoReturn:

@@ -25,6 +25,8 @@ Opened = Callable[..., AppTest]
 def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
     """Open a page on a store in memory: `explorer(page, store, incidents, **query)`."""
     monkeypatch.setenv("WHY504_STORE", str(tmp_path))
+    # No server, so no address on which it listens: whether somebody may look is tested elsewhere.
+    monkeypatch.setenv("WHY504_EXPLORER_ALLOW", "*")
     monkeypatch.setattr("sys.argv", ["explorer.py"])
 
     def opened(
