@@ -90,6 +90,11 @@ class Lots:
         self.chances.append(np.minimum(chance[drawn], 1.0))
         self.since_ns = int(start_ns[drawn].min(initial=self.since_ns))
 
+    def take(self, trace: Codes, chance: Floats) -> None:
+        """Have traces read that were drawn otherwise, and say what chance each of them had."""
+        self.traces.append(trace)
+        self.chances.append(chance)
+
 
 def drawn(lots: Sequence[Lots]) -> tuple[Codes, Floats]:
     """Return the traces that are to be read, in order, and for how many each stands.
@@ -182,3 +187,15 @@ def owed_by(
     places = (presence.times_ns.searchsorted(at_ns) for at_ns in (hold_start_ns, hold_end_ns))
     begun_s, done_s = (owed_s.take(place, mode="clip") for place in places)
     return np.asarray(done_s - begun_s)
+
+
+def calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Floats:
+    """Return the weights, such that those of the victims of a kind sum to their true number."""
+    result = stands_for.copy()
+    for alike in kinds:
+        place = np.searchsorted(chosen, alike).clip(max=len(chosen) - 1)
+        mine = np.zeros(len(chosen), bool)
+        mine[place[chosen[place] == alike]] = True
+        if mine.any():
+            result[mine] = stands_for[mine] * (len(alike) / stands_for[mine].sum())
+    return result
