@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards.freshness import Refreshed
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
+from why504.stores.opening import address_in, open_store
 
 _MINUTE_NS: Final = 60 * 10**9
 _LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
@@ -17,10 +18,8 @@ _LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
 
 @st.cache_resource(show_spinner=False)
 def store_in(folder: Path) -> EvidenceStore:
-    """Return the embedded store in `folder`."""
-    from why504.stores.parquet import ParquetStore
-
-    return ParquetStore(folder)
+    """Return the embedded store in `folder`, or Tempo if it is an address."""
+    return open_store(folder)
 
 
 def incidents(folder: Path) -> list[Incident]:
@@ -40,7 +39,7 @@ def _incidents(folder: Path) -> Refreshed[list[Incident]]:
 def _read_incidents(folder: Path) -> list[Incident]:
     from why504.diagnose import explain
 
-    if not folder.is_dir():
+    if address_in(folder) is None and not folder.is_dir():
         return []
     store = store_in(folder)
     covered = store.extent()

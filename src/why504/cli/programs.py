@@ -15,6 +15,7 @@ import typer
 from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
 from why504.errors import ConfigError
 from why504.stack import folder as stack_folder
+from why504.stores.opening import address_in
 
 
 def demo(
@@ -109,7 +110,11 @@ def _sources(
         "WHY504_NGINX": nginx,
         "WHY504_LIMITS": limits,
     }
-    told = {name: str(path.resolve()) for name, path in files.items() if path is not None}
+    told = {
+        name: address_in(path) or str(path.resolve())
+        for name, path in files.items()
+        if path is not None
+    }
     return {**told, "WHY504_PROBE": ",".join(urls)} if urls else told
 
 

@@ -48,6 +48,11 @@ _OPEN: Final = _span(names.SNAPSHOT_OF, names.SNAPSHOT_SEQUENCE)
 _RECORD: Final = (*_WHO, "span:parentID", *_span(names.KIND, names.RESOURCE, names.OUTCOME), *_OPEN)
 _PLACE: Final = _span(names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE)
 
+_PEER: Final = _span(
+    names.DB_SYSTEM, names.DB_NAMESPACE, names.MESSAGING_SYSTEM, names.SERVER_ADDRESS,
+    names.SERVER_PORT,
+)  # fmt: skip
+
 EVERYTHING: Final = "{ }"
 _GATEWAY: Final = f'resource.service.name="{names.GATEWAY_SERVICE}"'
 TIMED_OUT: Final = tuple(
@@ -67,7 +72,7 @@ VITALS: Final = _of_kind(names.VITALS) + _select(
     ),
 )  # fmt: skip
 WATCHED: Final = tuple(
-    f'{{ name="{name}" }}' + _select(*_WHO, *_span(names.BROKER_QUEUES))
+    f'{{ name="{name}" }}' + _select(*_WHO, *_PEER, *_span(names.BROKER_QUEUES))
     for name in (names.LOCKS_WATCHED, names.BROKER_WATCHED)
 )
 WAITS: Final = _of_kind(names.WAIT) + _select(*_RECORD)
@@ -76,7 +81,7 @@ STALLS: Final = _of_kind(names.STALL) + _select(
     *_span(names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S),
 )  # fmt: skip
 SHARED: Final = f'{{ span.{names.RESOURCE} =~ "(db.lock|broker):.*" }}' + _select(
-    *_RECORD,
+    *_RECORD, *_PEER,
     *_span(
         names.BACKEND_PID, names.LOCK_SESSION, names.DB_QUERY, names.BROKER_TROUBLE,
         names.BROKER_BLOCKED, names.BROKER_BLOCKING, names.BROKER_QUEUES,
