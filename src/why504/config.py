@@ -217,7 +217,7 @@ class TempoSettings:
     """What is younger a search may not find yet: Tempo's `query_end_cutoff`."""
     timeout_s: float = 30.0
     """An answer that takes longer is not waited for."""
-    traces: int = 140
+    traces: int = 150
     """So many traces of an incident are read whole, at most."""
     parallel: int = 8
     """So many of them at once."""

@@ -96,6 +96,29 @@ class Lots:
         self.chances.append(chance)
 
 
+class EvenLots(Lots):
+    """Lots drawn evenly in order of chance: where few are drawn, less is left to luck."""
+
+    def __init__(self, burst: Window, *, one_at_least: bool) -> None:
+        """Take the burst, and whether of all that are given chances together one is drawn."""
+        super().__init__(burst)
+        self._one_at_least = one_at_least
+
+    def give(self, trace: Codes, chance: Floats, start_ns: Times) -> None:
+        """Give each trace a chance of being read, 0.0 to 1.0; those alike in it are alike."""
+        del start_ns
+        chance = np.minimum(chance, 1.0)
+        total = float(chance.sum())
+        if self._one_at_least and 0.0 < total < 1.0:
+            chance = chance / total
+        order = np.lexsort((trace, -chance))
+        # Each takes a stretch as long as its chance; whoever has a whole number in it is drawn.
+        luck = float(np.bitwise_xor.reduce(trace)) / 2.0**64 if len(trace) else 0.0
+        reached = np.floor(np.cumsum(chance[order]) + luck + 1e-9)
+        those = order[np.diff(reached, prepend=np.floor(luck)) > 0]
+        self.take(trace[those], chance[those])
+
+
 def drawn(lots: Sequence[Lots]) -> tuple[Codes, Floats]:
     """Return the traces that are to be read, in order, and for how many each stands.
 

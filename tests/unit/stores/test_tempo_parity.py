@@ -206,7 +206,7 @@ def test_a_trace_is_the_same_in_both(hang):
 def day(tmp_path_factory):
     """A day with two incidents: 400 victims, 20,000 rows; in both stores."""
     folder = tmp_path_factory.mktemp("day")
-    busy_day.write(folder, 20_000, 400, incident_s=90.0)
+    busy_day.write(folder, 24_000, 400, incident_s=90.0)
     embedded = ParquetStore(folder)
     return embedded, tempo_with(folder), embedded.extent()
 
@@ -228,7 +228,7 @@ def test_a_sample_says_what_the_whole_says(day):
         assert part.blame_in_s == pytest.approx(true.blame_in_s, rel=0.01)
         assert part.blame_out_s == pytest.approx(part.blame_in_s, rel=1e-9)
         expected = shares(true)
-        assert sum(abs(share - expected.get(key, 0)) for key, share in shares(part).items()) < 0.25
+        assert sum(abs(share - expected.get(key, 0)) for key, share in shares(part).items()) < 0.2
         assert "stand for all" in " ".join(part.caveats)
     assert told.sample.requests == 400
 

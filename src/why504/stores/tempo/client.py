@@ -27,7 +27,6 @@ LONGEST_S: Final = 180.0
 """All questions for one piece of evidence together."""
 _LONGEST_PAUSE_S: Final = 30.0
 _PASSES: Final = frozenset({429, 500, 502, 503, 504})
-_CHUNK: Final = 2**16
 
 Params = Mapping[str, str | int]
 
@@ -96,6 +95,8 @@ class Client:
             if status not in _PASSES and status != 0:
                 raise self._refusal(status, body)
             pause_s = _pause_s(headers, attempt)
+            if self.clock() > until_s:
+                raise self._too_long()
             if attempt == ATTEMPTS or self.clock() + pause_s > until_s:
                 break
             # The others who ask meanwhile wait too: a full queue does not get shorter by them.
@@ -107,15 +108,18 @@ class Client:
         if pause_s > 0:
             self._sleep(pause_s)
         if self.clock() > until_s:
-            raise StoreUnavailable(
-                f"Tempo at {self.name} needs too long: ask for a shorter time (--from, --to)"
-            )
+            raise self._too_long()
+
+    def _too_long(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"Tempo at {self.name} needs too long: ask for a shorter time (--from, --to)"
+        )
 
     def _ask(self, path: str, params: Params, until_s: float) -> tuple[int, httpx.Headers, bytes]:
         limit_s = min(until_s, self.clock() + self.settings.timeout_s)
         with self._http.stream("GET", path, params=dict(params)) as response:
             body = bytearray()
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > LARGEST_BYTES:
                     raise StoreUnavailable(

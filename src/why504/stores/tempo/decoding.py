@@ -32,6 +32,8 @@ _STATUSES: Final = {
 }
 _LIFTED: Final = tuple(column for column, _ in LIFT.values())
 _PARENT, _KIND, _STATUS = "span:parentID", "kind", "status"
+_HEX: Final = re.compile("[0-9a-fA-F]*")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _ABSENT: Final = "nil"
 """What a search says of an attribute that a span does not have."""
 
@@ -71,7 +73,8 @@ def found(body: Any) -> tuple[list[Found], int]:
     Raises:
         ValueError: it is no such answer.
     """
-    if "traces" not in _mapping(body) and "metrics" not in body:
+    body = _mapping(body)
+    if not body.keys() & {"traces", "metrics"}:
         raise ValueError("no search result")
     traces: list[Found] = []
     for told in _list(body, "traces"):
@@ -97,7 +100,7 @@ class _Unfit(ValueError):
 def _found(told: Any) -> Found:
     told = _mapping(told)
     trace_id = str(told.get("traceID", "")).lower().rjust(32, "0")
-    if not _is_hex(trace_id, 32):
+    if not _is_hex(trace_id, 32) or not trace_id.strip("0"):
         raise _Unfit
     start_ns = _number(told.get("startTimeUnixNano"))
     length_ns = _number(told.get("durationMs", 0)) * 1_000_000
@@ -222,7 +225,7 @@ def _list(value: Mapping[str, Any], key: str) -> list[Any]:
 def _number(value: Any) -> int:
     """Return an integer of 64 bits, which OTLP's JSON has as a string."""
     told = value if isinstance(value, int) else str(value)
-    if isinstance(told, str) and not re.fullmatch(r"-?[0-9]{1,20}", told):
+    if isinstance(told, str) and not _INTEGER.fullmatch(told):
         raise _Unfit
     return int(told)
 
@@ -273,7 +276,7 @@ def _hex(value: Any) -> bytes | None:
 
 
 def _is_hex(value: str, digits: int) -> bool:
-    return len(value) == digits and all(sign in "0123456789abcdefABCDEF" for sign in value)
+    return len(value) == digits and _HEX.fullmatch(value) is not None
 
 
 _VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {

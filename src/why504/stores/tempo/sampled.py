@@ -26,6 +26,7 @@ from why504.stores.sampling import (
     USUAL_FOR_NS,
     Candidates,
     Codes,
+    EvenLots,
     Intervals,
     Lots,
     bursts,
@@ -34,11 +35,13 @@ from why504.stores.sampling import (
     holders_by_lot,
 )
 from why504.stores.tempo import search
-from why504.stores.tempo.search import Asking, Result, pieces
+from why504.stores.tempo.search import Asking, pieces
 
 MOST_VICTIMS: Final = 200_000
 _MOST_RECORDS: Final = 10_000
-"""Of holds, and of waits, of a burst; more than that, and the brief ones are passed over."""
+"""Of stalls, locks and vitals of a burst."""
+_MOST_AT_ONCE: Final = 2_500
+"""Holds of a burst; if there are more, the brief ones are passed over. Waits of a quarter of it."""
 _BRIEF_MS: Final = (0, 200, 1_000, 5_000, 30_000)
 _AROUND_NS: Final = 60 * 10**9
 """A clock that is off by less hides nothing."""
@@ -141,22 +144,31 @@ class Sampling:
         held = Window(lots.burst.start_ns - _TOLD_WITHIN_NS, around.end_ns)
         heard = Window(around.start_ns, around.end_ns + _TOLD_WITHIN_NS)
         burst = _Burst(lots, around)
-        burst.told += self._holds(held).rows
-        for piece in pieces(around, _PIECES):
-            most = _MOST_RECORDS // _PIECES
-            burst.told += self._asking.latest(search.WAITS, piece, most).rows
+        burst.told += self._holds(held)
+        burst.told += self._spread(search.WAITS, around)
         for query in (search.STALLS, search.SHARED, *search.WATCHED):
             burst.deciding += self._asking.latest(query, held, _MOST_RECORDS).rows
         burst.deciding += self._asking.latest(search.VITALS, heard, _MOST_RECORDS).rows
         return burst
 
-    def _holds(self, window: Window) -> Result:
+    def _holds(self, window: Window) -> list[Row]:
         """Return the holds of a window: all, or if that is too much, the longer ones."""
+        query = ""
         for brief_ms in _BRIEF_MS:
-            result = self._asking.latest(search.holds(brief_ms), window, _MOST_RECORDS)
+            query = search.holds(brief_ms)
+            result = self._asking.latest(query, window, _MOST_AT_ONCE)
             if result.complete:
-                break
-        return result
+                return result.rows
+        return self._spread(query, window)
+
+    def _spread(self, query: str, window: Window) -> list[Row]:
+        """Return what matches, of each quarter of a window the latest."""
+        quarters = pieces(window, _PIECES)
+        return [
+            row
+            for piece in quarters
+            for row in self._asking.latest(query, piece, _MOST_AT_ONCE).rows
+        ]
 
     def _choose(self, burst: _Burst, found: Candidates, victims: Sequence[str], most: int) -> None:
         """Draw the traces that are read for one burst: about `most`."""
@@ -168,7 +180,12 @@ class Sampling:
         left = most - taken - min(_USUAL, most // 6)
         victims_here = int(_inside(found, burst.lots.burst).sum())
         share = max(left // 3, left - victims_here)
-        holders_by_lot(present, min(share, most // 2), burst.lots)
+        share = min(share, most // 2)
+        resources = len(set(present.resource.tolist()))
+        even = EvenLots(burst.lots.burst, one_at_least=resources <= share)
+        holders_by_lot(present, share, even)
+        for traces, chances in zip(even.traces, even.chances, strict=True):
+            burst.lots.take(traces, chances)
         chosen, _ = drawn([burst.lots])
         left -= len(chosen) - taken
         left += self._usual(burst, set(victims), min(_USUAL, most // 6))
