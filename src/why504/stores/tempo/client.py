@@ -21,6 +21,8 @@ from why504.config import TempoSettings
 from why504.errors import ConfigError, StoreUnavailable
 
 ATTEMPTS: Final = 5
+UNREACHED: Final = 2
+"""Attempts where nobody answers: whoever looks at a page waits meanwhile."""
 LARGEST_BYTES: Final = 128 * 2**20
 """Of an answer, unpacked; a page of 5,000 traces has 10 MB."""
 LONGEST_S: Final = 180.0
@@ -97,7 +99,8 @@ class Client:
             pause_s = _pause_s(headers, attempt)
             if self.clock() > until_s:
                 raise self._too_long()
-            if attempt == ATTEMPTS or self.clock() + pause_s > until_s:
+            attempts = ATTEMPTS if status else UNREACHED
+            if attempt >= attempts or self.clock() + pause_s > until_s:
                 break
             # The others who ask meanwhile wait too: a full queue does not get shorter by them.
             self._busy_until_s = max(self._busy_until_s, self.clock() + pause_s)
