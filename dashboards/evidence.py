@@ -8,9 +8,10 @@ from typing import Final
 import streamlit as st
 
 from dashboards.freshness import Refreshed
+from why504.errors import ConfigError, StoreUnavailable
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
-from why504.stores.opening import address_in, open_store
+from why504.stores.opening import may_tell, open_store
 
 _MINUTE_NS: Final = 60 * 10**9
 _LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
@@ -18,8 +19,15 @@ _LONGEST_BEFORE_NS: Final = 15 * _MINUTE_NS
 
 @st.cache_resource(show_spinner=False)
 def store_in(folder: Path) -> EvidenceStore:
-    """Return the embedded store in `folder`, or Tempo if it is an address."""
-    return open_store(folder)
+    """Return the embedded store in `folder`, or Tempo if it is an address.
+
+    Raises:
+        StoreUnavailable: Tempo's address, or a setting of it, makes no sense.
+    """
+    try:
+        return open_store(folder)
+    except ConfigError as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def incidents(folder: Path) -> list[Incident]:
@@ -39,7 +47,7 @@ def _incidents(folder: Path) -> Refreshed[list[Incident]]:
 def _read_incidents(folder: Path) -> list[Incident]:
     from why504.diagnose import explain
 
-    if address_in(folder) is None and not folder.is_dir():
+    if not may_tell(folder):
         return []
     store = store_in(folder)
     covered = store.extent()

@@ -88,7 +88,7 @@ def open_store(store: Path) -> ParquetStore | TempoStore:
     """
     from why504.stores import opening
 
-    if opening.address_in(store) is None and not store.is_dir():
+    if not opening.may_tell(store):
         raise ConfigError(
             f"{store} is no folder; start `why504 receive --store {store}`, "
             "or try `why504 demo` first"

@@ -38,3 +38,8 @@ def address_in(place: Path | str) -> str | None:
     text = place if isinstance(place, str) else place.as_posix()
     match = re.match(r"(?i)(https?):/{1,2}(?=[^/])", text)
     return f"{match[1].lower()}://{text[match.end() :]}" if match else None
+
+
+def may_tell(place: Path | str) -> bool:
+    """Return whether it is worth asking a place: an address is, and a folder that is there."""
+    return address_in(place) is not None or Path(place).is_dir()
