@@ -46,7 +46,7 @@ def a_tempo(*spans, **how):
 
 def asking(tempo, **given):
     store = served(tempo, now_ns=NOW_NS, **given)
-    return Asking(store._client)
+    return Asking(store._client, NOW_NS)
 
 
 # --- pages ---------------------------------------------------------------------------------------
@@ -296,6 +296,24 @@ def test_what_is_younger_than_the_lag_is_said_to_be_missing():
 
     assert "may not find yet" in " ".join(explain(fresh)[0].caveats)
     assert "may not find yet" not in " ".join(explain(old)[0].caveats)
+
+
+def test_nobody_is_asked_about_the_future():
+    tempo = a_tempo(timed_out(3_540), timed_out(3_590))
+    now_ns = T0_NS + 3_600 * SECOND_NS
+    store = served(tempo, now_ns=now_ns)
+
+    store.sample(Window(T0_NS, now_ns + 3_600 * SECOND_NS))
+    asked = len(tempo.asked)
+    store.sample(Window(now_ns + SECOND_NS, now_ns + 60 * SECOND_NS))
+    store.sample(Window(now_ns - 20 * SECOND_NS, now_ns))
+
+    assert asked > 2
+    for target in tempo.asked:
+        told = {key: int(value) for key, value in re.findall(r"(start|end)=(\d+)", target)}
+        if told:
+            assert told["start"] < told["end"] <= now_ns // SECOND_NS
+            assert told["start"] < now_ns // SECOND_NS - 30
 
 
 def test_the_live_view_says_that_it_needs_another_store():

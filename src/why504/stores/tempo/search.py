@@ -121,10 +121,16 @@ class Result(NamedTuple):
 
 
 class Asking:
-    """Asks Tempo for one piece of evidence, and no longer than for three minutes."""
+    """Asks Tempo for one piece of evidence, and no longer than for three minutes.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: Tempo.
+        now_ns: nobody is asked about what is later, or younger than a search finds.
+    """
+
+    def __init__(self, client: Client, now_ns: int) -> None:
         self._client = client
+        self._now_s = -(-now_ns // _SECOND_NS)
         self._until_s = client.clock() + LONGEST_S
         self.partial: set[str] = set()
         """Traces that Tempo cut short: they are larger than it allows."""
@@ -137,7 +143,7 @@ class Asking:
         Raises:
             StoreUnavailable: Tempo can't be read now.
         """
-        traces, full = self._page(query, _seconds(window), limit)
+        traces, full = self._page(query, self._seconds(window), limit)
         return Result({one.trace_id: one for one in traces}, complete=not full)
 
     def latest(self, query: str, window: Window, most: int) -> Result:
@@ -152,7 +158,7 @@ class Asking:
             StoreUnavailable: Tempo can't be read now.
         """
         known: dict[str, Found] = {}
-        start_s, end_s = _seconds(window)
+        start_s, end_s = self._seconds(window)
         limit = min(PAGE, most)
         while True:
             traces, full = self._page(query + _LATEST, (start_s, end_s), limit)
@@ -171,6 +177,8 @@ class Asking:
 
     def _page(self, query: str, seconds: tuple[int, int], limit: int) -> tuple[list[Found], bool]:
         """Return traces, and whether there may be more."""
+        if seconds[0] >= self._now_s - self._client.settings.lag_s:
+            return [], False
         limit = min(limit, self._largest_page)
         params: dict[str, str | int] = {
             "q": query, "start": seconds[0], "end": seconds[1], "limit": limit, "spss": _SPANS_EACH,
@@ -221,7 +229,7 @@ class Asking:
             StoreUnavailable: Tempo can't be read now.
             Refused: it does not count: metrics are off, or the window is too long.
         """
-        start_s, end_s = _seconds(window)
+        start_s, end_s = self._seconds(window)
         params: dict[str, str | int] = {
             "q": query + " | count_over_time()",
             "start": start_s,
@@ -229,6 +237,12 @@ class Asking:
         }
         body = self._json("api/metrics/query", params)
         return int(self._decoded(lambda: decoding.total(body)))
+
+    def _seconds(self, window: Window) -> tuple[int, int]:
+        """Return start and end in whole seconds around a window; Tempo wants them to differ."""
+        start_s = max(0, window.start_ns // _SECOND_NS)
+        end_s = min(-(-window.end_ns // _SECOND_NS), self._now_s)
+        return start_s, max(start_s + 1, end_s)
 
     def _json(self, path: str, params: dict[str, str | int]) -> Any:
         return self._client.json(path, params, self._until_s)
@@ -247,9 +261,3 @@ def pieces(window: Window, count: int) -> Iterator[Window]:
     edges = [window.start_ns + (window.end_ns - window.start_ns) * i // count for i in range(count)]
     for start_ns, end_ns in zip(edges, [*edges[1:], window.end_ns], strict=True):
         yield Window(start_ns, end_ns)
-
-
-def _seconds(window: Window) -> tuple[int, int]:
-    """Return start and end in whole seconds around a window; Tempo wants them to differ."""
-    start_s = max(0, window.start_ns // _SECOND_NS)
-    return start_s, max(start_s + 1, -(-window.end_ns // _SECOND_NS))

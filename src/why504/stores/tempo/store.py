@@ -55,7 +55,7 @@ class TempoStore:
         with self._guard:
             now_s = self._client.clock()
             if self._extent is None or now_s - self._extent[0] > _EXTENT_FOR_S:
-                self._extent = now_s, self._covered(Asking(self._client), now_s)
+                self._extent = now_s, self._covered(Asking(self._client, self._now_ns()), now_s)
             return self._extent[1]
 
     def evidence(self, window: Window) -> Evidence:
@@ -64,7 +64,7 @@ class TempoStore:
         Raises:
             StoreUnavailable: Tempo can't be read now, or the window has over 2,000 traces.
         """
-        asking = Asking(self._client)
+        asking = Asking(self._client, self._now_ns())
         found = asking.latest(search.EVERYTHING, window, 10 * MOST_WHOLE)
         whole = self._whole(asking, window, found, MOST_WHOLE) if found.complete else None
         if whole is None:
@@ -87,7 +87,7 @@ class TempoStore:
         Raises:
             StoreUnavailable: Tempo can't be read now.
         """
-        asking, most = Asking(self._client), self._settings.traces
+        asking, most = Asking(self._client, self._now_ns()), self._settings.traces
         found = asking.any_of(search.EVERYTHING, window, 4 * most)
         whole = self._whole(asking, window, found, most) if found.complete else None
         if whole is None:
@@ -102,7 +102,7 @@ class TempoStore:
         """
         if not re.fullmatch("[0-9a-f]{32}", trace_id):
             return Evidence(Window(0, 0))
-        asking = Asking(self._client)
+        asking = Asking(self._client, self._now_ns())
         rows = asking.trace(trace_id)
         if not rows:
             return Evidence(Window(0, 0))
