@@ -8,16 +8,23 @@ import streamlit as st
 
 from dashboards import windows
 from dashboards.freshness import Refreshed
+from why504.errors import ConfigError, StoreUnavailable
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
+from why504.stores.opening import may_tell, open_store
 
 
 @st.cache_resource(show_spinner=False)
 def store_in(folder: Path) -> EvidenceStore:
-    """Return the embedded store in `folder`."""
-    from why504.stores.parquet import ParquetStore
+    """Return the embedded store in `folder`, or Tempo if it is an address.
 
-    return ParquetStore(folder)
+    Raises:
+        StoreUnavailable: Tempo's address, or a setting of it, makes no sense.
+    """
+    try:
+        return open_store(folder)
+    except ConfigError as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def incidents(folder: Path) -> list[Incident]:
@@ -37,7 +44,7 @@ def _incidents(folder: Path) -> Refreshed[list[Incident]]:
 def _read_incidents(folder: Path) -> list[Incident]:
     from why504.diagnose import explain
 
-    if not folder.is_dir():
+    if not may_tell(folder):
         return []
     store = store_in(folder)
     covered = store.extent()

@@ -18,6 +18,7 @@ from dashboards import evidence
 from why504.diagnose.now import Now
 from why504.errors import StoreUnavailable
 from why504.model import Incident
+from why504.stores.opening import may_tell
 
 if TYPE_CHECKING:
     from why504.stores.following import Following
@@ -100,7 +101,7 @@ def last_heard_ns(folder: Path) -> int | None:
     Raises:
         StoreUnavailable: the store can't be read now.
     """
-    covered = evidence.store_in(folder).extent() if folder.is_dir() else None
+    covered = evidence.store_in(folder).extent() if may_tell(folder) else None
     return None if covered is None else covered.end_ns
 
 

@@ -14,7 +14,8 @@ class Settings:
     """Where evidence is, and where links lead. Empty or None: there is none."""
 
     store: Path | None = None
-    """Folder that `why504 receive` writes to: `--store`, else WHY504_STORE."""
+    """Folder that `why504 receive` writes to, or Tempo's address, which as a path lacks a slash
+    (why504.stores.opening): `--store`, else WHY504_STORE."""
     ledger: Path | None = None
     """File of the router's alerts: WHY504_ALERTS_LEDGER."""
     probes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from dashboards import evidence
 from dashboards.freshness import Refreshed
 from why504.diagnose.llm import LlmUse, llm_use
 from why504.model import Incident, Window
+from why504.stores.opening import may_tell
 
 
 def everything(folder: Path) -> LlmUse | None:
@@ -27,7 +28,7 @@ def _everything(folder: Path) -> Refreshed[LlmUse | None]:
 
 
 def _read(folder: Path) -> LlmUse | None:
-    if not folder.is_dir():
+    if not may_tell(folder):
         return None
     store = evidence.store_in(folder)
     covered = store.extent()

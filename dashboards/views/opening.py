@@ -13,6 +13,7 @@ from dashboards.visit import Visit
 from dashboards.words import common
 from why504.errors import StoreUnavailable
 from why504.model import Incident
+from why504.stores.opening import address_in
 
 
 def opened(visit: Visit) -> tuple[Path, list[Incident]] | None:
@@ -32,7 +33,7 @@ def opened(visit: Visit) -> tuple[Path, list[Incident]] | None:
     if found:
         return folder, found
     st.info(visit.say(common.NOTHING))
-    st.text(visit.say(common.STORE, folder=plain(str(folder))))
+    st.text(visit.say(common.STORE, folder=plain(address_in(folder) or str(folder))))
     _show_the_demo(visit)
     return None
 

@@ -133,6 +133,8 @@ class Evidence:
     vitals: Sequence[Vitals] = ()
     sample: Sample | None = None
     """None where everything was read."""
+    settled_ns: int | None = None
+    """Until when all is seen that was sent: what is younger a store finds later; None: at once."""
 
     @classmethod
     def of(

@@ -22,6 +22,7 @@ from why504.stores.base import EvidenceStore
 
 if TYPE_CHECKING:
     from why504.stores.parquet import ParquetStore
+    from why504.stores.tempo.store import TempoStore
 
 
 def explain(
@@ -79,20 +80,20 @@ def _draw(incident: Incident, picture: Path) -> None:
         raise ConfigError(f"can't write {picture}: {error.strerror}") from error
 
 
-def open_store(store: Path) -> ParquetStore:
-    """Return the embedded store in a folder.
+def open_store(store: Path) -> ParquetStore | TempoStore:
+    """Return the embedded store in a folder, or Tempo if an address is named.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: there is no such folder, or the address or a setting makes no sense.
     """
-    from why504.stores.parquet import ParquetStore
+    from why504.stores import opening
 
-    if not store.is_dir():
+    if not opening.may_tell(store):
         raise ConfigError(
             f"{store} is no folder; start `why504 receive --store {store}`, "
             "or try `why504 demo` first"
         )
-    return ParquetStore(store)
+    return opening.open_store(store)
 
 
 def _window(last: str, start: str | None, end: str | None) -> Window:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from why504.cli.options import DEFAULT_STORE, Store, clear_errors
+from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
 from why504.errors import UnknownFormat
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def import_files(
     files: Annotated[list[Path], typer.Argument(help="Jaeger JSON, Zipkin v2 or OTLP/JSON.")],
     *,
-    store: Store = DEFAULT_STORE,
+    store: Folder = DEFAULT_STORE,
 ) -> None:
     """Read traces out of files, so that they can be explained."""
     from why504.receive.segments import KEEP_ALL

@@ -11,11 +11,31 @@ import typer
 from rich.console import Console
 
 from why504.errors import Why504Error
+from why504.stores.opening import address_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Store = Annotated[
     Path,
-    typer.Option("--store", envvar="WHY504_STORE", help="Folder that `why504 receive` writes to."),
+    typer.Option(
+        "--store",
+        envvar="WHY504_STORE",
+        help="Folder that `why504 receive` writes to, or Tempo's address: http://host:3200.",
+    ),
+]
+
+
+def _folder(store: Path) -> Path:
+    """Return the folder; an address is none, and must not become one."""
+    if address_in(store) is not None:
+        raise typer.BadParameter("an address is read from only: name a folder to write to")
+    return store
+
+
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--store", envvar="WHY504_STORE", callback=_folder, help="Folder that is written to."
+    ),
 ]
 DEFAULT_STORE = Path(".why504")
 

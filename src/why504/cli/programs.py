@@ -16,6 +16,7 @@ import typer
 from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
 from why504.errors import ConfigError
 from why504.stack import folder as stack_folder
+from why504.stores.opening import address_in
 
 _HERE: Final = "127.0.0.1"
 _LANGUAGES: Final = ("en", "vi")
@@ -125,7 +126,11 @@ def _sources(
         "WHY504_NGINX": nginx,
         "WHY504_LIMITS": limits,
     }
-    told = {name: str(path.resolve()) for name, path in files.items() if path is not None}
+    told = {
+        name: address_in(path) or str(path.resolve())
+        for name, path in files.items()
+        if path is not None
+    }
     return {**told, "WHY504_PROBE": ",".join(urls)} if urls else told
 
 

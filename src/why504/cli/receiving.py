@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from why504.cli.options import DEFAULT_STORE, Store, clear_errors
+from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -27,7 +27,7 @@ _RABBITMQ_HELP: Final = (
 
 def receive(
     *,
-    store: Store = DEFAULT_STORE,
+    store: Folder = DEFAULT_STORE,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4318,
     keep_h: Annotated[float, typer.Option(min=0.1, help="Hours for which spans are kept.")] = 168,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from why504 import names
@@ -17,6 +18,8 @@ from why504.diagnose.clocks import Skew
 from why504.diagnose.peers import peer_of
 from why504.model import Victim, how_many
 
+_EDGE_NS: Final = 30_000_000_000
+"""An incident that ended so shortly before the latest that is known may still go on."""
 _PART_OF_IT: Final = 0.02
 """Calls with less of the lost time are not what an incident is about."""
 
@@ -37,7 +40,14 @@ def caveats(
     if evidence.sample is not None and (hit := how_many(victims)) > len(victims):
         lines.append(
             f"too much to be read whole: {len(victims)} of the {hit} requests, and of those "
-            "who held them up, were chosen by chance and stand for all; shares may be off by 3 %"
+            "who held them up, were chosen by chance and stand for all; shares may be off by "
+            f"{max(3, int(100 / math.sqrt(len(victims))))} %"
+        )
+    if evidence.settled_ns is not None and end_ns > evidence.settled_ns - _EDGE_NS:
+        settled = datetime.fromtimestamp(evidence.settled_ns / 1e9, tz=UTC)
+        lines.append(
+            f"what ended after {settled:%H:%M:%S} UTC the trace store may not find yet: there may "
+            "be more victims, ask again in a minute"
         )
     if silent := sorted(services - probed):
         lines.append(

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from why504 import tables
 from why504.receive import arrays
 from why504.receive.arrays import Codes
-from why504.receive.pairs import LIFT, Lifted, Pairs, as_text, strings
+from why504.receive.pairs import Lifted, Pairs, as_text, strings
 from why504.receive.walk import Places
+from why504.tables import LIFT
 
 
 class Column(NamedTuple):

@@ -18,8 +18,9 @@ from why504 import names
 from why504.errors import NotOtlp
 from why504.receive import wire
 from why504.receive.head import END, KIND, NAME, PARENT_ID, SPAN_ID, START, TRACE_ID, heads
-from why504.receive.pairs import Pairs, are_plain, as_json, as_text, as_value
+from why504.receive.pairs import Pairs, are_plain, as_text, as_value
 from why504.receive.walk import NO_FIELDS, PADDING, Fields, Places, walk
+from why504.tables import as_json
 
 RESOURCES_LIMIT: Final = 50_000
 INT64_MAX: Final = 2**63 - 1

@@ -7,16 +7,14 @@ read one by one (`Pairs`) and remembered by their bytes, since they come again a
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from why504 import tables
 from why504.receive import wire
 from why504.receive.walk import Places
+from why504.tables import LIFT, as_json
 
 MEMO_LIMIT: Final = 50_000
 MEMO_LONGEST: Final = 512
@@ -137,42 +135,3 @@ def as_value(value: Any) -> Any:
 def as_text(told: bytes) -> str:
     """Return a string; what is not UTF-8 in it is replaced."""
     return told.decode("utf-8", "replace")
-
-
-def as_json(value: Any) -> str:
-    """Return a value as JSON, as short as can be."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _lift_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _lift_span_id(value: Any) -> bytes | None:
-    try:
-        span_id = bytes.fromhex(value)
-    except (TypeError, ValueError):
-        return None
-    return span_id if len(span_id) == 8 else None
-
-
-def _lift_int(bits: int) -> Callable[[Any], int | None]:
-    def lift(value: Any) -> int | None:
-        fits = type(value) is int and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
-        return value if fits else None
-
-    return lift
-
-
-_LIFT_BY_ARROW: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "dictionary": _lift_text,
-    "binary8": _lift_span_id,
-    "int16": _lift_int(16),
-    "int32": _lift_int(32),
-}
-LIFT: Final = {
-    column.attribute: (column.name, _LIFT_BY_ARROW[column.arrow])
-    for column in tables.SPANS
-    if column.attribute
-}
-"""Attribute -> its column and what fits there; what doesn't fit stays among the attributes."""

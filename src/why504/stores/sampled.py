@@ -22,6 +22,7 @@ from why504.stores.sampling import (
     Intervals,
     Lots,
     bursts,
+    calibrated,
     drawn,
     holders_by_lot,
     victims_by_lot,
@@ -62,7 +63,7 @@ class Sampling:
         present = [self._others(one, HOLDERS / len(lots), heard) for one in lots]
         chosen, stands_for = drawn(lots)
         rows = self._chosen(lots, chosen)
-        weights = _by_trace(rows, chosen, _calibrated(kinds, chosen, stands_for))
+        weights = _by_trace(rows, chosen, calibrated(kinds, chosen, stands_for))
         told = evidence([row[:_TRACE] for row in rows], window, heard)
         return replace(told, sample=Sample(weights, _joined(present), len(found.trace)))
 
@@ -134,18 +135,6 @@ def _joined(present: Sequence[Mapping[str, Presence]]) -> dict[str, Presence]:
         key: Presence.joined([one[key] for one in present if key in one])
         for key in {key for one in present for key in one}
     }
-
-
-def _calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Floats:
-    """Return the weights, such that those of the victims of a kind sum to their true number."""
-    result = stands_for.copy()
-    for alike in kinds:
-        place = np.searchsorted(chosen, alike).clip(max=len(chosen) - 1)
-        mine = np.zeros(len(chosen), bool)
-        mine[place[chosen[place] == alike]] = True
-        if mine.any():
-            result[mine] = stands_for[mine] * (len(alike) / stands_for[mine].sum())
-    return result
 
 
 def _by_trace(rows: Sequence[Any], chosen: Codes, stands_for: Floats) -> dict[str, float]:

@@ -90,6 +90,34 @@ class Lots:
         self.chances.append(np.minimum(chance[drawn], 1.0))
         self.since_ns = int(start_ns[drawn].min(initial=self.since_ns))
 
+    def take(self, trace: Codes, chance: Floats) -> None:
+        """Have traces read that were drawn otherwise, and say what chance each of them had."""
+        self.traces.append(trace)
+        self.chances.append(chance)
+
+
+class EvenLots(Lots):
+    """Lots drawn evenly in order of chance: where few are drawn, less is left to luck."""
+
+    def __init__(self, burst: Window, *, one_at_least: bool) -> None:
+        """Take the burst, and whether of all that are given chances together one is drawn."""
+        super().__init__(burst)
+        self._one_at_least = one_at_least
+
+    def give(self, trace: Codes, chance: Floats, start_ns: Times) -> None:
+        """Give each trace a chance of being read, 0.0 to 1.0; those alike in it are alike."""
+        del start_ns
+        chance = np.minimum(chance, 1.0)
+        total = float(chance.sum())
+        if self._one_at_least and 0.0 < total < 1.0:
+            chance = chance / total
+        order = np.lexsort((trace, -chance))
+        # Each takes a stretch as long as its chance; whoever has a whole number in it is drawn.
+        luck = float(np.bitwise_xor.reduce(trace)) / 2.0**64 if len(trace) else 0.0
+        reached = np.floor(np.cumsum(chance[order]) + luck + 1e-9)
+        those = order[np.diff(reached, prepend=np.floor(luck)) > 0]
+        self.take(trace[those], chance[those])
+
 
 def drawn(lots: Sequence[Lots]) -> tuple[Codes, Floats]:
     """Return the traces that are to be read, in order, and for how many each stands.
@@ -182,3 +210,15 @@ def owed_by(
     places = (presence.times_ns.searchsorted(at_ns) for at_ns in (hold_start_ns, hold_end_ns))
     begun_s, done_s = (owed_s.take(place, mode="clip") for place in places)
     return np.asarray(done_s - begun_s)
+
+
+def calibrated(kinds: Sequence[Codes], chosen: Codes, stands_for: Floats) -> Floats:
+    """Return the weights, such that those of the victims of a kind sum to their true number."""
+    result = stands_for.copy()
+    for alike in kinds:
+        place = np.searchsorted(chosen, alike).clip(max=len(chosen) - 1)
+        mine = np.zeros(len(chosen), bool)
+        mine[place[chosen[place] == alike]] = True
+        if mine.any():
+            result[mine] = stands_for[mine] * (len(alike) / stands_for[mine].sum())
+    return result

@@ -1,0 +1,326 @@
+"""A sampled reading of Tempo: of a large window, which traces are read whole.
+
+Searches tell who timed out, all of them, and who held and waited; chance, weighed as in the
+embedded store (stores/sampling.py), says which of them are read. At most some 200 questions for an
+incident, however many spans there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from why504 import names
+from why504.diagnose.blame import resource_key
+from why504.diagnose.endings import end_of
+from why504.diagnose.steps import Presence
+from why504.errors import StoreUnavailable
+from why504.model import Evidence, Hold, Record, Sample, Window
+from why504.stores.records import Row, evidence
+from why504.stores.sampling import (
+    USUAL_FOR_NS,
+    Candidates,
+    Codes,
+    EvenLots,
+    Intervals,
+    Lots,
+    bursts,
+    calibrated,
+    drawn,
+    holders_by_lot,
+)
+from why504.stores.tempo import search
+from why504.stores.tempo.search import Asking, pieces
+
+MOST_VICTIMS: Final = 200_000
+_MOST_RECORDS: Final = 10_000
+"""Of stalls, locks and vitals of a burst."""
+_MOST_AT_ONCE: Final = 2_500
+"""Holds of a burst; if there are more, the brief ones are passed over. Waits of a quarter of it."""
+_BRIEF_MS: Final = (0, 200, 1_000, 5_000, 30_000)
+_AROUND_NS: Final = 60 * 10**9
+"""A clock that is off by less hides nothing."""
+_TOLD_WITHIN_NS: Final = 330 * 10**9
+"""What is open is told again by then."""
+_INCIDENTS: Final = 4
+"""So many of them get all the traces that an incident may have; more of them share those."""
+_FEWEST: Final = 24
+_USUAL: Final = 24
+_PIECES: Final = 4
+
+
+@dataclass(slots=True)
+class _Burst:
+    """What searches tell of one burst of victims, and which traces are to be read for it."""
+
+    lots: Lots
+    window: Window
+    told: list[Row] = field(default_factory=list)
+    """Waits and holds, with what it takes to weigh them."""
+    deciding: list[Row] = field(default_factory=list)
+    """What is rare and decides: whole, and in evidence whether its trace is read or not."""
+    kinds: list[Codes] = field(default_factory=list)
+    """Victims that are alike."""
+
+
+class Sampling:
+    """Reads a sample of a window; for one reading.
+
+    Args:
+        asking: Tempo.
+        most: so many traces are read whole for an incident.
+    """
+
+    def __init__(self, asking: Asking, most: int) -> None:
+        self._asking = asking
+        self._most = most
+        self._ids: dict[int, str] = {}
+        """Trace ids by code."""
+
+    def evidence(self, window: Window, slower_than_s: float | None) -> Evidence:
+        """Return the evidence of what was chosen; without incidents nothing is.
+
+        Raises:
+            StoreUnavailable: Tempo can't be read now, or too many requests timed out.
+        """
+        victims = self._victims(window, slower_than_s)
+        found = self._candidates(victims)
+        windows = bursts(found)
+        if not windows:
+            return Evidence(window, sample=Sample({}, {}, self._requests(window)))
+        most = max(_FEWEST, min(self._most, _INCIDENTS * self._most // len(windows)))
+        bursts_ = [self._told(Lots(one)) for one in windows]
+        for burst in bursts_:
+            self._choose(burst, found, [r.name for r in victims.values()], most)
+        return self._read(bursts_, window, len(victims))
+
+    # --- who timed out ----------------------------------------------------------------------------
+
+    def _victims(self, window: Window, slower_than_s: float | None) -> dict[str, Row]:
+        """Return a row of each trace that may be a victim's, the longest it has."""
+        queries = search.TIMED_OUT + (() if slower_than_s is None else search.slow(slower_than_s))
+        rows: dict[str, Row] = {}
+        for query in queries:
+            result = self._asking.latest(query, window, MOST_VICTIMS)
+            if not result.complete:
+                raise StoreUnavailable(
+                    f"over {MOST_VICTIMS} requests timed out: ask for a shorter time"
+                )
+            for trace_id, one in result.traces.items():
+                known = [rows[trace_id]] if trace_id in rows else []
+                told = [row for row in one.rows if _overlaps(row, window)] + known
+                if told:
+                    rows[trace_id] = max(told, key=_length_ns)
+        return rows
+
+    def _candidates(self, victims: Mapping[str, Row]) -> Candidates:
+        alike = [_code(f"{row.name} {row.http_status}".encode()) for row in victims.values()]
+        return Candidates(
+            self._codes(victims),
+            np.array(alike, np.uint64),
+            np.array([row.start_ns for row in victims.values()], np.int64),
+            np.array([row.end_ns for row in victims.values()], np.int64),
+        )
+
+    def _requests(self, window: Window) -> int:
+        """Return how many requests there were; at least one if there was any."""
+        try:
+            if number := self._asking.count(search.GATEWAY_REQUESTS, window):
+                return number
+        except StoreUnavailable:
+            pass  # Metrics may be off, or the window too long for them.
+        return len(self._asking.any_of(search.REQUESTS, window, 1_000).traces)
+
+    # --- who held what they waited for ------------------------------------------------------------
+
+    def _told(self, lots: Lots) -> _Burst:
+        """Search for what went on around a burst."""
+        around = Window(lots.burst.start_ns - _AROUND_NS, lots.burst.end_ns + _AROUND_NS)
+        held = Window(lots.burst.start_ns - _TOLD_WITHIN_NS, around.end_ns)
+        heard = Window(around.start_ns, around.end_ns + _TOLD_WITHIN_NS)
+        burst = _Burst(lots, around)
+        burst.told += self._holds(held)
+        burst.told += self._spread(search.WAITS, around)
+        for query in (search.STALLS, search.SHARED, *search.WATCHED):
+            burst.deciding += self._asking.latest(query, held, _MOST_RECORDS).rows
+        burst.deciding += self._asking.latest(search.VITALS, heard, _MOST_RECORDS).rows
+        return burst
+
+    def _holds(self, window: Window) -> list[Row]:
+        """Return the holds of a window: all, or if that is too much, the longer ones."""
+        query = ""
+        for brief_ms in _BRIEF_MS:
+            query = search.holds(brief_ms)
+            result = self._asking.latest(query, window, _MOST_AT_ONCE)
+            if result.complete:
+                return result.rows
+        return self._spread(query, window)
+
+    def _spread(self, query: str, window: Window) -> list[Row]:
+        """Return what matches, of each quarter of a window the latest."""
+        quarters = pieces(window, _PIECES)
+        return [
+            row
+            for piece in quarters
+            for row in self._asking.latest(query, piece, _MOST_AT_ONCE).rows
+        ]
+
+    def _choose(self, burst: _Burst, found: Candidates, victims: Sequence[str], most: int) -> None:
+        """Draw the traces that are read for one burst: about `most`."""
+        rows = burst.told + burst.deciding
+        told = evidence(rows, burst.window, heard(rows))
+        present = self._intervals(told)
+        taken = self._take(burst, _longest(burst.deciding, most // 5))
+        taken += self._take(burst, _lock_owners(told)[: most // 10])
+        left = most - taken - min(_USUAL, most // 6)
+        victims_here = int(_inside(found, burst.lots.burst).sum())
+        share = max(left // 3, left - victims_here)
+        share = min(share, most // 2)
+        resources = len(set(present.resource.tolist()))
+        even = EvenLots(burst.lots.burst, one_at_least=resources <= share)
+        holders_by_lot(present, share, even)
+        for traces, chances in zip(even.traces, even.chances, strict=True):
+            burst.lots.take(traces, chances)
+        chosen, _ = drawn([burst.lots])
+        left -= len(chosen) - taken
+        left += self._usual(burst, set(victims), min(_USUAL, most // 6))
+        self._evenly(burst, found, max(left, most // 4))
+
+    def _take(self, burst: _Burst, trace_ids: Iterable[str]) -> int:
+        """Have traces read for certain; return how many."""
+        codes = self._codes(dict.fromkeys(trace_ids))
+        burst.lots.take(codes, np.ones(len(codes)))
+        return len(codes)
+
+    def _usual(self, burst: _Burst, wanted: set[str], most: int) -> int:
+        """Have requests read from before the burst, those like the victims first.
+
+        Returns how many fewer were found than wanted.
+        """
+        start_ns = burst.lots.burst.start_ns
+        before = Window(start_ns - USUAL_FOR_NS, start_ns)
+        chosen: dict[str, None] = {}
+        for number, piece in enumerate(pieces(before, _PIECES), 1):
+            rows = self._asking.any_of(search.REQUESTS, piece, 50 * most // _PIECES).rows
+            rows = [row for row in rows if row.end_ns <= start_ns]
+            rows.sort(key=lambda row: (row.name not in wanted, row.trace_id[::-1]))
+            for row in rows:
+                if len(chosen) < most * number // _PIECES:
+                    chosen.setdefault(row.trace_id.hex())
+        return most - self._take(burst, chosen)
+
+    def _evenly(self, burst: _Burst, found: Candidates, most: int) -> None:
+        """Have victims read, of each kind evenly over time, and note who is alike."""
+        inside = _inside(found, burst.lots.burst)
+        alike = found.alike
+        if 2 * len(set(alike[inside].tolist())) > most:
+            alike = np.zeros_like(alike)  # Routes that are all different are no kinds.
+        kinds = sorted(set(alike[inside].tolist()))
+        for kind in kinds:
+            mine = np.flatnonzero(inside & (alike == kind))
+            mine = mine[np.argsort(found.end_ns[mine], kind="stable")]
+            share = most * len(mine) / int(inside.sum())
+            number = min(len(mine), max(min(3, most // len(kinds)), int(share)))
+            # The first is always among them: an incident is named after it.
+            those = mine[np.arange(number) * len(mine) // number]
+            burst.lots.take(found.trace[those], np.full(number, number / len(mine)))
+            burst.kinds.append(found.trace[mine])
+
+    # --- reading them -----------------------------------------------------------------------------
+
+    def _read(self, all_of: Sequence[_Burst], window: Window, requests: int) -> Evidence:
+        chosen, stands_for = drawn([burst.lots for burst in all_of])
+        kinds = [kind for burst in all_of for kind in burst.kinds]
+        weights = calibrated(kinds, chosen, stands_for)
+        rows = self._asking.traces(self._ids[code] for code in chosen.tolist())
+        told = [row for burst in all_of for row in burst.told]
+        read = {row.trace_id for row in rows}
+        rows += [row for burst in all_of for row in burst.deciding if row.trace_id not in read]
+        heard_ns = heard([*rows, *told])
+        whole = evidence([*rows, *told], window, heard_ns)
+        by_trace = {
+            self._ids[code]: weight
+            for code, weight in zip(chosen.tolist(), weights.tolist(), strict=True)
+            if weight != 1.0
+        }
+        sample = Sample(by_trace, _present(whole), requests)
+        return replace(evidence(rows, window, heard_ns), sample=sample)
+
+    def _codes(self, trace_ids: Iterable[str]) -> Codes:
+        codes: list[int] = []
+        for trace_id in trace_ids:
+            codes.append(_code(bytes.fromhex(trace_id)))
+            self._ids[codes[-1]] = trace_id
+        return np.array(codes, np.uint64)
+
+    def _intervals(self, told: Evidence) -> Intervals:
+        records: list[Record] = [*told.waits, *told.holds]
+        return Intervals(
+            self._codes(record.trace_id for record in records),
+            np.array([isinstance(record, Hold) for record in records], bool),
+            np.array([_code(resource_key(record).encode()) for record in records], np.uint64),
+            np.array([record.start_ns for record in records], np.int64),
+            np.array([end_of(record, told.heard_ns) for record in records], np.int64),
+        )
+
+
+def heard(rows: Iterable[Row]) -> dict[str, int]:
+    """Return when each instance was last heard of, by what was read of it."""
+    heard_ns: dict[str, int] = {}
+    for row in rows:
+        heard_ns[row.instance] = max(row.end_ns, heard_ns.get(row.instance, 0))
+    return heard_ns
+
+
+def _present(told: Evidence) -> dict[str, Presence]:
+    """Return how many held each resource when, by its key."""
+    times: dict[str, list[tuple[int, int]]] = {}
+    for hold in told.holds:
+        ends_ns = end_of(hold, told.heard_ns)
+        times.setdefault(resource_key(hold), []).append((hold.start_ns, ends_ns))
+    return {
+        key: Presence.of(*np.array(rows, np.int64).reshape(-1, 2).T) for key, rows in times.items()
+    }
+
+
+def _longest(rows: Iterable[Row], most: int) -> list[str]:
+    """Return the traces that have the longest stalls, locks and alarms."""
+    longest_ns: dict[str, int] = {}
+    for row in rows:
+        if row.record in (names.STALL, names.WAIT, names.HOLD):
+            trace_id = row.trace_id.hex()
+            longest_ns[trace_id] = max(_length_ns(row), longest_ns.get(trace_id, 0))
+    return sorted(longest_ns, key=lambda trace_id: (-longest_ns[trace_id], trace_id))[:most]
+
+
+def _lock_owners(told: Evidence) -> list[str]:
+    """Return who had the connection of a session that kept a lock: one matters, however brief."""
+    keepers = [hold for hold in told.holds if hold.resource.startswith("db.lock:")]
+    pids = {hold.attributes.get(names.BACKEND_PID) for hold in keepers} - {None}
+    return [
+        hold.trace_id
+        for hold in told.holds
+        if hold.resource.startswith("db.pool:") and hold.attributes.get(names.BACKEND_PID) in pids
+    ]
+
+
+def _inside(found: Candidates, burst: Window) -> NDArray[np.bool_]:
+    return (found.end_ns >= burst.start_ns) & (found.end_ns < burst.end_ns)
+
+
+def _overlaps(row: Row, window: Window) -> bool:
+    return row.start_ns < window.end_ns and row.end_ns >= window.start_ns
+
+
+def _length_ns(row: Row) -> int:
+    return row.end_ns - row.start_ns
+
+
+def _code(raw: bytes) -> int:
+    """Return a hash that is even over 64 bits, so that it serves as a lot too."""
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest())
