@@ -16,7 +16,12 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 	@exec $(BIN)/why504 demo $(FAULT)
 
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
+ifeq ($(ARGS),)
+	@$(BIN)/pytest -n auto tests/unit
+	@exec $(BIN)/pytest --ignore=tests/docs --ignore=tests/unit
+else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
+endif
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
