@@ -19,7 +19,7 @@ POOL, LOOP = told.pool_incident(), told.loop_incident()
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose store knows two incidents; the loop's is the later one."""
     memory, found = told.both_hangs()
-    monkeypatch.setattr(command, "ParquetStore", lambda _: memory)
+    monkeypatch.setattr(command, "open_store", lambda _: memory)
     monkeypatch.setattr(command, "explain", lambda _: list(found))
     monkeypatch.setattr(dossier, "explain", lambda _, **__: list(found))
     return tmp_path
@@ -96,6 +96,18 @@ def test_a_file_that_cant_be_written_is_told_and_leaves_nothing_behind(
     assert "can't write" in capsys.readouterr().err
     assert list(store.iterdir()) == [inside]
     assert list(inside.iterdir()) == []
+
+
+def test_tempo_is_a_store_too(store: Path, capsys):
+    assert command.main(["--store", "http://tempo.example:3200", POOL.id]) == 0
+
+    assert capsys.readouterr().out.startswith("# Post-mortem: F1")
+
+
+def test_an_address_that_makes_no_sense_is_told(capsys):
+    assert command.main(["--store", "http://[nowhere"]) == 2
+
+    assert "why504: " in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys):
