@@ -140,7 +140,9 @@ def _example(telling: Telling, example: Example, number: int) -> Iterator[Block]
         yield Code(_innermost(block(example.stack)))
     if example.holder_stack:
         yield Heading(say(request.HOLDERS_STACK))
-        yield Code(_innermost(stack.marked(example.holder_stack, victim.leaf.site)))
+        # A call to outside has no line of its own; the cause that was named of it has.
+        site = victim.leaf.site or telling.dossier.incident.finding.site
+        yield Code(_innermost(stack.marked(example.holder_stack, site)))
 
 
 def _innermost(frames: str) -> str:

@@ -153,6 +153,15 @@ def test_an_incident_of_which_little_is_known_says_so():
     assert "One request" not in made
 
 
+def test_the_line_that_blocks_is_marked_also_where_the_time_was_lost_outside():
+    outside = replace(told.victim(1), leaf=Leaf("ext", "broker rabbitmq"))
+
+    found = shared.incident(victims=(outside,))
+    made = writing.as_markdown(shared.dossier(found), ENGLISH)
+
+    assert re.search(r'^→ File ".*publisher.py", line 48', made, re.M)
+
+
 def test_an_incident_that_was_not_played_again_does_not_claim_that_nothing_helps():
     made = writing.as_markdown(shared.dossier(shared.incident(replay=None)), ENGLISH)
 
