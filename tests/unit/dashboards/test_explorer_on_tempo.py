@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboards import evidence
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from tests.unit.dashboards.conftest import texts
 from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
 from tests.unit.stores.tempo_served import served

@@ -16,8 +16,9 @@ from why504.model import Evidence, Window
 from why504.stores.records import Row, evidence
 from why504.stores.tempo import search
 from why504.stores.tempo.client import Client
-from why504.stores.tempo.sampled import Sampling, heard
+from why504.stores.tempo.sampled import Sampling
 from why504.stores.tempo.search import Asking, Result
+from why504.stores.tempo.telling import heard
 
 log = logging.getLogger(__name__)
 
