@@ -19,6 +19,8 @@ def opened(monkeypatch):
     """Open a page with Tempo's address in the environment."""
     monkeypatch.setattr("sys.argv", ["explorer.py"])
     monkeypatch.setenv("WHY504_STORE", ADDRESS)
+    # No server, so no address on which it listens: whether somebody may look is tested elsewhere.
+    monkeypatch.setenv("WHY504_EXPLORER_ALLOW", "*")
 
     def open_page(path, **query):
         page = AppTest.from_string(
