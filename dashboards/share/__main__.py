@@ -1,4 +1,4 @@
-"""Writes the post-mortem of an incident: `python -m dashboards.share [INCIDENT] --store FOLDER`.
+"""Writes the post-mortem of an incident: `python -m dashboards.share [INCIDENT] --store PLACE`.
 
 Without a file to write, its Markdown goes to standard output.
 """
@@ -20,7 +20,7 @@ from why504.diagnose import explain
 from why504.errors import ConfigError, Why504Error
 from why504.model import Incident
 from why504.stores.base import EvidenceStore
-from why504.stores.parquet import ParquetStore
+from why504.stores.opening import may_tell, open_store
 
 KINDS = ("html", "markdown", "json")
 
@@ -59,9 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _dossier(folder: Path, incident_id: str) -> Dossier:
-    if not folder.is_dir():
+    if not may_tell(folder):
         raise ConfigError(f"{folder} is no folder; name one with --store")
-    store = ParquetStore(folder)
+    store = open_store(folder)
     return collect(store, _incident(store, incident_id), made_ns=time.time_ns())
 
 

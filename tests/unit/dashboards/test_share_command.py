@@ -19,7 +19,7 @@ POOL, LOOP = told.pool_incident(), told.loop_incident()
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose store knows two incidents; the loop's is the later one."""
     memory, found = told.both_hangs()
-    monkeypatch.setattr(command, "ParquetStore", lambda _: memory)
+    monkeypatch.setattr(command, "open_store", lambda _: memory)
     monkeypatch.setattr(command, "explain", lambda _: list(found))
     monkeypatch.setattr(dossier, "explain", lambda _, **__: list(found))
     return tmp_path
