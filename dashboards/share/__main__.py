@@ -1,4 +1,4 @@
-"""Writes the post-mortem of an incident: `python -m dashboards.share [INCIDENT] --store STORE`.
+"""Writes the post-mortem of an incident: `python -m dashboards.share [INCIDENT] --store PLACE`.
 
 Without a file to write, its Markdown goes to standard output.
 """
@@ -58,10 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dossier(place: Path, incident_id: str) -> Dossier:
-    if not may_tell(place):
-        raise ConfigError(f"{place} is no folder; name one with --store, or Tempo's address")
-    store = open_store(place)
+def _dossier(folder: Path, incident_id: str) -> Dossier:
+    if not may_tell(folder):
+        raise ConfigError(f"{folder} is no folder; name one with --store, or Tempo's address")
+    store = open_store(folder)
     return collect(store, _incident(store, incident_id), made_ns=time.time_ns())
 
 

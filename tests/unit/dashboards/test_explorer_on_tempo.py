@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboards import evidence
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from tests.unit.dashboards.conftest import texts
 from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
 from tests.unit.stores.tempo_served import served
@@ -19,6 +19,8 @@ def opened(monkeypatch):
     """Open a page with Tempo's address in the environment."""
     monkeypatch.setattr("sys.argv", ["explorer.py"])
     monkeypatch.setenv("WHY504_STORE", ADDRESS)
+    # No server, so no address on which it listens: whether somebody may look is tested elsewhere.
+    monkeypatch.setenv("WHY504_EXPLORER_ALLOW", "*")
 
     def open_page(path, **query):
         page = AppTest.from_string(

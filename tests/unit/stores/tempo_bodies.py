@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from tests.unit.receive.otlp_bodies import key_values
 from why504 import tables
 from why504.stores.records import Row

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from why504.config import TempoSettings
 from why504.stores.tempo.client import Client
 from why504.stores.tempo.store import TempoStore

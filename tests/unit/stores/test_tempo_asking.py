@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
 from tests.unit.stores.tempo_served import ADDRESS, Clock, served, store_on
 from why504.config import TempoSettings
@@ -94,7 +94,7 @@ def test_as_many_as_asked_for_is_said_to_be_not_all():
 
 
 def test_a_server_that_allows_smaller_pages_gets_them(monkeypatch):
-    monkeypatch.setattr("lab.standins.tempo.MOST_TRACES", 7)
+    monkeypatch.setattr("lab.standins.tempoindex.MOST_TRACES", 7)
     tempo = a_tempo(*(timed_out(n) for n in range(30)))
 
     result = asking(tempo).latest(search.TIMED_OUT[0], HOUR, 1_000)

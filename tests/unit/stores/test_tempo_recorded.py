@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from lab.standins.tempo import Tempo
+from lab.standins.tempoindex import Tempo
 from lab.standins.traceql import BadQuery, parsed
 from tests.unit.receive.otlp_bodies import columns
 from tests.unit.stores.tempo_served import (

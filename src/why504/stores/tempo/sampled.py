@@ -7,18 +7,14 @@ incident, however many spans there are.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from why504 import names
 from why504.diagnose.blame import resource_key
 from why504.diagnose.endings import end_of
-from why504.diagnose.steps import Presence
 from why504.errors import StoreUnavailable
 from why504.model import Evidence, Hold, Record, Sample, Window
 from why504.stores.records import Row, evidence
@@ -36,6 +32,16 @@ from why504.stores.sampling import (
 )
 from why504.stores.tempo import search
 from why504.stores.tempo.search import Asking, pieces
+from why504.stores.tempo.telling import (
+    code_of,
+    heard,
+    inside_of,
+    length_ns,
+    lock_owners,
+    longest,
+    overlaps,
+    present,
+)
 
 MOST_VICTIMS: Final = 200_000
 _MOST_RECORDS: Final = 10_000
@@ -113,13 +119,13 @@ class Sampling:
                 )
             for trace_id, one in result.traces.items():
                 known = [rows[trace_id]] if trace_id in rows else []
-                told = [row for row in one.rows if _overlaps(row, window)] + known
+                told = [row for row in one.rows if overlaps(row, window)] + known
                 if told:
-                    rows[trace_id] = max(told, key=_length_ns)
+                    rows[trace_id] = max(told, key=length_ns)
         return rows
 
     def _candidates(self, victims: Mapping[str, Row]) -> Candidates:
-        alike = [_code(f"{row.name} {row.http_status}".encode()) for row in victims.values()]
+        alike = [code_of(f"{row.name} {row.http_status}".encode()) for row in victims.values()]
         return Candidates(
             self._codes(victims),
             np.array(alike, np.uint64),
@@ -142,13 +148,13 @@ class Sampling:
         """Search for what went on around a burst."""
         around = Window(lots.burst.start_ns - _AROUND_NS, lots.burst.end_ns + _AROUND_NS)
         held = Window(lots.burst.start_ns - _TOLD_WITHIN_NS, around.end_ns)
-        heard = Window(around.start_ns, around.end_ns + _TOLD_WITHIN_NS)
+        later = Window(around.start_ns, around.end_ns + _TOLD_WITHIN_NS)
         burst = _Burst(lots, around)
         burst.told += self._holds(held)
         burst.told += self._spread(search.WAITS, around)
         for query in (search.STALLS, search.SHARED, *search.WATCHED):
             burst.deciding += self._asking.latest(query, held, _MOST_RECORDS).rows
-        burst.deciding += self._asking.latest(search.VITALS, heard, _MOST_RECORDS).rows
+        burst.deciding += self._asking.latest(search.VITALS, later, _MOST_RECORDS).rows
         return burst
 
     def _holds(self, window: Window) -> list[Row]:
@@ -174,16 +180,16 @@ class Sampling:
         """Draw the traces that are read for one burst: about `most`."""
         rows = burst.told + burst.deciding
         told = evidence(rows, burst.window, heard(rows))
-        present = self._intervals(told)
-        taken = self._take(burst, _longest(burst.deciding, most // 5))
-        taken += self._take(burst, _lock_owners(told)[: most // 10])
+        records = self._intervals(told)
+        taken = self._take(burst, longest(burst.deciding, most // 5))
+        taken += self._take(burst, lock_owners(told)[: most // 10])
         left = most - taken - min(_USUAL, most // 6)
-        victims_here = int(_inside(found, burst.lots.burst).sum())
+        victims_here = int(inside_of(found, burst.lots.burst).sum())
         share = max(left // 3, left - victims_here)
         share = min(share, most // 2)
-        resources = len(set(present.resource.tolist()))
+        resources = len(set(records.resource.tolist()))
         even = EvenLots(burst.lots.burst, one_at_least=resources <= share)
-        holders_by_lot(present, share, even)
+        holders_by_lot(records, share, even)
         for traces, chances in zip(even.traces, even.chances, strict=True):
             burst.lots.take(traces, chances)
         chosen, _ = drawn([burst.lots])
@@ -216,7 +222,7 @@ class Sampling:
 
     def _evenly(self, burst: _Burst, found: Candidates, most: int) -> None:
         """Have victims read, of each kind evenly over time, and note who is alike."""
-        inside = _inside(found, burst.lots.burst)
+        inside = inside_of(found, burst.lots.burst)
         alike = found.alike
         if 2 * len(set(alike[inside].tolist())) > most:
             alike = np.zeros_like(alike)  # Routes that are all different are no kinds.
@@ -248,13 +254,13 @@ class Sampling:
             for code, weight in zip(chosen.tolist(), weights.tolist(), strict=True)
             if weight != 1.0
         }
-        sample = Sample(by_trace, _present(whole), requests)
+        sample = Sample(by_trace, present(whole), requests)
         return replace(evidence(rows, window, heard_ns), sample=sample)
 
     def _codes(self, trace_ids: Iterable[str]) -> Codes:
         codes: list[int] = []
         for trace_id in trace_ids:
-            codes.append(_code(bytes.fromhex(trace_id)))
+            codes.append(code_of(bytes.fromhex(trace_id)))
             self._ids[codes[-1]] = trace_id
         return np.array(codes, np.uint64)
 
@@ -263,64 +269,7 @@ class Sampling:
         return Intervals(
             self._codes(record.trace_id for record in records),
             np.array([isinstance(record, Hold) for record in records], bool),
-            np.array([_code(resource_key(record).encode()) for record in records], np.uint64),
+            np.array([code_of(resource_key(record).encode()) for record in records], np.uint64),
             np.array([record.start_ns for record in records], np.int64),
             np.array([end_of(record, told.heard_ns) for record in records], np.int64),
         )
-
-
-def heard(rows: Iterable[Row]) -> dict[str, int]:
-    """Return when each instance was last heard of, by what was read of it."""
-    heard_ns: dict[str, int] = {}
-    for row in rows:
-        heard_ns[row.instance] = max(row.end_ns, heard_ns.get(row.instance, 0))
-    return heard_ns
-
-
-def _present(told: Evidence) -> dict[str, Presence]:
-    """Return how many held each resource when, by its key."""
-    times: dict[str, list[tuple[int, int]]] = {}
-    for hold in told.holds:
-        ends_ns = end_of(hold, told.heard_ns)
-        times.setdefault(resource_key(hold), []).append((hold.start_ns, ends_ns))
-    return {
-        key: Presence.of(*np.array(rows, np.int64).reshape(-1, 2).T) for key, rows in times.items()
-    }
-
-
-def _longest(rows: Iterable[Row], most: int) -> list[str]:
-    """Return the traces that have the longest stalls, locks and alarms."""
-    longest_ns: dict[str, int] = {}
-    for row in rows:
-        if row.record in (names.STALL, names.WAIT, names.HOLD):
-            trace_id = row.trace_id.hex()
-            longest_ns[trace_id] = max(_length_ns(row), longest_ns.get(trace_id, 0))
-    return sorted(longest_ns, key=lambda trace_id: (-longest_ns[trace_id], trace_id))[:most]
-
-
-def _lock_owners(told: Evidence) -> list[str]:
-    """Return who had the connection of a session that kept a lock: one matters, however brief."""
-    keepers = [hold for hold in told.holds if hold.resource.startswith("db.lock:")]
-    pids = {hold.attributes.get(names.BACKEND_PID) for hold in keepers} - {None}
-    return [
-        hold.trace_id
-        for hold in told.holds
-        if hold.resource.startswith("db.pool:") and hold.attributes.get(names.BACKEND_PID) in pids
-    ]
-
-
-def _inside(found: Candidates, burst: Window) -> NDArray[np.bool_]:
-    return (found.end_ns >= burst.start_ns) & (found.end_ns < burst.end_ns)
-
-
-def _overlaps(row: Row, window: Window) -> bool:
-    return row.start_ns < window.end_ns and row.end_ns >= window.start_ns
-
-
-def _length_ns(row: Row) -> int:
-    return row.end_ns - row.start_ns
-
-
-def _code(raw: bytes) -> int:
-    """Return a hash that is even over 64 bits, so that it serves as a lot too."""
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest())

@@ -16,8 +16,9 @@ from why504.model import Evidence, Window
 from why504.stores.records import Row, evidence
 from why504.stores.tempo import search
 from why504.stores.tempo.client import Client
-from why504.stores.tempo.sampled import Sampling, heard
+from why504.stores.tempo.sampled import Sampling
 from why504.stores.tempo.search import Asking, Result
+from why504.stores.tempo.telling import heard
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,8 @@ class TempoStore:
     def sample(self, window: Window, *, slower_than_s: float | None = None) -> Evidence:
         """Return what explains the incidents of `window`: all of it, or if that is much, a part.
 
-        Of a window with more traces than `traces` in the settings, those are chosen that tell most,
-        by chance among those alike, and the rest is counted (sampled.py).
+        Of a window with more than twice the `traces` of the settings, those are chosen that tell
+        most, by chance among those alike, and the rest is counted (sampled.py).
 
         Args:
             window: in which incidents are looked for.
@@ -88,8 +89,9 @@ class TempoStore:
             StoreUnavailable: Tempo can't be read now.
         """
         asking, most = Asking(self._client, self._now_ns()), self._settings.traces
-        found = asking.any_of(search.EVERYTHING, window, 4 * most)
-        whole = self._whole(asking, window, found, most) if found.complete else None
+        # A little more is read whole: only of a whole can be said what would have helped.
+        found = asking.any_of(search.EVERYTHING, window, 8 * most)
+        whole = self._whole(asking, window, found, 2 * most) if found.complete else None
         if whole is None:
             whole = Sampling(asking, most).evidence(window, slower_than_s)
         return self._told(whole, asking)
