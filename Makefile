@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test check bench bench-engine bench-live bench-receive bench-alerts matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture explorer docs clean
+.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture screenshots explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ ifeq ($(ARGS),)
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
 endif
+
+test-browser: install  ## the explorer in a real Chromium (Debian's package), on live data too
+	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
@@ -43,6 +46,9 @@ bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loo
 
 bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misbehaves (25 min)
 	@exec $(BIN)/python -m bench.alerts $(ARGS)
+
+bench-explorer: install  ## the explorer on 1 M spans in a real Chromium: first view and clicks (3 min)
+	@exec $(BIN)/python -m bench.explorer $(ARGS)
 
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
@@ -73,6 +79,9 @@ picture: install  ## draw docs/answer.svg from a run of the demo
 	@store=$$($(BIN)/why504 demo F1 --json | \
 	  $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["store"])') && \
 	  $(BIN)/why504 explain --store "$$store" --picture docs/answer.svg > /dev/null
+
+screenshots: install  ## every page of the explorer, in both themes and as on a phone (STORE=folder)
+	@exec $(BIN)/python -m lab.screenshots $(if $(STORE),--store "$(STORE)")
 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer

@@ -38,7 +38,7 @@ def incidents(folder: Path) -> list[Incident]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _incidents(folder: Path) -> Refreshed[list[Incident]]:
-    return Refreshed(lambda: _read_incidents(folder))
+    return Refreshed(lambda: _read_incidents(folder), version=lambda: store_in(folder).version())
 
 
 def _read_incidents(folder: Path) -> list[Incident]:
@@ -62,12 +62,13 @@ def around(folder: Path, incident: Incident) -> Evidence:
     Raises:
         StoreUnavailable: the store can't be read now.
     """
-    return _around(folder, windows.around(incident.window))
+    return _around(folder, windows.around(incident.window)).get()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, ttl=60)
-def _around(folder: Path, window: Window) -> Evidence:
-    return store_in(folder).sample(window)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _around(folder: Path, window: Window) -> Refreshed[Evidence]:
+    store = store_in(folder)
+    return Refreshed(lambda: store.sample(window), version=store.version)
 
 
 @st.cache_resource(ttl=10, max_entries=64, show_spinner=False)

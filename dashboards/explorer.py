@@ -11,7 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dashboards.frontdoor import FrontDoor
 from dashboards.hosts import OwnHost
+from dashboards.warmth import read_ahead, warmed
 
 app = st.App(
-    Path(__file__).with_name("script.py"), middleware=[Middleware(OwnHost), Middleware(FrontDoor)]
+    Path(__file__).with_name("script.py"),
+    middleware=[Middleware(OwnHost), Middleware(FrontDoor, coming=read_ahead)],
+    lifespan=warmed,
 )

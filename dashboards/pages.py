@@ -45,13 +45,13 @@ PAGES: Final = (
 )
 
 
-def show(first: str = "now") -> None:
+def show(first: str = "") -> None:
     """Draw the page that the address names.
 
     Args:
-        first: path of the page to draw where the address names none.
+        first: path of the page to draw where the address names none; empty: as `_start` says.
     """
-    st.set_page_config(page_title="why504", layout="wide")
+    st.set_page_config(layout="wide")
     st.html(STYLE)
     settings, say = Settings.read(sys.argv[1:], os.environ), Say(_language())
     if not signin.admitted(settings, say):
@@ -65,6 +65,10 @@ def show(first: str = "now") -> None:
         zone=zone_named(st.context.timezone),
         pages=pages,
     )
+    if not first:
+        start = partial(_start, visit)
+        title = visit.say(common.NOW)
+        pages[""] = st.Page(start, title=title, default=True, visibility="hidden")
     for row in PAGES:
         pages[row.path] = st.Page(
             partial(row.draw, visit),
@@ -76,22 +80,21 @@ def show(first: str = "now") -> None:
             visibility="visible" if row.listed else "hidden",
         )
     page = st.navigation(list(pages.values()), position="top")
-    _from_a_card(page, visit)
+    st.set_page_config(page_title=f"{page.title} · why504")
     page.run()
     _languages(visit.say)
 
 
-def _from_a_card(page: st.Page, visit: Visit) -> None:
-    """Open what a card's link names: it leads to the explorer, not to a page of it.
+def _start(visit: Visit) -> None:
+    """Open what a card's link names, which leads to the explorer and not to a page of it; else Now.
 
     Only at first: on the way back from a request the browser passes through such an address, too.
     """
-    if st.session_state.get(_ENTERED):
-        return
-    st.session_state[_ENTERED] = True
     named = {key: st.query_params[key] for key in ("incident", "trace") if key in st.query_params}
-    if named and page == visit.pages["now"]:
+    if named and not st.session_state.get(_ENTERED):
+        st.session_state[_ENTERED] = True
         visit.go("incident", **named)
+    now.page(visit)
 
 
 def _language() -> str:

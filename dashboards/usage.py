@@ -24,7 +24,7 @@ def everything(folder: Path) -> LlmUse | None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _everything(folder: Path) -> Refreshed[LlmUse | None]:
-    return Refreshed(lambda: _read(folder))
+    return Refreshed(lambda: _read(folder), version=lambda: evidence.store_in(folder).version())
 
 
 def _read(folder: Path) -> LlmUse | None:

@@ -20,7 +20,9 @@ INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def plain(text: str, limit: int = LINE_LIMIT) -> str:
     """Return one line of at most `limit` characters, with invisible characters spelled out."""
     start = text[: limit + 1]
-    line = "".join(_visible(character) for character in start).strip()
+    # What can be printed has neither line ends nor what draws nothing; most texts are of that kind.
+    shown = start if start.isprintable() else "".join(_visible(each) for each in start)
+    line = shown.strip()
     cut = len(text) > limit or len(line) > limit
     return line[: limit - 1] + "…" if cut else line
 

@@ -40,8 +40,15 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
     st.caption(say(words.READ))
     if sampled:
         st.caption(say(words.SAMPLED))
-    with st.expander(say(words.AS_TABLE)):
-        st.dataframe(draw.table(rows, say), hide_index=True, key="comparison_rows")
+    _as_table(say, rows)
+
+
+# A folded table is drawn once it is opened: it would keep the browser busy before that.
+@st.fragment
+def _as_table(say: Say, rows: Sequence[draw.Change]) -> None:
+    with st.expander(say(words.AS_TABLE), key="comparison_table", on_change="rerun") as folded:
+        if folded.open:
+            st.dataframe(draw.table(rows, say), hide_index=True, key="comparison_rows")
 
 
 def _lengths(parts: Stretches, say: Say) -> str:
@@ -56,6 +63,11 @@ def _lengths(parts: Stretches, say: Say) -> str:
         during=told(parts.during),
         after=told(parts.after),
     )
+
+
+def prepare(folder: Path, incident: Incident) -> None:
+    """Work out what is drawn of an incident, before somebody asks for it."""
+    _compared(folder, incident.id, incident.count, incident)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, ttl=60)

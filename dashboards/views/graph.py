@@ -15,6 +15,7 @@ from dashboards.draw import graph as draw
 from dashboards.draw import graph_chart
 from dashboards.draw.text import duration, percent, plain
 from dashboards.language import Said
+from dashboards.views.lines import lines
 from dashboards.visit import Visit
 from dashboards.words import graph as words
 from why504.diagnose.graph import roots_of
@@ -103,9 +104,7 @@ def _panel(visit: Visit, incident: Incident, graph: WaitGraph, node: Node) -> No
         facts.append(say(words.REQUESTS, count=node.requests))
     st.text("\n".join([*facts, *(f"• {plain(line)}" for line in node.evidence)]))
     if node.site is not None:
-        st.code(
-            f"{plain(str(node.site))}  {plain(node.site.function)}", language=None, wrap_lines=True
-        )
+        lines(f"{plain(str(node.site))}  {plain(node.site.function)}", "site")
     nodes = {other.id: other for other in graph.nodes}
     before = [(nodes[edge.source], edge) for edge in graph.edges if edge.target == node.id]
     after = [(nodes[edge.target], edge) for edge in graph.edges if edge.source == node.id]

@@ -12,6 +12,7 @@ from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import moment, plain
 from dashboards.views import opening
+from dashboards.views.lines import lines
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import request as words
@@ -86,9 +87,16 @@ def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
     st.caption(visit.say(words.LEGEND))
     _stacks(visit, victim, own, holder)
-    with st.expander(visit.say(words.AS_TEXT)):
-        st.code(raw.as_text(victim, rows, end), language=None)
+    _as_text(visit, raw.as_text(victim, rows, end))
     _raw(visit, victim, own)
+
+
+# What is folded is drawn once it is opened: it would keep the browser busy before that.
+@st.fragment
+def _as_text(visit: Visit, text: str) -> None:
+    with st.expander(visit.say(words.AS_TEXT), key="as_text", on_change="rerun") as folded:
+        if folded.open:
+            st.code(text, language=None)
 
 
 def _holder(folder: Path, victim: Victim) -> Evidence | None:
@@ -137,11 +145,14 @@ def _stacks(visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None
         if item is not None:
             st.subheader(visit.say(title))
             marked = stack.marked(item.stack, victim.leaf.site or item.site)
-            st.code(marked, language=None, wrap_lines=True)
+            lines(marked, "own" if title is words.OWN_STACK else "holders")
 
 
+@st.fragment
 def _raw(visit: Visit, victim: Victim, own: Evidence) -> None:
-    with st.expander(visit.say(words.RAW)):
+    with st.expander(visit.say(words.RAW), key="raw_spans", on_change="rerun") as folded:
+        if not folded.open:
+            return
         st.caption(visit.say(words.RAW_READ))
         rows, count = raw.raw_rows(own, victim.start_ns, visit.say)
         if count > raw.ROWS:

@@ -17,7 +17,7 @@ from dashboards.ledger import alerts_in, ledger_of
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import timeline as words
-from why504.diagnose.timeline import timeline
+from why504.diagnose.timeline import Timeline, timeline
 from why504.errors import StoreUnavailable
 from why504.model import Incident
 
@@ -66,11 +66,22 @@ def _drawn(
     _visit: Visit,
     _incident: Incident,
 ) -> _Drawn:
-    around = evidence.around(folder, _incident)
-    told = timeline(around, _incident)
+    told, sampled = _told(folder, _incident.id, _incident.count, _incident)
     chart = draw.chart(told, _incident, _visit.say, _visit.ink, zone=_visit.zone, alerts=alerts)
     kinds = {series.kind for series in told.series}
-    return _Drawn(chart, kinds, around.sample is not None)
+    return _Drawn(chart, kinds, sampled)
+
+
+def prepare(folder: Path, incident: Incident) -> None:
+    """Work out what is drawn of an incident, before somebody asks for it."""
+    _told(folder, incident.id, incident.count, incident)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, ttl=60)
+def _told(folder: Path, incident_id: str, count: int, _incident: Incident) -> tuple[Timeline, bool]:
+    """Return the course, and whether of a sample; anew once the incident has grown."""
+    around = evidence.around(folder, _incident)
+    return timeline(around, _incident), around.sample is not None
 
 
 def _how_to_read(kinds: Set[str], say: Say) -> str:

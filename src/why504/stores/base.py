@@ -10,6 +10,13 @@ from why504.model import Evidence, Window
 class EvidenceStore(Protocol):
     """Where telemetry is kept. Adapters: parquet (embedded); tempo and prometheus (cluster)."""
 
+    def version(self) -> object:
+        """Return what is equal as long as the same can be read; None if that can't be known.
+
+        Raises:
+            StoreUnavailable: the store can't be read now.
+        """
+
     def extent(self) -> Window | None:
         """Return the time covered by what is stored, or None when nothing is.
 

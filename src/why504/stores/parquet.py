@@ -69,6 +69,16 @@ class ParquetStore:
         self._segments = folder / "segments"
         self._unreadable: set[str] = set()
         self._database = duckdb.connect()
+        self._known_heard: tuple[object, dict[str, int]] = None, {}
+        """Of which version of the store it is known when processes were heard of."""
+
+    def version(self) -> object:
+        """Return the names of the segments: one is never changed, what is new has a new name.
+
+        Raises:
+            StoreUnavailable: the segments can't be listed now.
+        """
+        return tuple(file.name for file in self._files())
 
     def extent(self) -> Window | None:
         """Return the time covered by what is stored, or None when nothing is.
@@ -88,7 +98,7 @@ class ParquetStore:
             StoreUnavailable: the segments can't be read now.
         """
         rows = self._query(_WINDOW, start_ns=window.start_ns, end_ns=window.end_ns)
-        return evidence(rows, window, dict(self._query(columns.HEARD)))
+        return evidence(rows, window, self._heard())
 
     def sample(self, window: Window, *, slower_than_s: float | None = None) -> Evidence:
         """Return what explains the incidents of `window`: all of it, or if that is much, a part.
@@ -106,6 +116,15 @@ class ParquetStore:
         if self._rows(window) <= WHOLE_ROWS:
             return self.evidence(window)
         return Sampling(self._columns, self._query).evidence(window, slower_than_s)
+
+    def _heard(self) -> dict[str, int]:
+        """Return when each process was heard of last, by its instance."""
+        version = self.version()
+        known, heard = self._known_heard
+        if known != version:
+            heard = dict(self._query(columns.HEARD))
+            self._known_heard = version, heard
+        return heard
 
     def _rows(self, window: Window) -> int:
         found = self._query(columns.ROWS, start_ns=window.start_ns, end_ns=window.end_ns)
@@ -126,7 +145,7 @@ class ParquetStore:
             return Evidence(Window(0, 0))
         told = [Row._make(row) for row in rows]
         window = Window(min(row.start_ns for row in told), max(row.end_ns for row in told) + 1)
-        return evidence(rows, window, dict(self._query(columns.HEARD)))
+        return evidence(rows, window, self._heard())
 
     def newer(self, seen: set[str], window: Window) -> list[Any]:
         """Return the rows that came since the last call, in the columns of `Row`.

@@ -2,216 +2,127 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
-from lab.stack.ports import free_port
-from tests.integration.explorer import stored_hangs
-from why504.diagnose import explain
+from dashboards.pages import PAGES
+from dashboards.words import common
+from lab.stack.explorer import Explorer
+from lab.tab import DRAWN_MS, PHONE, Tab
+from tests.integration.explorer.conftest import Shown, card_link
 from why504.model import Incident
-from why504.stores.parquet import ParquetStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-EXPLORER = Path(__file__).parents[3] / "dashboards" / "explorer.py"
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
-READY_S = 60
-DRAWN_MS = 30_000
-ROW_PX = 35
+PATHS = [page.path for page in PAGES]
 
 
-@dataclass(frozen=True)
-class Explorer:
-    """A running explorer and what the engine says of the store that it shows."""
-
-    url: str
-    port: int
-    hang: Incident
-    planted: Incident
+def address(shown: Shown, path: str, incident: Incident, victim: int = 0) -> str:
+    trace = incident.victims[victim].trace_id
+    return f"{shown.url}/{path}?incident={incident.id}&trace={trace}"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; without it these tests are skipped, but never in CI."""
-    binary = shutil.which("chromium")
-    if binary is None:
-        reason = "no Chromium: apt-get install -y --no-install-recommends chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
-    """The explorer on two hangs: an ordinary one, and later one with planted markup."""
-    store = tmp_path_factory.mktemp("explorer")
-    stored_hangs.write(store, [*stored_hangs.pool_hang(), *stored_hangs.planted_hang()])
-    read = ParquetStore(store)
-    window = read.extent()
-    assert window is not None
-    hang, planted = sorted(explain(read.evidence(window)), key=lambda i: i.window.start_ns)
-    with serving(store) as port:
-        yield Explorer(f"http://127.0.0.1:{port}/", port, hang, planted)
-
-
-class serving:
-    """Run the explorer on a store, from a folder that is not the project's."""
-
-    def __init__(self, store: Path) -> None:
-        self.port = free_port()
-        self.store = store
-
-    def __enter__(self) -> int:
-        command = [sys.executable, "-m", "streamlit", "run", str(EXPLORER)]
-        command += ["--server.port", str(self.port), "--", "--store", str(self.store)]
-        self.process = subprocess.Popen(
-            command, cwd=self.store, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + READY_S
-        while not self._healthy():
-            assert self.process.poll() is None, "the explorer ended by itself"
-            assert time.monotonic() < deadline, "the explorer did not start"
-            time.sleep(0.1)
-        return self.port
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
-
-    def _healthy(self) -> bool:
-        try:
-            url = f"http://127.0.0.1:{self.port}/_stcore/health"
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
-@dataclass
-class Visit:
-    """One opened page, and everything that went wrong on it."""
-
-    page: Page
-    wrong: list[str] = field(default_factory=list)
-
-    def open(self, url: str, *, charts: int = 2) -> Page:
-        self.page.goto(url, wait_until="domcontentloaded")
-        if charts:
-            drawn = self.page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)")
-            drawn.nth(charts - 1).wait_for(timeout=DRAWN_MS)
-        self.settled()
-        return self.page
-
-    def settled(self) -> None:
-        at_rest = "[data-testid=stApp][data-test-script-state=notRunning]"
-        self.page.locator(at_rest).wait_for(timeout=DRAWN_MS)
-
-
-@pytest.fixture
-def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """Open pages in a fresh browser profile; fails if the console or the network complained."""
-    width = getattr(request, "param", 1280)
-    context = chromium.new_context(
-        viewport={"width": width, "height": 3600}, timezone_id="Europe/Helsinki"
+def marked_line(page: Page) -> str:
+    """The first line of a stack that is marked as the one that blocks."""
+    stacks = page.locator("[data-testid=stCode]").all_inner_texts()
+    return next(
+        line for stack in stacks for line in stack.split("\n") if line.strip().startswith("→")
     )
-    visited = Visit(context.new_page())
-    page = visited.page
-    page.on("console", lambda m: visited.wrong.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: visited.wrong.append(str(error)))
-    page.on("requestfailed", lambda asked: visited.wrong.append(asked.url))
-    yield visited
-    context.close()
-    assert visited.wrong == []
 
 
-def cells(page: Page, table: int) -> str:
-    """Everything that a screen reader finds in one table of the page."""
-    found = page.locator("[data-testid=stDataFrame]").nth(table).locator("td, [role=gridcell]")
-    found.first.wait_for(state="attached", timeout=DRAWN_MS)
-    return "\n".join(found.all_text_contents())
+def test_an_incident_is_told_from_its_sentence_to_what_to_do(explorer: Shown, tab: Tab):
+    tab.open(f"{explorer.url}/incident?incident={explorer.hang.id}", charts=1)
+
+    assert explorer.hang.finding.sentence in tab.text
+    assert "What to do" in tab.text
+    assert "waiting for db.pool:main" in tab.cells(0)
+    assert explorer.hang.victims[0].trace_id in tab.cells(0)
 
 
-def shown(page: Page) -> str:
-    return page.locator("[data-testid=stMain]").inner_text()
+def test_a_request_is_told_down_to_the_line_that_blocked(explorer: Shown, tab: Tab):
+    page = tab.open(address(explorer, "request", explorer.hang), charts=1)
+
+    assert f"Trace: {explorer.hang.victims[0].trace_id}" in tab.text
+    assert "publisher.py" in marked_line(page)
 
 
-def tick(page: Page, table: int, row: int) -> None:
-    # The table is a canvas: a row's box has a place, but no element of its own.
-    grid = page.locator("[data-testid=stDataFrame]").nth(table)
-    grid.locator("canvas").first.wait_for(timeout=DRAWN_MS)
-    grid.click(position={"x": 16, "y": ROW_PX * (row + 1) + ROW_PX // 2})
-
-
-def test_a_504_is_explained_from_the_sentence_to_the_line_that_blocked(
-    explorer: Explorer, visit: Visit
-):
-    page = visit.open(f"{explorer.url}?incident={explorer.hang.id}")
-
-    words = shown(page)
-    assert explorer.hang.finding.sentence in words
-    assert "What to do" in words
-    assert "Times are Europe/Helsinki." in words
-    assert "waiting for db.pool:main" in cells(page, 1)
-    assert explorer.hang.victims[0].trace_id in cells(page, 1)
-    stack = page.locator("[data-testid=stCode]").last.inner_text()
-    assert any("→" in line and "publisher.py" in line for line in stack.split("\n"))
-
-
-def test_ticking_a_504_changes_the_address_and_the_address_survives_a_reload(
-    explorer: Explorer, visit: Visit
-):
+def test_ticking_a_504_opens_it_and_its_address_survives_a_reload(explorer: Shown, tab: Tab):
     wanted = explorer.hang.victims[2].trace_id
-    page = visit.open(f"{explorer.url}?incident={explorer.hang.id}")
+    page = tab.open(f"{explorer.url}/incident?incident={explorer.hang.id}", charts=1)
 
-    tick(page, 1, 2)
-    page.wait_for_url(f"**/?incident={explorer.hang.id}&trace={wanted}", timeout=DRAWN_MS)
+    tab.tick(0, 2)
+    page.wait_for_url(f"**/request?incident={explorer.hang.id}&trace={wanted}", timeout=DRAWN_MS)
     page.get_by_text(f"Trace: {wanted}").wait_for(timeout=DRAWN_MS)
+    tab.at_rest()
     page.reload(wait_until="domcontentloaded")
 
     page.get_by_text(f"Trace: {wanted}").wait_for(timeout=DRAWN_MS)
     assert page.url.endswith(f"trace={wanted}")
 
 
-def test_choosing_a_504_from_the_list_draws_it(explorer: Explorer, visit: Visit):
+def test_choosing_a_504_from_the_list_leads_to_it(explorer: Shown, tab: Tab):
     wanted = explorer.hang.victims[3].trace_id
-    page = visit.open(f"{explorer.url}?incident={explorer.hang.id}")
+    page = tab.open(f"{explorer.url}/incident?incident={explorer.hang.id}", charts=1)
 
     page.get_by_role("combobox").click()
     page.get_by_role("option").nth(3).click()
+    tab.at_rest()
+    page.get_by_role("link", name="Open this request").click()
 
     page.get_by_text(f"Trace: {wanted}").wait_for(timeout=DRAWN_MS)
 
 
-def test_ticking_an_incident_opens_it(explorer: Explorer, visit: Visit):
-    page = visit.open(explorer.url)
+def test_an_incident_is_a_link_of_the_list_and_back_returns_to_it(explorer: Shown, tab: Tab):
+    page = tab.open(f"{explorer.url}/incidents", charts=1)
 
-    tick(page, 0, 1)
-
-    page.wait_for_url(f"**/?incident={explorer.hang.id}", timeout=DRAWN_MS)
+    page.locator(f"a[href*='incident={explorer.hang.id}']").click()
     page.get_by_text(explorer.hang.finding.sentence).wait_for(timeout=DRAWN_MS)
+    assert page.url == f"{explorer.url}/incident?incident={explorer.hang.id}"
+    tab.at_rest()
+    page.go_back()
+
+    page.get_by_role("heading", name="Incidents").wait_for(timeout=DRAWN_MS)
+    assert page.url == f"{explorer.url}/incidents"
 
 
-def test_markup_in_telemetry_is_shown_as_text_also_in_a_tooltip(explorer: Explorer, visit: Visit):
-    page = visit.open(f"{explorer.url}?incident={explorer.planted.id}")
+def test_a_cards_link_opens_the_incident_with_its_request(explorer: Shown, tab: Tab):
+    trace = explorer.hang.victims[1].trace_id
+    page = tab.open(card_link(explorer.url, explorer.hang, 1))
 
-    chart = page.locator("[data-testid=stVegaLiteChart]").nth(1)
+    page.get_by_text(explorer.hang.finding.sentence).wait_for(timeout=DRAWN_MS)
+    named = f"incident={explorer.hang.id}&trace={trace}"
+    assert page.url == f"{explorer.url}/incident?{named}"
+    assert page.title() == "Incident · why504"
+    tab.at_rest()
+    assert page.get_by_role("link", name="Open this request").get_attribute("href").endswith(named)
+
+
+@pytest.mark.parametrize("path", ["", "now"])
+def test_the_bare_address_shows_what_is_going_on_now(explorer: Shown, tab: Tab, path: str):
+    page = tab.open(f"{explorer.url}/{path}")
+
+    page.get_by_role("heading", name=common.NOW.en, exact=True).wait_for(timeout=DRAWN_MS)
+    assert page.title() == f"{common.NOW.en} · why504"
+
+
+@pytest.mark.parametrize(("language", "told"), [("en-US", "en"), ("vi-VN", "vi")])
+def test_the_document_says_its_language_and_the_tab_its_page(
+    explorer: Shown, opened: Callable[..., Tab], language: str, told: str
+):
+    page = opened(language=language).open(f"{explorer.url}/incidents")
+
+    assert page.locator("html").get_attribute("lang") == told
+    name = common.INCIDENTS.vi if told == "vi" else common.INCIDENTS.en
+    assert page.title() == f"{name} · why504"
+
+
+def test_markup_in_telemetry_is_shown_as_text_also_in_a_tooltip(explorer: Shown, tab: Tab):
+    page = tab.open(address(explorer, "request", explorer.planted), charts=1)
+
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
     box = chart.bounding_box()
     assert box is not None
     tooltip = page.locator("#vg-tooltip-element")
@@ -220,30 +131,41 @@ def test_markup_in_telemetry_is_shown_as_text_also_in_a_tooltip(explorer: Explor
         if tooltip.is_visible() and "planted" in tooltip.inner_text():
             break
     assert "<script>window.planted=1</script>" in tooltip.inner_text()
-    assert '<img src=x onerror="window.planted=1">' in shown(page)
+    assert_inert(page)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_markup_in_telemetry_is_inert_on_every_page(explorer: Shown, tab: Tab, path: str):
+    page = tab.open(address(explorer, path, explorer.planted))
+
+    assert_inert(page)
+    if path == "incident":
+        assert '<img src=x onerror="window.planted=1">' in tab.text
+
+
+def assert_inert(page: Page) -> None:
     assert page.evaluate("window.planted") is None
     assert page.locator("img[src=x], a[href*=planted], a[href^=javascript]").count() == 0
     assert "\u202e" not in page.content()
 
 
-@pytest.mark.parametrize("visit", [390], indirect=True)
-def test_nothing_sticks_out_on_a_phone(explorer: Explorer, visit: Visit):
-    page = visit.open(f"{explorer.url}?incident={explorer.planted.id}")
+@pytest.mark.parametrize("tab", [PHONE], indirect=True)
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_sticks_out_on_a_phone(explorer: Shown, tab: Tab, path: str):
+    tab.open(address(explorer, path, explorer.planted))
 
-    widest = page.evaluate(
-        "Math.max(...[...document.querySelectorAll('[data-testid=stMain] [data-testid]')]"
-        ".map(e => e.getBoundingClientRect().right))"
-    )
-    assert widest <= 390
+    assert 0 < tab.widest_px <= PHONE
 
 
-def test_an_empty_store_says_what_to_do_and_only_this_machine_may_ask(tmp_path: Path, visit: Visit):
-    with serving(tmp_path) as port:
-        page = visit.open(f"http://127.0.0.1:{port}/", charts=0)
+def test_an_empty_store_says_what_to_do_and_only_this_machine_may_ask(tmp_path: Path, tab: Tab):
+    store = tmp_path / "store"
+    store.mkdir()
+    with Explorer.start(tmp_path, store) as running:
+        page = tab.open(f"{running.url}/incidents")
         page.get_by_text("make demo").wait_for(timeout=DRAWN_MS)
 
-        assert listening_on(port) == {"0100007F"}
-        visit.page.close()
+        assert listening_on(running.port) == {"0100007F"}
+        page.close()
 
 
 def listening_on(port: int) -> set[str]:

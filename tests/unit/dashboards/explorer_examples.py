@@ -279,6 +279,9 @@ class MemoryStore:
     traces: dict[str, Evidence] = field(default_factory=dict)
     window: Window | None = field(default_factory=lambda: Window(at(-10), at(4000)))
 
+    def version(self) -> object:
+        return None
+
     def extent(self) -> Window | None:
         return self.window
 

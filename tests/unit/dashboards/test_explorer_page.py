@@ -105,8 +105,8 @@ def test_a_request_is_drawn_with_its_holder_and_the_stack_line(explorer: Opened)
     assert [len(chart["layer"]) for chart in charts(page)] == [6]
     assert any(
         line.startswith("→") and 'publisher.py", line 48' in line
-        for code in page.code
-        for line in code.value.split("\n")
+        for text in texts(page)
+        for line in text.split("\n")
     )
 
 
@@ -216,6 +216,8 @@ def test_prompts_are_not_among_the_raw_spans(explorer: Opened):
 
     page = explorer("request", store, found, incident=POOL.id, trace=told.trace(1))
 
+    page.session_state["raw_spans"] = True
+    page.run()
     raw = page.dataframe[0].value["attributes"].iloc[0]
     assert "SECRET" not in raw
     assert '"gen_ai.usage.input_tokens": 7' in raw
@@ -235,7 +237,7 @@ def test_a_trace_is_linked_elsewhere_only_to_web_addresses_and_by_its_id(
 
 
 def test_a_card_leads_to_the_incident_with_its_504(explorer: Opened):
-    page = explorer("now", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
+    page = explorer("", *told.both_hangs(), incident=POOL.id, trace=told.trace(3))
 
     assert POOL.finding.sentence in texts(page)
     ways = [{"incident": POOL.id, "trace": told.trace(3)}] * 2

@@ -119,3 +119,40 @@ def test_many_who_come_at_once_are_served_by_one_reading(clock: Clock):
         visitor.join(WAIT_S)
 
     assert (got, source.reads) == ([1] * 8, 1)
+
+
+def test_what_has_not_changed_is_not_read_again_however_old_it_is(clock: Clock):
+    source, version = Source(), ["a"]
+    kept = Refreshed(source, version=lambda: version[0], fresh_s=10)
+    kept.get()
+
+    clock.now_s += 100_000
+    assert (kept.get(), source.reads) == (1, 1)
+
+    version[0] = "b"
+    clock.now_s += 100_000
+    assert (kept.get(), source.reads) == (2, 2)
+
+
+def test_what_comes_in_during_a_reading_is_read_the_next_time(clock: Clock):
+    version = [0]
+
+    def read() -> int:
+        version[0] += 1
+        return version[0]
+
+    kept = Refreshed(read, version=lambda: version[0], fresh_s=10)
+
+    assert kept.get() == 1
+    clock.now_s += 1000
+    assert kept.get() == 2
+
+
+def test_a_source_that_cant_tell_its_version_is_read_again(clock: Clock):
+    source = Source()
+    kept = Refreshed(source, version=lambda: None, fresh_s=10)
+    kept.get()
+
+    clock.now_s += 1000
+
+    assert kept.get() == 2

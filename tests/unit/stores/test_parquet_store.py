@@ -72,6 +72,20 @@ def test_the_extent_covers_every_segment(folder):
     assert extent == Window(T0_NS + SECOND_NS, T0_NS + 9 * SECOND_NS + 1)
 
 
+def test_the_version_changes_when_something_is_stored_merged_or_deleted_and_only_then(folder):
+    seen = [folder.store.version()]
+    for number in range(FAN_IN):
+        folder.write(span(trace_id=bytes([number + 1]) * 16))
+        seen.append(folder.store.version())
+        assert folder.store.version() == seen[-1]
+    while folder.segments.compact("9999-merged"):
+        pass
+    seen.append(folder.store.version())
+
+    assert len(set(seen)) == FAN_IN + 2
+    assert folder.store.version() == seen[-1]
+
+
 def test_a_window_holds_what_overlaps_it_by_start(folder):
     folder.write(
         span(name="through", start_s=1, end_s=50),

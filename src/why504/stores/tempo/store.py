@@ -47,6 +47,9 @@ class TempoStore:
         self._oldest: tuple[float, int] | None = None
         self._guard = threading.Lock()
 
+    def version(self) -> None:
+        """Return that it is not known whether anything new can be found."""
+
     def extent(self) -> Window | None:
         """Return the time covered by what can be found, at most `lookback`; known for seconds.
 
