@@ -27,7 +27,7 @@ def address(shown: Shown, path: str, incident: Incident, victim: int = 0) -> str
 
 def marked_line(page: Page) -> str:
     """The first line of a stack that is marked as the one that blocks."""
-    stacks = page.locator("[data-testid=stCode]").all_inner_texts()
+    stacks = page.locator("[class*=st-key-lines_]").all_inner_texts()
     return next(
         line for stack in stacks for line in stack.split("\n") if line.strip().startswith("→")
     )
@@ -104,7 +104,7 @@ def test_a_cards_link_opens_the_incident_with_its_request(explorer: Shown, tab: 
 def test_the_bare_address_shows_what_is_going_on_now(explorer: Shown, tab: Tab, path: str):
     page = tab.open(f"{explorer.url}/{path}")
 
-    page.get_by_role("heading", name=common.NOW.en, exact=True).wait_for(timeout=DRAWN_MS)
+    page.get_by_text("as of ").first.wait_for(timeout=DRAWN_MS)
     assert page.title() == f"{common.NOW.en} · why504"
 
 

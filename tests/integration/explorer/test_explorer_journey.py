@@ -30,7 +30,7 @@ def test_a_card_leads_in_two_taps_to_the_line_that_blocked(demo: Demo, tab: Tab)
 
     assert demo.fault.site is not None
     file, line = demo.fault.site.resolve().rsplit(":", 1)
-    stacks = page.locator("[data-testid=stCode]").all_inner_texts()
+    stacks = page.locator("[class*=st-key-lines_]").all_inner_texts()
     marked = [at for stack in stacks for at in stack.split("\n") if at.lstrip().startswith("→")]
     assert any(file in at and f"line {line}," in at for at in marked)
     assert tab.widest_px <= PHONE

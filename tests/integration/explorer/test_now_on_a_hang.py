@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from lab.faults import ROOT, fault
-from lab.stack.ports import free_port
+from lab.faults import fault
+from lab.stack.explorer import Explorer
 from tests.integration.explorer.hung_service import hung
 
 pytestmark = [
@@ -28,11 +21,6 @@ pytestmark = [
     pytest.mark.usefixtures("nginx_binary", "postgres"),
 ]
 
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
-READY_S = 60
 DRAWN_MS = 60_000
 PHONE = {"width": 390, "height": 844}
 SCROLLED = "document.querySelector('[data-testid=stMain]')"
@@ -40,51 +28,12 @@ SCROLLED = "document.querySelector('[data-testid=stMain]')"
 CULPRIT = "POST /v1/friendship_status/calculate-score"
 
 
-@contextmanager
-def explorer(store: Path, folder: Path) -> Iterator[str]:
-    """Run the explorer on a store and yield its address."""
-    port = free_port()
-    page = ROOT / "dashboards" / "explorer.py"
-    command = [sys.executable, "-m", "streamlit", "run", str(page), "--server.port", str(port)]
-    log = (folder / "explorer.log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--", "--store", str(store)], cwd=folder, stdout=log, stderr=log
-    )
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        deadline_s = time.monotonic() + READY_S
-        while not healthy(url):
-            assert process.poll() is None, "the explorer ended by itself"
-            assert time.monotonic() < deadline_s, "the explorer did not start"
-            time.sleep(0.2)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        log.close()
-
-
-def healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 @pytest.fixture
-def phone() -> Iterator[Page]:
-    """A page as wide and as high as a phone's, in Debian's Chromium."""
-    binary = shutil.which("chromium")
-    if binary is None:
-        reason = "no Chromium: apt-get install -y --no-install-recommends chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=list(QUIET))
-        yield browser.new_context(viewport=PHONE).new_page()
-        browser.close()
+def phone(chromium: Browser) -> Iterator[Page]:
+    """A page as wide and as high as a phone's."""
+    context = chromium.new_context(viewport=PHONE)
+    yield context.new_page()
+    context.close()
 
 
 def looks_again(page: Page) -> None:
@@ -105,8 +54,8 @@ def test_it_says_that_it_hangs_names_the_holder_and_its_line_and_looks_again(
     row = fault("B1")
     assert row.site is not None
     line = row.site.resolve()
-    with hung(row.id, tmp_path / "run") as store, explorer(store, tmp_path) as url:
-        phone.goto(url, wait_until="domcontentloaded")
+    with hung(row.id, tmp_path / "run") as store, Explorer.start(tmp_path, store) as explorer:
+        phone.goto(explorer.url, wait_until="domcontentloaded")
         phone.get_by_text("It hangs").wait_for(timeout=DRAWN_MS)
 
         worst = phone.locator(".st-key-blocker")

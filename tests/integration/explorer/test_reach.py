@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.stack.ports import free_port
-from lab.stack.process import Program, start
-from lab.stack.ready import answers
+from lab.stack.explorer import Explorer
 from tests.integration.explorer import stored_hangs
 
 pytestmark = pytest.mark.slow
@@ -26,13 +23,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """An explorer as everybody starts it."""
     folder = tmp_path_factory.mktemp("reach")
     stored_hangs.write(folder / "store", stored_hangs.pool_hang())
-    port = free_port()
-    argv = [sys.executable, "-m", "streamlit", "run", str(EXPLORER), "--server.port", str(port)]
-    argv += ["--", "--store", str(folder / "store")]
-    ready = answers(f"http://127.0.0.1:{port}/_stcore/health")
-    process = start(Program(argv, "explorer", folder, {}), ready=ready, timeout_s=60)
-    yield port
-    process.stop()
+    with Explorer.start(folder, folder / "store") as explorer:
+        yield explorer.port
 
 
 def status(port: int, path: str, host: str, origin: str = "") -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -13,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from lab.stack.ports import free_port
 from lab.stack.process import Program, start
 from lab.stack.ready import answers
 from lab.standins.oidc import CLIENT, CLIENT_SECRET
 from tests.integration.explorer import stored_hangs
-from tests.integration.explorer.test_explorer_browser import QUIET
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -76,19 +73,6 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
             ready = answers(f"http://127.0.0.1:{address}")
             running.callback(start(program, ready=ready, timeout_s=READY_S).stop)
         yield Exposed(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{provider}")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium; without it these tests are skipped, but never in CI."""
-    binary = shutil.which("chromium")
-    if binary is None:
-        assert not os.environ.get("CI"), "no Chromium"
-        pytest.skip("no Chromium: apt-get install -y --no-install-recommends chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @dataclass
