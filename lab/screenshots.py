@@ -11,7 +11,7 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from PIL import Image
 from playwright.sync_api import Browser
@@ -31,7 +31,8 @@ from why504.stores.parquet import ParquetStore
 KEPT: Final = ROOT / ".run" / "screenshots"
 SHOWN: Final = ROOT / "docs" / "screenshots"
 PAGES: Final = ("now", "incidents", "incident", "request", "llm", "alerts", "doctor")
-THEMES: Final = ("light", "dark")
+Theme = Literal["light", "dark"]
+THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
 WIDTHS: Final = {"": DESK, "-phone": PHONE}
 IN_DOCS: Final = {
     "incident-light": 1500,
@@ -53,7 +54,7 @@ class Picture(NamedTuple):
 
     name: str
     address: str
-    theme: str
+    theme: Theme
     width: int
 
 
@@ -121,9 +122,8 @@ def _pictures(url: str, incident: Incident) -> Iterator[Picture]:
 
 def _taken(browser: Browser, picture: Picture) -> Image.Image:
     """Return a page from its top to its last element."""
-    theme = "dark" if picture.theme == "dark" else "light"
     height = TALL if picture.width == DESK else 3 * TALL
-    tab = Tab.opened(browser, width=picture.width, height=height, theme=theme)
+    tab = Tab.opened(browser, width=picture.width, height=height, theme=picture.theme)
     page = tab.open(picture.address)
     lowest_px: int = page.evaluate(_LOWEST)
     image = Image.open(io.BytesIO(page.screenshot()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from dashboards.words import common, comparing, timeline
 from tests.unit.dashboards import explorer_examples as told
@@ -28,6 +29,12 @@ class KnownTime(told.MemoryStore):
 
     def evidence(self, window: Window) -> Evidence:
         return replace(self.known, window=window)
+
+
+def unfolded(page: AppTest) -> AppTest:
+    """The page with the table of what changed, which is folded at first."""
+    page.session_state["comparison_table"] = True
+    return page.run()
 
 
 def around(minutes_before: float = 1.0, **changes: Any) -> Evidence:
@@ -96,7 +103,7 @@ def test_the_page_shows_what_happened_when_and_what_changed(explorer: Opened):
         "first 504",
     } <= rows
     assert "Before: 60.0 s. During: 70.0 s. After: nobody told." in texts(page)
-    table = page.dataframe[0].value
+    table = unfolded(page).dataframe[0].value
     changed = dict(zip(table["What"], table["Change"], strict=True))
     assert changed["504s per second"] == "from 0"
     assert changed["Requests that failed"] == "from 0"
@@ -168,4 +175,4 @@ def test_it_speaks_vietnamese(explorer: Opened):
 
     assert timeline.TITLE.vi in [heading.value for heading in page.subheader]
     assert timeline.ROWS["timeouts"].vi in drawn(page, 0)
-    assert comparing.WHAT.vi in list(page.dataframe[0].value)
+    assert comparing.WHAT.vi in list(unfolded(page).dataframe[0].value)
