@@ -59,6 +59,8 @@ def bars(victim: Victim, own: Evidence, holder: Evidence | None, say: Say) -> li
         if lane or kind in ALWAYS:
             rows.append(Bar("lane", say(title)))
             rows.extend(_rows(lane, victim, say) or [_missing(kind, victim, say)])
+        if kind == "application":
+            rows.extend(_afterwards(shown, victim, say))
     if holder is not None:
         trace = say(words.TRACE_LANE, trace=plain(victim.holder_trace_id or "", 40))
         rows.append(Bar("lane", say(words.HELD_BY_LANE, who=plain(victim.held_by) or trace)))
@@ -91,6 +93,22 @@ def _lane(item: Span | Record) -> str:
         return "gateway"
     told = next((lane for name, lane in _LANES if name in item.attributes), None)
     return told or ("peer" if item.kind == "client" else "application")
+
+
+def _afterwards(shown: Sequence[Span | Record], victim: Victim, say: Say) -> Iterator[Bar]:
+    """Yield what kept it after the span that it is told by had ended: a pause, a gap."""
+    blocking = next((item for item in shown if item.span_id == victim.blocking_span_id), None)
+    if blocking is None or blocking.end_ns is None or not _ended_before(blocking.end_ns, victim):
+        return
+    start_s = (blocking.end_ns - victim.start_ns) / 1e9
+    end_s = (victim.gave_up_ns - victim.start_ns) / 1e9
+    bar = Bar("wait", plain(victim.blocked_in, 160), start_s, end_s, mark=BLOCKED_HERE)
+    yield replace(bar, label=_labelled(bar, say))
+
+
+def _ended_before(end_ns: int, victim: Victim) -> bool:
+    # Clocks of a gateway and of a service may differ by some milliseconds.
+    return victim.gave_up_ns - end_ns > 0.05 * (victim.gave_up_ns - victim.start_ns)
 
 
 def _missing(kind: str, victim: Victim, say: Say) -> Bar:
@@ -180,7 +198,8 @@ def _what(item: Span | Record, say: Say) -> str:
 
 def _mark(item: Span | Record, victim: Victim) -> str:
     if victim.blocking_span_id is not None and item.span_id == victim.blocking_span_id:
-        return BLOCKED_HERE
+        over = item.end_ns is not None and _ended_before(item.end_ns, victim)
+        return "" if over else BLOCKED_HERE
     return LOST_HERE if item.site is not None and item.site == victim.leaf.site else ""
 
 

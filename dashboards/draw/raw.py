@@ -34,7 +34,7 @@ def raw_rows(trace: Evidence, start_ns: int, say: Say) -> tuple[dict[str, Sequen
         "length": [_length(item, say) for item in shown],
         "what": [plain(_name(item), CELL) for item in shown],
         "kind": [_kind(item) for item in shown],
-        "service": [plain(f"{item.service} {item.instance}", CELL) for item in shown],
+        "service": [plain(item.service, CELL) for item in shown],
         "status": [plain(_status(item), 20) for item in shown],
         "site": [plain(str(item.site or ""), CELL) for item in shown],
         "span": [item.span_id for item in shown],

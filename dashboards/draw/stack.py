@@ -28,6 +28,11 @@ def _is_at(line: str, site: Site) -> bool:
     return frame["file"].endswith(site.file) or site.file.endswith(frame["file"])
 
 
+def stands_at(stack: str, site: Site) -> bool:
+    """Return whether a frame of a stack is at a line of code."""
+    return any(_is_at(line, site) for line in block(stack).split("\n"))
+
+
 def with_stack(told: Evidence, span_id: str | None, site: Site | None) -> Iterator[Span | Record]:
     """Yield what has a stack: the named span first, then what is at the site, then the rest."""
     everything: Sequence[Span | Record] = [*told.stalls, *told.waits, *told.holds, *told.spans]

@@ -31,7 +31,8 @@ def page(visit: Visit) -> None:
     folder, incidents = opened
     wanted = st.query_params
     choice = links.choose(incidents, wanted.get("incident", ""), wanted.get("trace", ""))
-    opening.say_missing(visit, choice)
+    if not opening.say_missing(visit, choice):
+        return
     incident = choice.incident
     began = moment(incident.window.start_ns, visit.zone)
     st.title(visit.say(words.TITLE, began=began, zone=visit.zone_name))

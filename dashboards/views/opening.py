@@ -43,9 +43,22 @@ def _show_the_demo(visit: Visit) -> None:
     st.code("make demo", language=None)
 
 
-def say_missing(visit: Visit, choice: Choice) -> None:
-    """Say that something in the address is not there, if so."""
-    if choice.missing == "incident":
-        st.warning(visit.say(common.NO_SUCH_INCIDENT))
-    elif choice.missing == "trace":
+def say_missing(visit: Visit, choice: Choice) -> bool:
+    """Say that something in the address is not there, if so; return whether to show the rest.
+
+    Nobody who is in a hurry may take another incident for the one that was asked for.
+    """
+    if choice.missing == "trace":
         st.warning(visit.say(common.NO_SUCH_REQUEST))
+    if choice.missing != "incident":
+        return True
+    st.warning(visit.say(common.NO_SUCH_INCIDENT))
+    to_the_list(visit)
+    return False
+
+
+def to_the_list(visit: Visit) -> None:
+    """Offer the list of incidents."""
+    st.page_link(
+        visit.pages["incidents"], label=visit.say(common.ALL_INCIDENTS), icon=":material/list:"
+    )

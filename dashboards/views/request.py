@@ -18,7 +18,7 @@ from dashboards.words import common
 from dashboards.words import request as words
 from why504.diagnose.single import as_victim
 from why504.errors import StoreUnavailable
-from why504.model import Evidence, Incident, Victim
+from why504.model import Evidence, Incident, Record, Site, Span, Victim
 
 
 def page(visit: Visit) -> None:
@@ -28,15 +28,16 @@ def page(visit: Visit) -> None:
         return
     folder, incidents = opened
     wanted = st.query_params
+    # A link from this page to itself leaves the browser's address as it was.
+    wanted.from_dict(wanted.to_dict())
     try:
         asked = wanted.get("trace", "")
         choice = links.choose(incidents, wanted.get("incident", ""), asked)
         if asked and choice.missing == "trace":
             _stranger(visit, folder, asked, wanted.get("holder", ""))
-        elif choice.victim is not None:
-            opening.say_missing(visit, choice)
+        elif choice.victim is not None and opening.say_missing(visit, choice):
             _neighbours(visit, choice.incident, choice.victim)
-            _request(visit, folder, choice.victim)
+            _request(visit, folder, choice.victim, choice.incident.finding.site)
     except StoreUnavailable as error:
         st.error(visit.say(common.CANT_READ))
         st.text(plain(str(error)))
@@ -46,13 +47,15 @@ def _stranger(visit: Visit, folder: Path, trace_id: str, holder: str) -> None:
     """Draw a request that is none of the victims: open still, answered, or left out of a sample."""
     if not links.TRACE_ID.fullmatch(trace_id):
         st.warning(visit.say(words.NO_TRACE_ID))
+        opening.to_the_list(visit)
         return
     found = as_victim(evidence.trace(folder, trace_id))
     if found is None:
         st.warning(visit.say(words.NO_SUCH_TRACE))
+        opening.to_the_list(visit)
         return
     st.info(visit.say(words.NOT_A_504))
-    _request(visit, folder, links.held(found, holder))
+    _request(visit, folder, links.held(found, holder), None)
 
 
 def _neighbours(visit: Visit, incident: Incident, victim: Victim) -> None:
@@ -75,7 +78,8 @@ def _neighbours(visit: Visit, incident: Incident, victim: Victim) -> None:
             row.page_link(visit.pages["request"], label=label, icon=icon, query_params=query)
 
 
-def _request(visit: Visit, folder: Path, victim: Victim) -> None:
+def _request(visit: Visit, folder: Path, victim: Victim, cause: Site | None) -> None:
+    """Draw it; `cause` is the line of its incident's cause."""
     own = evidence.trace(folder, victim.trace_id)
     holder = _holder(folder, victim)
     st.title(visit.say(words.TITLE))
@@ -86,7 +90,7 @@ def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
     st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
     st.caption(visit.say(words.LEGEND))
-    _stacks(visit, victim, own, holder)
+    _stacks(visit, victim, own, holder, cause)
     _as_text(visit, raw.as_text(victim, rows, end))
     _raw(visit, victim, own)
 
@@ -138,14 +142,25 @@ def _elsewhere(visit: Visit, victim: Victim) -> None:
             row.link_button(visit.say(said), url)
 
 
-def _stacks(visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None) -> None:
-    here = next(stack.with_stack(own, victim.blocking_span_id, None), None)
-    there = next(stack.with_stack(holder, None, victim.leaf.site), None) if holder else None
+def _stacks(
+    visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None, cause: Site | None
+) -> None:
+    site = victim.leaf.site or cause
+    here = _told_at(own, victim.blocking_span_id, site)
+    there = _told_at(holder, None, site) if holder else None
     for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
             st.subheader(visit.say(title))
-            marked = stack.marked(item.stack, victim.leaf.site or item.site)
+            known = site if site and stack.stands_at(item.stack, site) else item.site
+            marked = stack.marked(item.stack, known)
             lines(marked, "own" if title is words.OWN_STACK else "holders")
+
+
+def _told_at(told: Evidence, span_id: str | None, site: Site | None) -> Span | Record | None:
+    """Return what has the stack to show: one with the blamed line in it, if there is any."""
+    stacks = list(stack.with_stack(told, span_id, site))
+    blamed = (item for item in stacks if site and stack.stands_at(item.stack, site))
+    return next(blamed, next(iter(stacks), None))
 
 
 @st.fragment

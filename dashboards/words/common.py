@@ -35,6 +35,7 @@ NO_SUCH_INCIDENT = Said(
     "The incident in this address is not in the store (any more).",
     "Sự cố trong địa chỉ này không (còn) có trong kho dữ liệu.",
 )
+ALL_INCIDENTS = Said("All incidents", "Tất cả sự cố")
 NO_SUCH_REQUEST = Said(
     "The request in this address is not among the 504s in the store.",
     "Yêu cầu trong địa chỉ này không nằm trong số các lỗi 504 của kho dữ liệu.",

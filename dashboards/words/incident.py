@@ -6,8 +6,8 @@ from dashboards.language import Said
 
 TITLE = Said("Incident of {began} ({zone})", "Sự cố lúc {began} ({zone})")
 SEE_ONE = Said(
-    "See one of these requests on a clock, down to the line of code",
-    "Xem một trong các yêu cầu này trên trục thời gian, đến tận dòng mã",
+    "One of them, down to the line",
+    "Xem một yêu cầu, đến tận dòng mã",
 )
 WHAT_TO_DO = Said("What to do", "Cần làm gì")
 FOR = Said("What speaks for it", "Bằng chứng ủng hộ")

@@ -48,7 +48,7 @@ ROWS: Final = {
     "timeouts": Said("504s per second", "Số lỗi 504 mỗi giây"),
     "open": Said("Requests in flight", "Yêu cầu đang xử lý"),
     "stalled": Said("Event loop of process {of} blocked", "Event loop của tiến trình {of} bị chặn"),
-    "llm_errors": Said("Failed calls per second of {of}", "Lệnh gọi thất bại mỗi giây: {of}"),
+    "llm_errors": Said("Failed attempts per second at {of}", "Lần thử thất bại mỗi giây: {of}"),
     "queued": Said("Messages ready in queue {of}", "Tin nhắn chờ trong hàng đợi {of}"),
     "cpu": Said("CPU cores used ({of})", "Số lõi CPU sử dụng ({of})"),
     "memory": Said("Memory used ({of})", "Bộ nhớ sử dụng ({of})"),

@@ -40,7 +40,8 @@ class RateLimit:
             return
         count = await self._counter.hit((scope["client"] or ("nobody",))[0])
         left = self._limit.amount - count.used
-        resets_s = max(1, math.ceil(count.resets_s))
+        # A count that began this instant ends a moment more than a window from now.
+        resets_s = min(max(1, math.ceil(count.resets_s)), self._limit.get_expiry())
         told = {
             "RateLimit-Policy": f'"client";q={self._limit.amount};w={self._limit.get_expiry()}',
             "RateLimit": f'"client";r={max(0, left)};t={resets_s}',

@@ -218,7 +218,7 @@ CAUSES: Final = (
         "{what} keeps {resource}, and requests wait for it",
         "PostgreSQL names the session that blocks the waiting ones (pg_blocking_pids)",
         (
-            "End the blocking session: `SELECT pg_terminate_backend(<pid>)`.",
+            "End the blocking session: `SELECT pg_terminate_backend({pid})`.",
             "Set lock_timeout and idle_in_transaction_session_timeout; keep transactions short.",
         ),
     ),

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from why504 import names
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
 from why504.diagnose.facts import Facts, last_resource
 from why504.diagnose.leaves import Resting
-from why504.model import Finding, Site, Victim, how_many
+from why504.model import Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
@@ -131,7 +132,15 @@ def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dic
         "gc": f"{collecting:.0%}",
         "calls": f"{best.calls:.0f}",
         "answered": f"{facts.answered_share:.0%}",
+        "pid": _backend_pid(best.top),
     }
+
+
+def _backend_pid(top: Resting) -> str:
+    """Return the database backend that a leaf was seen in, ready to be copied into a command."""
+    told = (source for source in top.sources.values() if isinstance(source, Hold))
+    pids = [source.attributes.get(names.BACKEND_PID) for source in told]
+    return next((str(pid) for pid in pids if isinstance(pid, int)), "<pid>")
 
 
 def _agreement(best: Suspect, victims: Sequence[Victim]) -> list[str]:

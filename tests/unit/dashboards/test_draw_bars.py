@@ -61,6 +61,22 @@ def test_a_request_that_never_reached_the_application_says_so():
     )
 
 
+def test_a_pause_after_the_span_that_it_is_told_by_is_drawn_until_the_gateway_gave_up():
+    victim = told.victim(
+        1,
+        blocked_in="a pause before the next attempt at groq that followed 429",
+        blocking_span_id=told.span_id(102),
+        holder_trace_id=None,
+    )
+    rows = bars(victim, told.pool_trace(1), None, SAY)
+
+    (pause,) = [bar for bar in rows if bar.mark]
+    assert pause.label == (
+        "▶ blocked here: a pause before the next attempt at groq that followed 429 · 56.0 s"
+    )
+    assert (pause.kind, round(pause.start_s, 3), pause.end_s) == ("wait", 4.0, 60.0)
+
+
 def test_a_504_whose_trace_is_not_stored_still_shows_when_the_gateway_gave_up():
     rows = bars(told.victim(1), Evidence(Window(0, 1)), Evidence(Window(0, 1)), SAY)
 

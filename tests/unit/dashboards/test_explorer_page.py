@@ -290,6 +290,8 @@ def test_an_address_of_something_gone_says_so_and_shows_the_rest(explorer: Opene
     other = explorer("incident", *told.both_hangs(), incident=POOL.id, trace="f" * 32)
 
     assert "not in the store" in page.warning[0].value
+    assert not charts(page), "nobody may take another incident for the one that was asked for"
+    assert query_of(page, "incidents") == [{}]
     assert "not among the 504s" in other.warning[0].value
     assert POOL.finding.sentence in texts(other)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.diagnose.evidence_by_hand import Scene, at, hexid
+from why504 import names
 from why504.diagnose.single import as_victim
 from why504.model import Evidence, Window
 
@@ -47,6 +48,17 @@ def test_a_request_that_only_the_gateway_knows_did_not_reach_the_application():
 
     assert found is not None
     assert not found.reached_app
+
+
+def test_a_lock_that_a_session_outside_keeps_is_told_by_its_session():
+    scene = Scene(until_s=100)
+    scene.hold("psql", 5, None, "db.lock:orders#77", **{names.LOCK_SESSION: "psql of postgres"})
+
+    found = as_victim(scene.evidence())
+
+    assert found is not None
+    assert (found.route, found.how, found.reached_app) == ("psql of postgres", "in flight", False)
+    assert (found.start_ns, found.gave_up_ns) == (at(5), at(100))
 
 
 def test_nothing_is_known_of_no_span():

@@ -66,7 +66,8 @@ async def test_clients_repeat_the_same_body_until_it_is_taken(flaky, tmp_path):
     assert tries["502"] > 3
     assert tries["0"] > 3
     assert len(flaky.bodies) == 40, "a repeated request has the same body"
-    assert flaky.bodies.total() == tries.total()
+    # Of those that were cut off on a busy machine, some never reached it.
+    assert 40 + tries["502"] <= flaky.bodies.total() <= tries.total()
 
 
 def test_a_few_users_have_all_the_conversations():
