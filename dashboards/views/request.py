@@ -84,7 +84,8 @@ def _request(visit: Visit, folder: Path, victim: Victim) -> None:
     rows = bars.bars(victim, own, holder, visit.say)
     end = ending(victim, visit.say)
     after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
-    st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
+    drawn = waterfall.chart(rows, after_s, end, visit.ink, visit.say)
+    st.altair_chart(drawn, key="waterfall", alt=visit.say(words.ALT))
     st.caption(visit.say(words.LEGEND))
     _stacks(visit, victim, own, holder)
     _as_text(visit, raw.as_text(victim, rows, end))
@@ -143,7 +144,7 @@ def _stacks(visit: Visit, victim: Victim, own: Evidence, holder: Evidence | None
     there = next(stack.with_stack(holder, None, victim.leaf.site), None) if holder else None
     for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
-            st.subheader(visit.say(title))
+            st.header(visit.say(title))
             marked = stack.marked(item.stack, victim.leaf.site or item.site)
             lines(marked, "own" if title is words.OWN_STACK else "holders")
 
