@@ -158,6 +158,7 @@ def _stripes(rows: Sequence[Bar], axis: Clock) -> alt.Chart:
             yOffset=BAR_BELOW_MIDDLE,
             orient="vertical",
             color=KINDS["wait"],
+            aria=False,
         )
         .encode(x="at:Q", y=_row(rows))
     )

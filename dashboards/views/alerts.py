@@ -64,7 +64,7 @@ def _draw(visit: Visit, reading: Reading, file: Path) -> None:
     _tiles(visit, reading, burning, states)
     _burning(visit, reading, burning, now_ns)
     messages.section(visit, reading)
-    st.subheader(visit.say(words.DIGEST))
+    st.header(visit.say(words.DIGEST))
     st.caption(visit.say(words.DIGEST_READ))
     if not quiet:
         st.text(visit.say(words.NO_DIGEST))
@@ -99,7 +99,7 @@ def _tiles(
 
 def _burning(visit: Visit, reading: Reading, burning: Sequence[Burning], now_ns: int) -> None:
     """Draw what fires, and for one of them the way to its incident and what to do."""
-    st.subheader(visit.say(words.BURNING))
+    st.header(visit.say(words.BURNING))
     if not burning:
         st.text(visit.say(words.NOTHING_BURNS))
         return

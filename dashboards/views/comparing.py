@@ -22,7 +22,7 @@ from why504.model import Incident, Window
 def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it."""
     say = visit.say
-    st.subheader(say(words.TITLE), help=say(words.MORE_READ))
+    st.header(say(words.TITLE), help=say(words.MORE_READ))
     try:
         parts, found, sampled = _compared(folder, incident.id, incident.count, incident)
     except StoreUnavailable as error:

@@ -78,7 +78,7 @@ def _sources(visit: Visit, checked: ladder.Checked) -> None:
 
 
 def _ladder(visit: Visit, diagnosis: Diagnosis) -> None:
-    st.subheader(visit.say(words.LADDER))
+    st.header(visit.say(words.LADDER))
     st.caption(visit.say(words.READ_IT))
     if len(diagnosis.rungs) > drawing.SHOWN:
         count = len(diagnosis.rungs)
@@ -89,7 +89,7 @@ def _ladder(visit: Visit, diagnosis: Diagnosis) -> None:
 
 
 def _findings(visit: Visit, diagnosis: Diagnosis) -> None:
-    st.subheader(visit.say(words.FINDINGS))
+    st.header(visit.say(words.FINDINGS))
     if not diagnosis.findings:
         st.text(visit.say(words.NO_FINDINGS))
     for number, finding in enumerate(diagnosis.findings[:_FINDINGS]):
@@ -118,5 +118,5 @@ def _rows(visit: Visit, diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _unseen(visit: Visit, diagnosis: Diagnosis) -> None:
     if diagnosis.unseen:
-        st.subheader(visit.say(words.UNSEEN))
+        st.header(visit.say(words.UNSEEN))
         st.text("\n".join(f"• {plain(text)}" for text in diagnosis.unseen))

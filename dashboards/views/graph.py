@@ -28,7 +28,7 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it."""
     if incident.graph is None:
         return
-    st.subheader(visit.say(words.TITLE))
+    st.header(visit.say(words.TITLE))
     if incident.graph.nodes:
         _walk(visit, incident, incident.graph)
     else:

@@ -33,7 +33,7 @@ _LONGEST_SET: Final = 2000
 
 def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it."""
-    st.subheader(visit.say(words.TITLE))
+    st.header(visit.say(words.TITLE))
     _part(visit, folder, incident)
 
 

@@ -90,7 +90,7 @@ def _verdict(visit: Visit, finding: Finding) -> str:
 
 
 def _chain(visit: Visit, finding: Finding) -> None:
-    st.subheader(visit.say(words.CHAIN))
+    st.header(visit.say(words.CHAIN))
     for number, step in enumerate(chain.steps(finding, visit.say)):
         if number:
             st.text(visit.say(words.BECAUSE))
@@ -100,12 +100,13 @@ def _chain(visit: Visit, finding: Finding) -> None:
 
 
 def _sentences(visit: Visit, title: str, sentences: Sequence[str]) -> None:
-    st.subheader(title)
+    st.header(title)
     told = "\n".join(plain(sentence) for sentence in sentences[:SENTENCES_SHOWN])
     st.text(told or visit.say(words.NOTHING_FOUND))
 
 
 def _blames(visit: Visit, incident: Incident) -> None:
-    st.subheader(visit.say(words.BLAMES))
+    st.header(visit.say(words.BLAMES))
     st.caption(visit.say(words.BLAMES_READ))
-    st.altair_chart(blame.chart(incident.blames, visit.ink, visit.say), key="blame")
+    drawn = blame.chart(incident.blames, visit.ink, visit.say)
+    st.altair_chart(drawn, key="blame", alt=visit.say(words.BLAMES_ALT))

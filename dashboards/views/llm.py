@@ -108,19 +108,20 @@ def _draw(visit: Visit, use: LlmUse, chosen: Incident | None) -> None:
     if use.sampled:
         st.info(visit.say(words.SAMPLED))
     _summary(visit, use)
-    st.subheader(visit.say(words.BY_TIME))
+    st.header(visit.say(words.BY_TIME))
     shaded = f" {visit.say(words.SHADED)}" if use.focus != use.window else ""
     st.caption(visit.say(words.BY_TIME_READ) + shaded)
-    st.altair_chart(charts.outcome_chart(use, visit.say, visit.ink), key="llm_outcomes")
+    drawn = charts.outcome_chart(use, visit.say, visit.ink)
+    st.altair_chart(drawn, key="llm_outcomes", alt=visit.say(words.BY_TIME_ALT))
     if (latency := charts.latency_chart(use.models, visit.say, visit.ink)) is not None:
-        st.subheader(visit.say(words.LATENCY))
+        st.header(visit.say(words.LATENCY))
         st.caption(visit.say(words.LATENCY_READ))
-        st.altair_chart(latency, key="llm_latency")
+        st.altair_chart(latency, key="llm_latency", alt=visit.say(words.LATENCY_ALT))
     _table(visit, words.MODELS, tables.model_rows(use.models, visit.say))
     _table(visit, words.ROUTES, tables.route_rows(use.routes, visit.say))
     if use.reasons:
         _table(visit, words.REASONS, tables.reason_rows(use, visit.say))
-    st.subheader(visit.say(words.PAUSES))
+    st.header(visit.say(words.PAUSES))
     st.caption(visit.say(words.PAUSES_READ if use.pauses else words.NO_PAUSES))
     if use.pauses:
         st.dataframe(tables.pause_rows(use.pauses, visit.say), hide_index=True)
@@ -129,7 +130,7 @@ def _draw(visit: Visit, use: LlmUse, chosen: Incident | None) -> None:
 
 
 def _table(visit: Visit, title: Said, rows: Mapping[str, Sequence[str | int]]) -> None:
-    st.subheader(visit.say(title))
+    st.header(visit.say(title))
     st.dataframe(rows, hide_index=True)
 
 
@@ -170,7 +171,7 @@ def _summary(visit: Visit, use: LlmUse) -> None:
 
 def _slowest(visit: Visit, calls: Sequence[Call], chosen: Incident | None) -> None:
     """Draw the list; ticking a row opens the request that made the call."""
-    st.subheader(visit.say(words.SLOWEST))
+    st.header(visit.say(words.SLOWEST))
     st.caption(visit.say(words.NO_PROMPTS))
     known = {"incident": chosen.id} if chosen else {}
     number = st.selectbox(

@@ -28,7 +28,7 @@ def section(visit: Visit, reading: Reading) -> None:
     Raises:
         LedgerUnreadable: they can't be read now.
     """
-    st.subheader(visit.say(words.MESSAGES))
+    st.header(visit.say(words.MESSAGES))
     level, state = _filter(visit)
     found = reading.messages(SHOWN, level=LEVELS.get(level), state=state)
     now_ns = time.time_ns()
@@ -36,7 +36,8 @@ def section(visit: Visit, reading: Reading) -> None:
         st.info(visit.say(words.NO_MESSAGES))
         return
     st.caption(visit.say(words.DELIVERIES_READ))
-    st.altair_chart(deliveries.chart(found, now_ns, visit.say, visit.ink), key="deliveries")
+    drawn = deliveries.chart(found, now_ns, visit.say, visit.ink)
+    st.altair_chart(drawn, key="deliveries", alt=visit.say(words.DELIVERIES_ALT))
     if len(found) == SHOWN:
         st.caption(visit.say(words.FIRST_OF, shown=SHOWN))
     wanted = st.query_params.get("message", "")
@@ -97,7 +98,7 @@ def _opened(visit: Visit, reading: Reading, one: Sent | None) -> None:
     if one is None:
         st.warning(visit.say(words.NO_SUCH_MESSAGE))
         return
-    st.subheader(visit.say(words.AS_SEEN))
+    st.header(visit.say(words.AS_SEEN))
     st.caption(visit.say(words.AS_SEEN_READ))
     removed = visit.say(words.REMOVED)
     with st.container(border=True):
@@ -106,7 +107,7 @@ def _opened(visit: Visit, reading: Reading, one: Sent | None) -> None:
         st.text(f"{visit.say(words.WHY)}: {why}")
     told = reading.told(one.request_id, TOLD)
     if told:
-        st.subheader(visit.say(words.TOLD))
+        st.header(visit.say(words.TOLD))
         alerts = [alert for alert, _ in told]
         st.dataframe(tables.told_rows(alerts, visit.say, visit.zone), hide_index=True)
     known = (incident_of(reading, alert, key) for alert, key in told)

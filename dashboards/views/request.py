@@ -88,7 +88,8 @@ def _request(visit: Visit, folder: Path, victim: Victim, cause: Site | None) -> 
     rows = bars.bars(victim, own, holder, visit.say)
     end = ending(victim, visit.say)
     after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
-    st.altair_chart(waterfall.chart(rows, after_s, end, visit.ink, visit.say), key="waterfall")
+    drawn = waterfall.chart(rows, after_s, end, visit.ink, visit.say)
+    st.altair_chart(drawn, key="waterfall", alt=visit.say(words.ALT))
     st.caption(visit.say(words.LEGEND))
     _stacks(visit, victim, own, holder, cause)
     _as_text(visit, raw.as_text(victim, rows, end))
@@ -150,7 +151,7 @@ def _stacks(
     there = _told_at(holder, None, site) if holder else None
     for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
-            st.subheader(visit.say(title))
+            st.header(visit.say(title))
             known = site if site and stack.stands_at(item.stack, site) else item.site
             marked = stack.marked(item.stack, known)
             lines(marked, "own" if title is words.OWN_STACK else "holders")

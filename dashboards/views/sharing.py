@@ -40,7 +40,7 @@ KINDS: Final = (
 
 def section(visit: Visit, folder: Path, incident: Incident) -> None:
     """Draw it; a file is made when somebody asks for it, which takes seconds."""
-    st.subheader(visit.say(words.HAND_ON))
+    st.header(visit.say(words.HAND_ON))
     st.caption(visit.say(words.HAND_ON_READ))
     address = _address(incident, visit.say)
     with st.container(horizontal=True):

@@ -132,7 +132,7 @@ def _gauges(visit: Visit, now: Now) -> None:
 def _unseen(visit: Visit, now: Now) -> None:
     if not (now.silent or now.dropped or now.refused):
         return
-    st.subheader(visit.say(words.UNSEEN))
+    st.header(visit.say(words.UNSEEN))
     silence.names_unheard(visit, now)
     for said, count in ((words.DROPPED, now.dropped), (words.REFUSED, now.refused)):
         if count:

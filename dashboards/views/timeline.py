@@ -29,11 +29,11 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
     try:
         shown = _drawn(folder, _key(visit, incident), alerts, visit, incident)
     except StoreUnavailable as error:
-        st.subheader(say(words.TITLE))
+        st.header(say(words.TITLE))
         st.error(say(common.CANT_READ))
         st.text(plain(str(error)))
         return
-    st.subheader(say(words.TITLE), help=_how_to_read(shown.kinds, say))
+    st.header(say(words.TITLE), help=_how_to_read(shown.kinds, say))
     st.altair_chart(shown.chart, key="timeline", alt=say(words.ALT))
     st.caption(say(words.READ))
     if shown.sampled:

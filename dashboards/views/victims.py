@@ -22,7 +22,7 @@ def section(visit: Visit, incident: Incident, chosen: Victim | None) -> None:
     if chosen is None:
         return
     shown = incident.victims[:SHOWN]
-    st.subheader(visit.say(words.VICTIMS))
+    st.header(visit.say(words.VICTIMS))
     if incident.count > len(shown):
         st.caption(visit.say(words.FIRST_OF, shown=len(shown), count=incident.count))
     offered = shown if any(victim is chosen for victim in shown) else [*shown, chosen]

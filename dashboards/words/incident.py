@@ -28,6 +28,10 @@ BLAMES_READ = Said(
     "Each 504 lost the time it waited. Followed from holder to holder, it ends here:",
     "Mỗi lỗi 504 mất khoảng thời gian đã chờ. Lần theo từng bên giữ, nó kết thúc ở đây:",
 )
+BLAMES_ALT = Said(
+    "A bar for each place where lost time came to rest, as long as its share of all lost time",
+    "Mỗi nơi thời gian bị mất rốt cuộc dừng lại có một thanh, dài theo phần của nó trong tổng số",
+)
 GLOSSARY = Said("Words used on this page", "Các từ dùng trong trang này")
 VICTIMS = Said("The 504s", "Các lỗi 504")
 FIRST_OF = Said("The first {shown:,} of {count:,}.", "{shown:,} yêu cầu đầu tiên trong {count:,}.")

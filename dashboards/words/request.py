@@ -15,6 +15,12 @@ LEGEND = Said(
     "thời gian của nó rốt cuộc bị mất. Mờ dần về bên phải: còn mở vào lần cuối nhận được tin từ "
     "tiến trình. Trỏ hoặc chạm vào một thanh để xem thời điểm và dòng mã của nó.",
 )
+ALT = Said(
+    "Bars on one clock: what this request did at the gateway, in the application and beyond, and "
+    "below it what its holder did meanwhile; a line where the gateway gave up",
+    "Các thanh trên cùng một trục thời gian: yêu cầu này làm gì tại gateway, trong ứng dụng và xa "
+    "hơn, bên dưới là việc của bên giữ cùng lúc đó; một đường kẻ tại lúc gateway bỏ cuộc",
+)
 LANES: Final = {
     "gateway": Said("Gateway", "Gateway"),
     "application": Said("Application", "Ứng dụng"),

@@ -172,7 +172,7 @@ def test_choosing_a_message_opens_it(explorer: Opened, busy: Router):
     next(box for box in page.selectbox if box.label.startswith("Tick a row")).set_value(2).run()
 
     assert page.query_params["message"] in (request_ids(busy)[2], [request_ids(busy)[2]])
-    assert "As people saw it" in [heading.value for heading in page.subheader]
+    assert "As people saw it" in [heading.value for heading in page.header]
 
 
 def test_a_message_beyond_the_list_is_opened_by_its_address(explorer: Opened, busy: Router):

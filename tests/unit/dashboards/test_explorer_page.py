@@ -281,7 +281,7 @@ def test_filters_narrow_the_list(explorer: Opened, query: dict[str, str], left: 
 def test_every_page_speaks_vietnamese(explorer: Opened):
     page = explorer("incident", *told.both_hangs(), lang="vi")
 
-    assert "Cần làm gì" in [heading.value for heading in page.subheader]
+    assert "Cần làm gì" in [heading.value for heading in page.header]
     assert "English" in [button.label for button in page.button]
 
 

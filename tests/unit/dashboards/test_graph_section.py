@@ -166,6 +166,6 @@ def test_it_is_told_in_each_language(explorer: Opened, language: str, node: str)
     page = opened(explorer, lang=language, node=node)
 
     heading = words.TITLE[list(LANGUAGES).index(language)]
-    assert heading in [header.value for header in page.subheader]
+    assert heading in [header.value for header in page.header]
     told_words = "".join([*texts(page), *interpreted(page), json.dumps(charts(page))])
     assert not any(hole in told_words for hole in ("{lost}", "{share}", "{number}", "{count}"))

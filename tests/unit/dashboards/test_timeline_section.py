@@ -92,7 +92,7 @@ def _columns(arrow: bytes) -> list[list[Any]]:
 def test_the_page_shows_what_happened_when_and_what_changed(explorer: Opened):
     page = opened(explorer, around())
 
-    headings = [heading.value for heading in page.subheader]
+    headings = [heading.value for heading in page.header]
     assert {"What happened when", "What changed"} <= set(headings)
     rows = drawn(page, 0)
     assert {
@@ -173,6 +173,6 @@ def test_planted_markup_stays_text(explorer: Opened):
 def test_it_speaks_vietnamese(explorer: Opened):
     page = opened(explorer, around(), lang="vi")
 
-    assert timeline.TITLE.vi in [heading.value for heading in page.subheader]
+    assert timeline.TITLE.vi in [heading.value for heading in page.header]
     assert timeline.ROWS["timeouts"].vi in drawn(page, 0)
     assert comparing.WHAT.vi in list(unfolded(page).dataframe[0].value)
