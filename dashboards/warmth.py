@@ -30,9 +30,13 @@ async def warmed(_app: object) -> AsyncIterator[None]:
     A visitor who comes before it is read waits for that same reading.
     """
     read_ahead("")
-    await asyncio.to_thread(_load)
-    await asyncio.to_thread(_read_by_now)
-    yield
+    try:
+        await asyncio.to_thread(_load)
+        await asyncio.to_thread(_read_by_now)
+        yield
+    finally:
+        # Whoever ends while DuckDB reads is ended by it, and not in peace.
+        await asyncio.to_thread(_read_by_now)
 
 
 def read_ahead(incident_id: str) -> None:

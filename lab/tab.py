@@ -22,11 +22,17 @@ _QUIET_MS: Final = 250
 _ROW_PX: Final = 35
 
 _WATCH: Final = """(() => {
-  const seen = window.why504 = {changed: 0, acted: 0};
-  const change = () => { seen.changed = performance.now(); };
+  const seen = window.why504 = {changed: 0, acted: 0, added: []};
+  const change = changes => {
+    seen.changed = performance.now();
+    for (const {type, target, addedNodes} of changes) {
+      for (const node of type === "characterData" ? [target] : addedNodes)
+        seen.added.push([seen.changed, node]);
+    }
+  };
   const everything = {subtree: true, childList: true, characterData: true, attributes: true};
   new MutationObserver(change).observe(document, everything);
-  const act = () => { seen.acted = performance.now(); };
+  const act = () => { seen.acted = performance.now(); seen.added = []; };
   for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, act, true);
   window.addEventListener("popstate", act, true);
 })()"""
@@ -38,6 +44,15 @@ _AT_REST: Final = """quiet => {
     && changed > acted && performance.now() - changed > quiet;
 }"""
 _TOOK: Final = "() => window.why504.changed - window.why504.acted"
+_IN_THE_WINDOW: Final = """() => {
+  const {acted, added} = window.why504;
+  const inside = node => {
+    const box = (node.getBoundingClientRect ? node : node.parentElement)?.getBoundingClientRect();
+    return box && box.height > 0 && box.top < innerHeight && box.bottom > 0;
+  };
+  return Math.max(acted, ...added.filter(([, node]) => inside(node)).map(([at]) => at)) - acted;
+}"""
+"""Where it is in the end counts: asking while it is drawn would slow it down."""
 _WIDEST: Final = """() => Math.max(0, ...[...document.querySelectorAll("[data-testid=stMain] *")]
   .filter(e => !e.closest("canvas, svg, [data-testid=stDataFrame], pre"))
   .map(e => e.getBoundingClientRect().right))"""
@@ -104,6 +119,12 @@ class Tab:
         """
         self.page.wait_for_function(_AT_REST, arg=_QUIET_MS, timeout=DRAWN_MS)
         took_ms: float = self.page.evaluate(_TOOK)
+        return took_ms / 1e3
+
+    @property
+    def window_took_s(self) -> float:
+        """Of what is in the window, when the last came, in seconds since the last action."""
+        took_ms: float = self.page.evaluate(_IN_THE_WINDOW)
         return took_ms / 1e3
 
     @property

@@ -33,8 +33,12 @@ class Click(NamedTuple):
     name: str
     ready: Callable[[Scene], object]
     act: Callable[[Scene], object]
-    seen: Callable[[Scene], str]
-    """Return the text that is to be read afterwards."""
+    seen: Callable[[Scene], object]
+    """Returns once what was asked for is there."""
+
+
+def _reads(scene: Scene, text: str) -> None:
+    scene.tab.page.get_by_text(text).first.wait_for(timeout=DRAWN_MS)
 
 
 def _link(scene: Scene, part: str) -> None:
@@ -52,7 +56,7 @@ def _goes_back(scene: Scene) -> None:
 def _visited_a_request(scene: Scene) -> None:
     scene.tab.open(scene.at("incident", scene.first))
     _opens_a_request(scene)
-    scene.tab.page.get_by_text("Trace: ").first.wait_for(timeout=DRAWN_MS)
+    _reads(scene, "Trace: ")
     scene.tab.at_rest()
 
 
@@ -62,35 +66,53 @@ def _chooses_a_status(scene: Scene) -> None:
     page.get_by_role("option", name="going on").click()
 
 
+def _chooses_a_box(scene: Scene) -> None:
+    charts = scene.tab.page.locator("[class*='st-key-graph_'] svg:visible")
+    # The last rectangles lie above all others and are what is clicked.
+    charts.locator("g.mark-rect").last.locator("path").first.click()
+
+
 CLICKS: Final = (
     Click(
         "another incident is chosen from the list",
         lambda scene: scene.tab.open(scene.at("incidents")),
         lambda scene: _link(scene, scene.second.id),
-        lambda scene: scene.second.finding.sentence,
+        lambda scene: _reads(scene, scene.second.finding.sentence),
     ),
     Click(
         "a request of an incident is opened",
         lambda scene: scene.tab.open(scene.at("incident", scene.first)),
         _opens_a_request,
-        lambda scene: f"Trace: {scene.first.victims[0].trace_id}",
+        lambda scene: _reads(scene, f"Trace: {scene.first.victims[0].trace_id}"),
     ),
     Click(
         "back, from a request to its incident",
         _visited_a_request,
         _goes_back,
-        lambda scene: scene.first.finding.sentence,
+        lambda scene: _reads(scene, scene.first.finding.sentence),
     ),
     Click(
         "the list is filtered",
         lambda scene: scene.tab.open(scene.at("incidents")),
         _chooses_a_status,
-        lambda scene: "No incident matches these filters",
+        lambda scene: _reads(scene, "No incident matches these filters"),
+    ),
+    Click(
+        "a box of the graph is chosen",
+        lambda scene: scene.tab.open(scene.at("incident", scene.first)),
+        _chooses_a_box,
+        lambda scene: scene.tab.page.wait_for_url("**node=**", timeout=DRAWN_MS),
     ),
     Click(
         "from the list to what is going on now",
         lambda scene: scene.tab.open(scene.at("incidents")),
         lambda scene: scene.tab.page.get_by_role("link", name="Now", exact=True).click(),
-        lambda scene: "Now",
+        lambda scene: scene.tab.page.wait_for_url("**/now", timeout=DRAWN_MS),
+    ),
+    Click(
+        "Now stops to look again every two seconds",
+        lambda scene: scene.tab.open(scene.at("now")),
+        lambda scene: scene.tab.page.locator(".st-key-now_paused label").click(),
+        lambda scene: _reads(scene, ", paused"),
     ),
 )
