@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from PIL import Image
 from playwright.sync_api import Browser
 
-from lab.faults import FAULTS, ROOT
+from lab.faults import ROOT
 from lab.matrix.stored import OURS
 from lab.prove.verdict import Journal
 from lab.run import play
@@ -30,12 +30,14 @@ from why504.stores.parquet import ParquetStore
 
 KEPT: Final = ROOT / ".run" / "screenshots"
 SHOWN: Final = ROOT / "docs" / "screenshots"
+SHOWN_FAULT: Final = "A2b"
+"""A lock behind a pool: there is somebody to walk to in each page's drawing."""
 PAGES: Final = ("now", "incidents", "incident", "request", "llm", "alerts", "doctor")
 Theme = Literal["light", "dark"]
 THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
 WIDTHS: Final = {"": DESK, "-phone": PHONE}
 IN_DOCS: Final = {
-    "incident-light": 1500,
+    "incident-light": 2500,
     "incident-dark-phone": 1100,
     "request-light": 1300,
     "incidents-dark": 900,
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 once every picture is made, 2 when something could not be started."""
     parser = argparse.ArgumentParser(prog="python -m lab.screenshots", description=__doc__)
     parser.add_argument("--store", type=Path, help="evidence to show, instead of a demo's")
-    parser.add_argument("--fault", default=FAULTS[0].id, help="of the demo that is played")
+    parser.add_argument("--fault", default=SHOWN_FAULT, help="of the demo that is played")
     given = parser.parse_args(arguments)
     say = Journal()
     try:
@@ -84,8 +86,8 @@ def _played(fault: str, say: Journal) -> Path:
 
 def _beside(store: Path) -> Mapping[str, str]:
     """Return settings of what a demo has left beside its evidence."""
-    nginx = store.parent / "nginx" / "nginx.conf"
-    return {"WHY504_NGINX": str(nginx)} if nginx.is_file() else {}
+    ladder = store.parent / "ladder.json"
+    return {"WHY504_LIMITS": str(ladder)} if ladder.is_file() else {}
 
 
 def _draw(store: Path, env: Mapping[str, str], say: Journal) -> None:
