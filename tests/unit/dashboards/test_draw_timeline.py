@@ -74,7 +74,7 @@ def test_a_row_says_what_it_is_and_its_peak():
         ("pool_waiting", "threadpool", None, "Requests waiting for a worker thread"),
         ("pool_waiting", "gpu:0", None, "Waiting for gpu:0"),
         ("stalled", "loop:42", 1.0, "Event loop of process 42 blocked"),
-        ("llm_errors", "LLM groq", None, "Failed calls per second of LLM groq"),
+        ("llm_errors", "LLM groq", None, "Failed attempts per second at LLM groq"),
         ("queued", "orders of /", None, "Messages ready in queue orders of /"),
         ("cpu", "process 42", 2.0, "CPU cores used (process 42)"),
         ("cpu", "api-0:4001", 2.0, "CPU cores used (api-0:4001)"),
