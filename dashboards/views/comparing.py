@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from dashboards import evidence
 from dashboards.draw import comparison as draw
+from dashboards.draw.spec import spec
 from dashboards.draw.text import duration, plain
 from dashboards.language import Say
 from dashboards.visit import Visit
@@ -36,7 +38,8 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
         st.info(say(words.NO_BEFORE))
     st.text(_lengths(parts, say))
     rows = draw.changes(found, say)
-    st.altair_chart(draw.chart(rows, say, visit.ink), key="comparison", alt=say(words.ALT))
+    key = (incident.id, str(incident.count), say.language, visit.ink.strong)
+    st.vega_lite_chart(spec=_drawn(key, rows, visit), key="comparison", alt=say(words.ALT))
     st.caption(say(words.READ))
     if sampled:
         st.caption(say(words.SAMPLED))
@@ -49,6 +52,12 @@ def _as_table(say: Say, rows: Sequence[draw.Change]) -> None:
     with st.expander(say(words.AS_TABLE), key="comparison_table", on_change="rerun") as folded:
         if folded.open:
             st.dataframe(draw.table(rows, say), hide_index=True, key="comparison_rows")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, ttl=60)
+def _drawn(key: tuple[str, ...], _rows: Sequence[draw.Change], _visit: Visit) -> dict[str, Any]:
+    """Return the chart as Vega-Lite; anew once the incident has grown."""
+    return spec(draw.chart(_rows, _visit.say, _visit.ink))
 
 
 def _lengths(parts: Stretches, say: Say) -> str:

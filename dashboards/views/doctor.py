@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards import ladder
 from dashboards.draw import ladder as drawing
+from dashboards.draw.spec import spec
 from dashboards.draw.text import plain
 from dashboards.visit import Visit
 from dashboards.words import common
@@ -84,7 +85,7 @@ def _ladder(visit: Visit, diagnosis: Diagnosis) -> None:
         count = len(diagnosis.rungs)
         st.text(visit.say(words.FIRST_OF, shown=drawing.SHOWN, count=count))
     drawn = drawing.chart(diagnosis, visit.ink, visit.say)
-    st.altair_chart(drawn, key="ladder", alt=visit.say(words.ALT))
+    st.vega_lite_chart(spec=spec(drawn), key="ladder", alt=visit.say(words.ALT))
     st.caption(visit.say(words.LEGEND))
 
 

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboards import links
 from dashboards.draw import blame, chain
+from dashboards.draw.spec import spec
 from dashboards.draw.text import moment, percent, plain
 from dashboards.views import comparing, graph, helping, opening, sharing, timeline, victims
 from dashboards.visit import Visit
@@ -109,4 +110,4 @@ def _blames(visit: Visit, incident: Incident) -> None:
     st.header(visit.say(words.BLAMES))
     st.caption(visit.say(words.BLAMES_READ))
     drawn = blame.chart(incident.blames, visit.ink, visit.say)
-    st.altair_chart(drawn, key="blame", alt=visit.say(words.BLAMES_ALT))
+    st.vega_lite_chart(spec=spec(drawn), key="blame", alt=visit.say(words.BLAMES_ALT))

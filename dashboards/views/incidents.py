@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.draw import history
+from dashboards.draw.spec import spec
 from dashboards.draw.tables import routes_words
 from dashboards.draw.text import duration, moment, percent, plain
 from dashboards.ledger import ledger_of, levels_of
@@ -44,7 +45,7 @@ def page(visit: Visit) -> None:
     if len(kept) > 1:
         alt = visit.say(words.CHART)
         drawn = history.chart(kept, visit.zone, visit.ink, visit.say)
-        st.altair_chart(drawn, key="history", alt=alt)
+        st.vega_lite_chart(spec=spec(drawn), key="history", alt=alt)
     st.caption(visit.say(words.FOUND, zone=visit.zone_name))
     for number, incident in enumerate(kept[:SHOWN]):
         with st.container(border=True, key=f"incident_{number}", gap="xsmall"):

@@ -13,6 +13,7 @@ import streamlit as st
 from dashboards import evidence, links, usage
 from dashboards.draw import llm as charts
 from dashboards.draw import llm_tables as tables
+from dashboards.draw.spec import spec
 from dashboards.draw.text import moment, percent, plain
 from dashboards.language import Said
 from dashboards.views import opening
@@ -112,11 +113,11 @@ def _draw(visit: Visit, use: LlmUse, chosen: Incident | None) -> None:
     shaded = f" {visit.say(words.SHADED)}" if use.focus != use.window else ""
     st.caption(visit.say(words.BY_TIME_READ) + shaded)
     drawn = charts.outcome_chart(use, visit.say, visit.ink)
-    st.altair_chart(drawn, key="llm_outcomes", alt=visit.say(words.BY_TIME_ALT))
+    st.vega_lite_chart(spec=spec(drawn), key="llm_outcomes", alt=visit.say(words.BY_TIME_ALT))
     if (latency := charts.latency_chart(use.models, visit.say, visit.ink)) is not None:
         st.header(visit.say(words.LATENCY))
         st.caption(visit.say(words.LATENCY_READ))
-        st.altair_chart(latency, key="llm_latency", alt=visit.say(words.LATENCY_ALT))
+        st.vega_lite_chart(spec=spec(latency), key="llm_latency", alt=visit.say(words.LATENCY_ALT))
     _table(visit, words.MODELS, tables.model_rows(use.models, visit.say))
     _table(visit, words.ROUTES, tables.route_rows(use.routes, visit.say))
     if use.reasons:

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards import links
 from dashboards.draw import alert_tables as tables
 from dashboards.draw import chatcard, deliveries
+from dashboards.draw.spec import spec
 from dashboards.draw.text import plain
 from dashboards.visit import Visit
 from dashboards.words import alerts as words
@@ -37,7 +38,7 @@ def section(visit: Visit, reading: Reading) -> None:
         return
     st.caption(visit.say(words.DELIVERIES_READ))
     drawn = deliveries.chart(found, now_ns, visit.say, visit.ink)
-    st.altair_chart(drawn, key="deliveries", alt=visit.say(words.DELIVERIES_ALT))
+    st.vega_lite_chart(spec=spec(drawn), key="deliveries", alt=visit.say(words.DELIVERIES_ALT))
     if len(found) == SHOWN:
         st.caption(visit.say(words.FIRST_OF, shown=SHOWN))
     wanted = st.query_params.get("message", "")

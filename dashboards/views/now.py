@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboards import live
 from dashboards.draw import ages, seconds, stuck
+from dashboards.draw.spec import spec
 from dashboards.draw.text import duration, moment, percent, plain
 from dashboards.views import silence, standing
 from dashboards.visit import Visit
@@ -134,14 +135,14 @@ def _open_incident(visit: Visit, incident: Incident) -> None:
 def _seconds(visit: Visit, now: Now) -> None:
     st.caption(visit.say(words.SECONDS))
     drawn = seconds.chart(now.timeouts_per_s, visit.say)
-    st.altair_chart(drawn, key="seconds", alt=visit.say(words.ALT_SECONDS))
+    st.vega_lite_chart(spec=spec(drawn), key="seconds", alt=visit.say(words.ALT_SECONDS))
 
 
 def _ages(visit: Visit, now: Now, told: Health) -> None:
     st.caption(visit.say(words.AGES))
     binned = verdicts.ages(now, told.limit_s)
     drawn = ages.chart(binned, told.limit_s, visit.ink, visit.say)
-    st.altair_chart(drawn, key="ages", alt=visit.say(words.ALT_AGES))
+    st.vega_lite_chart(spec=spec(drawn), key="ages", alt=visit.say(words.ALT_AGES))
     if binned.longer:
         age = duration(binned.width_s * len(binned.counts))
         st.text(visit.say(words.AGES_OLDER, count=binned.longer, age=age))

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboards import evidence, links
 from dashboards.draw import bars, raw, stack, waterfall
 from dashboards.draw.ending import ending
+from dashboards.draw.spec import spec
 from dashboards.draw.tables import leaf_words
 from dashboards.draw.text import moment, plain
 from dashboards.views import opening
@@ -89,7 +90,7 @@ def _request(visit: Visit, folder: Path, victim: Victim, cause: Site | None) -> 
     end = ending(victim, visit.say)
     after_s = (victim.gave_up_ns - victim.start_ns) / 1e9
     drawn = waterfall.chart(rows, after_s, end, visit.ink, visit.say)
-    st.altair_chart(drawn, key="waterfall", alt=visit.say(words.ALT))
+    st.vega_lite_chart(spec=spec(drawn), key="waterfall", alt=visit.say(words.ALT))
     st.caption(visit.say(words.LEGEND))
     _stacks(visit, victim, own, holder, cause)
     _as_text(visit, raw.as_text(victim, rows, end))

@@ -14,6 +14,7 @@ import streamlit as st
 from dashboards import evidence
 from dashboards.draw.text import plain
 from dashboards.language import LANGUAGES, Said, Say
+from dashboards.views.lines import lines
 from dashboards.visit import Visit
 from dashboards.words import share as words
 from why504.model import Incident
@@ -56,7 +57,7 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
                 on_click="ignore",
             )
     st.text(visit.say(words.ADDRESS))
-    st.code(plain(address), language=None, wrap_lines=True)
+    lines(plain(address), "address")
 
 
 def _made(suffix: str, visit: Visit, folder: Path, incident: Incident, address: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboards.draw import gauges, stuck
+from dashboards.draw.spec import spec
 from dashboards.draw.text import plain
 from dashboards.views import silence
 from dashboards.visit import Visit
@@ -122,7 +123,7 @@ def _gauges(visit: Visit, now: Now) -> None:
         st.text(visit.say(words.GAUGES_NONE))
         return
     drawn = gauges.chart(now.resources, visit.ink, visit.say)
-    st.altair_chart(drawn, key="gauges", alt=visit.say(words.ALT_GAUGES))
+    st.vega_lite_chart(spec=spec(drawn), key="gauges", alt=visit.say(words.ALT_GAUGES))
     if len(now.resources) > gauges.SHOWN:
         count = len(now.resources)
         st.text(visit.say(words.FIRST_OF, shown=gauges.SHOWN, count=count))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import altair as alt
 import streamlit as st
 
 from dashboards import evidence, windows
 from dashboards.draw import timeline as draw
+from dashboards.draw.spec import spec
 from dashboards.draw.text import plain
 from dashboards.language import Say
 from dashboards.ledger import alerts_in, ledger_of
@@ -34,14 +34,15 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
         st.text(plain(str(error)))
         return
     st.header(say(words.TITLE), help=_how_to_read(shown.kinds, say))
-    st.altair_chart(shown.chart, key="timeline", alt=say(words.ALT))
+    st.vega_lite_chart(spec=shown.chart, key="timeline", alt=say(words.ALT))
     st.caption(say(words.READ))
     if shown.sampled:
         st.caption(say(words.SAMPLED))
 
 
 class _Drawn(NamedTuple):
-    chart: alt.LayerChart
+    chart: dict[str, Any]
+    """As Vega-Lite."""
     kinds: Set[str]
     """Of the series that are shown."""
     sampled: bool
@@ -69,7 +70,7 @@ def _drawn(
     told, sampled = _told(folder, _incident.id, _incident.count, _incident)
     chart = draw.chart(told, _incident, _visit.say, _visit.ink, zone=_visit.zone, alerts=alerts)
     kinds = {series.kind for series in told.series}
-    return _Drawn(chart, kinds, sampled)
+    return _Drawn(spec(chart), kinds, sampled)
 
 
 def prepare(folder: Path, incident: Incident) -> None:

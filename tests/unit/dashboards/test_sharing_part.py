@@ -48,7 +48,7 @@ def test_files_are_offered_and_none_is_made_before_somebody_asks(
 def test_the_address_of_the_page_can_be_copied(explorer: Opened):
     page = explorer("incident", *told.both_hangs(), incident=POOL.id, lang="vi")
 
-    address = urlsplit(page.code[-1].value)
+    address = urlsplit(page.text[-1].value)
     assert parse_qs(address.query) == {"incident": [POOL.id], "lang": ["vi"]}
 
 
@@ -56,7 +56,7 @@ def test_the_address_of_the_page_can_be_copied(explorer: Opened):
 def test_an_id_that_is_markup_is_neither_read_nor_a_path(explorer: Opened, hostile: str):
     page = explorer("incident", told.MemoryStore(), [replace(POOL, id=hostile)])
 
-    shown = page.code[-1].value
+    shown = page.text[-1].value
     assert parse_qs(urlsplit(shown).query) == {"incident": [hostile]}
     assert hostile not in "".join(interpreted(page))
     assert all("javascript" not in button.help for button in buttons(page))
