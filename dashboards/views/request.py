@@ -153,7 +153,8 @@ def _stacks(
     for title, item in ((words.OWN_STACK, here), (words.HOLDERS_STACK, there)):
         if item is not None:
             st.header(visit.say(title))
-            known = site if site and stack.stands_at(item.stack, site) else item.site
+            # Where it waits is not the line that blocks, if somebody else is shown who blocks it.
+            known = site if holder or (site and stack.stands_at(item.stack, site)) else item.site
             marked = stack.marked(item.stack, known)
             lines(marked, "own" if title is words.OWN_STACK else "holders")
 
