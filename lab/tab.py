@@ -16,7 +16,7 @@ DRAWN_MS: Final = 30_000
 """How long anything may take to appear."""
 PHONE: Final = 390
 DESK: Final = 1280
-TALL: Final = 3600
+TALL: Final = 5000
 """Streamlit scrolls an inner element: what is to be seen has to fit."""
 _QUIET_MS: Final = 250
 _ROW_PX: Final = 35
