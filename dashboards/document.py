@@ -27,8 +27,11 @@ _ROOT: Final = """
   };
 """
 """With a HOST_CONFIG the front end connects at once, before it has asked for another."""
-_NEEDED: Final = ("ArrowVegaLiteChart", "DataFrame", "Html", "Selectbox", "embed", "loadVegaEmbed")
-"""What draws charts and tables: names of parts of the front end, without their hashes."""
+_NEEDED: Final = (
+    "ArrowVegaLiteChart", "DataFrame", "embed", "loadVegaEmbed",
+    "Button", "DownloadButton", "Html", "PageLink", "Selectbox", "lib", "remark-emoji",
+)  # fmt: skip
+"""What charts, tables, links and words are drawn by: parts of the front end, without hashes."""
 _IMPORT: Final = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 _SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.S)
 _POLICY: Final = (

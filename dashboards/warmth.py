@@ -77,10 +77,12 @@ def _load() -> None:
     import altair as alt
     from altair.utils.schemapi import disable_debug_mode
     from streamlit.dataframe_util import convert_anything_to_arrow_bytes
+    from streamlit.env_util import is_repl
 
     import dashboards.pages  # noqa: F401 - the pages, and what they need
 
     # It checks each part of a chart against a schema, in half of the time that a click takes here.
     disable_debug_mode()
     convert_anything_to_arrow_bytes({"": [""]})
+    is_repl()
     alt.Chart(alt.InlineData(values=[])).mark_bar().encode(x="a:Q", y="b:N").to_dict()

@@ -50,14 +50,14 @@ def chart(told: Ages, limit_s: float | None, ink: Ink, say: Say) -> alt.LayerCha
                 axis=alt.Axis(grid=False, tickCount=6, labelOverlap=True),
                 title=say(words.AGES_AXIS),
             ),
-            x2="last:Q",
+            x2=alt.X2("last:Q"),
             y=alt.Y(
                 "count:Q",
                 # Room above the bars for the words beside the line.
                 scale=alt.Scale(domain=[0, top * 1.25], nice=False),
                 axis=alt.Axis(tickMinStep=1, tickCount=3, title=None, format="d"),
             ),
-            y2="none:Q",
+            y2=alt.Y2("none:Q"),
             color=alt.Color("color:N", scale=None),
             tooltip=[
                 alt.Tooltip("range:N", title=say(words.AGES_BIN)),
@@ -74,11 +74,11 @@ def _limit(limit_s: float | None, end_s: float, ink: Ink, say: Say) -> list[alt.
         return []
     text = say(words.AGES_LIMIT, limit=duration(limit_s))
     line = alt.Chart(alt.InlineData(values=[{"at": limit_s, "text": text}]))
-    rule = line.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x="at:Q")
+    rule = line.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x=alt.X("at:Q"))
     # On the side where there is more room.
     side: Literal["left", "right"] = "right" if limit_s > end_s / 2 else "left"
     away = -6 if side == "right" else 6
     said = line.mark_text(
         align=side, baseline="top", dx=away, fontSize=12, fontWeight="bold", color=ink.strong
-    ).encode(x="at:Q", y=alt.value(2), text="text:N")
+    ).encode(x=alt.X("at:Q"), y=alt.YValue(2), text=alt.Text("text:N"))
     return [rule, said]

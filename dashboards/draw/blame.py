@@ -62,7 +62,7 @@ def chart(blames: Sequence[Blame], ink: Ink, say: Say) -> alt.LayerChart:
     )
     labels: alt.Chart = base.mark_text(
         align="left", fontSize=12, dy=-8, color=ink.strong, limit=alt.ExprRef("width - 6")
-    ).encode(x=alt.value(2), y=row, text="text:N")
+    ).encode(x=alt.XValue(2), y=row, text=alt.Text("text:N"))
     return alt.LayerChart(
         layer=[bars, labels], height=ROW_HEIGHT * max(1, min(len(blames), BARS_LIMIT))
     )

@@ -95,7 +95,7 @@ def _bars(rows: Sequence[Change], y: alt.Y) -> alt.Chart:
     drawn: alt.Chart = (
         _on(data)
         .mark_rule(strokeWidth=4, opacity=0.5)
-        .encode(x=_x("x"), x2="x2:Q", y=y, color=_COLOR)
+        .encode(x=_x("x"), x2=alt.X2("x2:Q"), y=y, color=_COLOR)
     )
     return drawn
 
@@ -135,11 +135,11 @@ def _texts(rows: Sequence[Change], say: Say, y: alt.Y, ink: Ink) -> list[alt.Cha
 
 
 def _text(data: list[dict[str, Any]], y: alt.Y, ink: Ink, align: Any, **look: Any) -> alt.Chart:
-    x = alt.value(2) if align == "left" else alt.value(alt.ExprRef("width - 2"))
+    x = alt.XValue(2 if align == "left" else alt.ExprRef("width - 2"))
     drawn: alt.Chart = (
         _on(data)
         .mark_text(align=align, fontSize=12, color=ink.strong, **look)
-        .encode(x=x, y=y, text="text:N")
+        .encode(x=x, y=y, text=alt.Text("text:N"))
     )
     return drawn
 

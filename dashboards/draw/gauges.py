@@ -123,7 +123,7 @@ def _bar(rows: Sequence[Row], length: str, say: Say, **look: Any) -> alt.Chart:
         .mark_bar(size=BAR_HEIGHT, yOffset=BAR_BELOW_MIDDLE, **look)
         .encode(
             x=_across("start"),
-            x2=f"{length}:Q",
+            x2=alt.X2(f"{length}:Q"),
             y=_row(),
             tooltip=[alt.Tooltip(f"{key}:N", title=say(said)) for key, said in titles.items()],
         )
@@ -149,7 +149,7 @@ def _words(rows: Sequence[Row], ink: Ink) -> alt.Chart:
             color=ink.strong,
             limit=alt.ExprRef("width - 6"),
         )
-        .encode(x=alt.value(2), y=_row(), text="text:N")
+        .encode(x=alt.XValue(2), y=_row(), text=alt.Text("text:N"))
     )
     return drawn
 

@@ -49,7 +49,7 @@ def chart(incidents: Sequence[Incident], zone: tzinfo, ink: Ink, say: Say) -> al
         .mark_bar(color=ALARM, stroke=ink.strong, strokeWidth=0.5)
         .encode(
             x=alt.X("start:T", scale=alt.Scale(type="utc"), title=None),
-            x2="end:T",
+            x2=alt.X2("end:T"),
             y=alt.Y("count:Q", title=say(words.COUNT), axis=alt.Axis(tickCount=3)),
             tooltip=[
                 alt.Tooltip("cause:N", title=say(words.CAUSE)),

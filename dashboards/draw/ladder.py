@@ -132,7 +132,7 @@ def _bars(rows: Sequence[Row], end_s: float, say: Say) -> alt.Chart:
                 axis=alt.Axis(orient="top", tickCount=6, grid=True, labelOverlap=True),
                 title=say(words.SECONDS),
             ),
-            x2="end:Q",
+            x2=alt.X2("end:Q"),
             y=_across(),
             color=alt.Color("color:N", scale=None),
             fillOpacity=alt.FillOpacity("strength:Q", scale=None),
@@ -147,7 +147,7 @@ def _arrows(rows: Sequence[Row], end_s: float, ink: Ink) -> alt.Chart:
     drawn: alt.Chart = (
         _on(data)
         .mark_text(align="right", dy=BAR_BELOW_MIDDLE, fontSize=12, color=ink.strong)
-        .encode(x="at:Q", y=_across(), text="text:N")
+        .encode(x=alt.X("at:Q"), y=_across(), text=alt.Text("text:N"))
     )
     return drawn
 
@@ -162,7 +162,7 @@ def _words(rows: Sequence[Row], ink: Ink) -> alt.Chart:
             color=ink.strong,
             limit=alt.ExprRef("width - 6"),
         )
-        .encode(x=alt.value(2), y=_across(), text="text:N")
+        .encode(x=alt.XValue(2), y=_across(), text=alt.Text("text:N"))
     )
     return drawn
 

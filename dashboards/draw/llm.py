@@ -69,9 +69,9 @@ def outcome_chart(use: LlmUse, say: Say, ink: Ink) -> alt.LayerChart:
         .mark_bar()
         .encode(
             x=time,
-            x2="to:T",
+            x2=alt.X2("to:T"),
             y=alt.Y("y:Q", scale=y, axis=None),
-            y2="top:Q",
+            y2=alt.Y2("top:Q"),
             color=alt.Color("color:N", scale=None),
             tooltip=[
                 alt.Tooltip("from:T", title=say(words.BEGAN), format="%Y-%m-%d %H:%M:%S"),
@@ -85,13 +85,15 @@ def outcome_chart(use: LlmUse, say: Say, ink: Ink) -> alt.LayerChart:
         .mark_text(
             align="left", fontSize=12, color=ink.strong, limit=alt.ExprRef("width - 6")
         )
-        .encode(x=alt.value(2), y=alt.Y("y:Q", scale=y, axis=None), text="text:N")
+        .encode(x=alt.XValue(2), y=alt.Y("y:Q", scale=y, axis=None), text=alt.Text("text:N"))
     )  # fmt: skip
     layers: list[alt.Chart] = [drawn, said]
     if use.focus != use.window:
         begin_ms = max(use.focus.start_ns / 1e6, ends[0])
         shade = _on([{"from": begin_ms, "to": min(use.focus.end_ns / 1e6, ends[1])}])
-        layers.insert(0, shade.mark_rect(color=ink.strong, opacity=0.08).encode(x=time, x2="to:T"))
+        layers.insert(
+            0, shade.mark_rect(color=ink.strong, opacity=0.08).encode(x=time, x2=alt.X2("to:T"))
+        )
     height = ROW_HEIGHT * rows + AXIS_HEIGHT
     return alt.LayerChart(layer=layers, height=height, description=say(words.BY_TIME_ALT))
 
@@ -128,14 +130,16 @@ def latency_chart(models: Sequence[Group], say: Say, ink: Ink) -> alt.LayerChart
 
     below: dict[str, Any] = {"yOffset": 10, "color": LLM_OUTCOMES["answered"]}
     layers = [
-        base.mark_rule(strokeWidth=2, **below).encode(x=x("least"), x2="most:Q", y=y),
-        base.mark_rule(strokeWidth=10, opacity=0.6, **below).encode(x=x("low"), x2="high:Q", y=y),
+        base.mark_rule(strokeWidth=2, **below).encode(x=x("least"), x2=alt.X2("most:Q"), y=y),
+        base.mark_rule(strokeWidth=10, opacity=0.6, **below).encode(
+            x=x("low"), x2=alt.X2("high:Q"), y=y
+        ),
         base.mark_tick(thickness=3, size=18, yOffset=10, color=ink.strong).encode(
             x=x("middle"), y=y
         ),
         base.mark_text(
             align="left", fontSize=12, dy=-10, color=ink.strong, limit=alt.ExprRef("width - 6")
-        ).encode(x=alt.value(2), y=y, text="text:N"),
+        ).encode(x=alt.XValue(2), y=y, text=alt.Text("text:N")),
     ]
     height = ROW_HEIGHT * len(rows) + AXIS_HEIGHT
     return alt.LayerChart(layer=layers, height=height, description=say(words.LATENCY_ALT))

@@ -41,13 +41,13 @@ def chart(counts: Sequence[int], say: Say) -> alt.Chart:
         .mark_rect(color=ALARM)
         .encode(
             x=alt.X("at:Q", scale=span, axis=ticks, title=say(words.SECONDS_AXIS)),
-            x2="until:Q",
+            x2=alt.X2("until:Q"),
             y=alt.Y(
                 "count:Q",
                 scale=alt.Scale(domain=[0, top]),
                 axis=alt.Axis(tickMinStep=1, tickCount=3, title=None, format="d"),
             ),
-            y2="none:Q",
+            y2=alt.Y2("none:Q"),
             tooltip=[alt.Tooltip("count:Q", title=say(words.SECONDS_COUNT))],
         )
     )

@@ -97,7 +97,9 @@ class _Canvas:
              "y": 0, "y2": self._height}
         ]  # fmt: skip
         drawn: alt.Chart = (
-            _on(data).mark_rect(color=ALARM, opacity=0.1).encode(x=_X, x2="t2:T", y=_Y, y2="y2:Q")
+            _on(data)
+            .mark_rect(color=ALARM, opacity=0.1)
+            .encode(x=alt.X(_X), x2=alt.X2("t2:T"), y=alt.Y(_Y), y2=alt.Y2("y2:Q"))
         )
         return drawn
 
@@ -105,18 +107,20 @@ class _Canvas:
         points = _on(tracks.shapes(rows, told, self._clock))
         step: dict[str, Any] = {"interpolate": "step-after"}
         yield points.mark_area(opacity=0.35, **step).encode(
-            x=_X, y=_Y, y2="y2:Q", detail="shape:N", color=_COLOR
+            x=alt.X(_X), y=alt.Y(_Y), y2=alt.Y2("y2:Q"), detail=alt.Detail("shape:N"), color=_COLOR
         )
         yield points.mark_line(strokeWidth=1.5, **step).encode(
-            x=_X, y=_Y, detail="shape:N", color=_COLOR
+            x=alt.X(_X), y=alt.Y(_Y), detail=alt.Detail("shape:N"), color=_COLOR
         )
         for known, look in ((True, {"opacity": 0.35}), (False, {"strokeDash": [1, 4]})):
             ground = _on(tracks.grounds(rows, told, self._clock, known=known))
-            yield ground.mark_rule(color=self._ink.strong, **look).encode(x=_X, x2="t2:T", y=_Y)
+            yield ground.mark_rule(color=self._ink.strong, **look).encode(
+                x=alt.X(_X), x2=alt.X2("t2:T"), y=alt.Y(_Y)
+            )
         yield (
             _on(tracks.limits(rows))
             .mark_rule(color=self._ink.strong, strokeDash=[6, 4], opacity=0.8)
-            .encode(y=_Y)
+            .encode(y=alt.Y(_Y))
         )
 
     def titles(self, data: tracks.Data) -> Iterator[alt.Chart]:
@@ -124,20 +128,20 @@ class _Canvas:
         yield (
             _on(data)
             .mark_text(align="left", fontWeight="bold", limit=alt.ExprRef("width - 84"), **text)
-            .encode(x=alt.value(2), y=_Y, text="title:N")
+            .encode(x=alt.XValue(2), y=alt.Y(_Y), text=alt.Text("title:N"))
         )
-        right = alt.value(alt.ExprRef("width - 2"))
+        right = alt.XValue(alt.ExprRef("width - 2"))
         yield (
             _on(data)
             .mark_text(align="right", limit=90, **text)
-            .encode(x=right, y=_Y, text="peak:N")
+            .encode(x=right, y=alt.Y(_Y), text=alt.Text("peak:N"))
         )
 
     def rules(self, data: tracks.Data) -> alt.Chart:
         drawn: alt.Chart = (
             _on(data)
             .mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
-            .encode(x=_X, color=_COLOR, y=_Y, y2=alt.datum(self._height))
+            .encode(x=alt.X(_X), color=_COLOR, y=alt.Y(_Y), y2=alt.Y2Datum(self._height))
         )
         return drawn
 
@@ -149,7 +153,7 @@ class _Canvas:
         for alert, shape in ((True, "triangle-up"), (False, "circle")):
             points = _on([row for row in data if row["alert"] is alert])
             yield points.mark_point(shape=shape, filled=True, size=60, opacity=1).encode(
-                x=_X, y=_Y, color=_COLOR, tooltip=tooltip
+                x=alt.X(_X), y=alt.Y(_Y), color=_COLOR, tooltip=tooltip
             )
         for (begin, end), (side, share) in _QUARTERS.items():
             there = [row for row in data if begin <= row["share"] < end]
@@ -162,7 +166,7 @@ class _Canvas:
                     color=self._ink.strong,
                     limit=alt.ExprRef(f"width * {share} - 10"),
                 )
-                .encode(x=_X, y=_Y, text="words:N", tooltip=tooltip)
+                .encode(x=alt.X(_X), y=alt.Y(_Y), text=alt.Text("words:N"), tooltip=tooltip)
             )
 
     def cells(self, data: tracks.Data, say: Say) -> alt.Chart:
@@ -171,10 +175,10 @@ class _Canvas:
             _on(data)
             .mark_rect(opacity=0)
             .encode(
-                x=_X,
-                x2="t2:T",
-                y=_Y,
-                y2="y2:Q",
+                x=alt.X(_X),
+                x2=alt.X2("t2:T"),
+                y=alt.Y(_Y),
+                y2=alt.Y2("y2:Q"),
                 tooltip=[
                     alt.Tooltip(f"{name}:N", title=say(said)) for name, said in titles.items()
                 ],

@@ -133,12 +133,12 @@ def _bars(rows: Sequence[Bar], axis: Clock, ink: Ink, say: Say) -> alt.Chart:
         .mark_bar(size=BAR_HEIGHT, yOffset=BAR_BELOW_MIDDLE)
         .encode(
             x=alt.X("start:Q", scale=scale, axis=ticks, title=title),
-            x2="end:Q",
+            x2=alt.X2("end:Q"),
             y=_row(rows),
             color=alt.Color("color:N", scale=None),
             fillOpacity=alt.FillOpacity("opacity:Q", scale=None),
-            stroke=alt.condition(chosen, alt.value(ink.strong), alt.value(None)),
-            strokeWidth=alt.condition(chosen, alt.value(2.5), alt.value(0)),
+            stroke=alt.StrokeValue(None, condition=_where(chosen, ink.strong)),
+            strokeWidth=alt.StrokeWidthValue(0, condition=_where(chosen, 2.5)),
             tooltip=[
                 alt.Tooltip("what:N", title=say(words.WHAT)),
                 alt.Tooltip("when:N", title=say(words.WHEN)),
@@ -147,6 +147,10 @@ def _bars(rows: Sequence[Bar], axis: Clock, ink: Ink, say: Say) -> alt.Chart:
         )
     )
     return drawn
+
+
+def _where(test: str, value: str | float) -> dict[str, str | float]:
+    return {"test": test, "value": value}
 
 
 def _stripes(rows: Sequence[Bar], axis: Clock) -> alt.Chart:
@@ -160,7 +164,7 @@ def _stripes(rows: Sequence[Bar], axis: Clock) -> alt.Chart:
             color=KINDS["wait"],
             aria=False,
         )
-        .encode(x="at:Q", y=_row(rows))
+        .encode(x=alt.X("at:Q"), y=_row(rows))
     )
     return drawn
 
@@ -181,17 +185,17 @@ def _words(rows: Sequence[Bar], ink: Ink, *, headings: bool) -> alt.Chart:
             color=ink.strong,
             limit=alt.ExprRef("width - 6"),
         )
-        .encode(x=alt.value(2), y=_row(rows), text="text:N")
+        .encode(x=alt.XValue(2), y=_row(rows), text=alt.Text("text:N"))
     )
     return drawn
 
 
 def _give_up(rows: Sequence[Bar], axis: Clock, words: str, ink: Ink) -> list[alt.Chart]:
     moment = _on([{"at": axis.gave_up_s, "text": words, "row": 0}])
-    rule = moment.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x="at:Q")
+    rule = moment.mark_rule(color=ALARM, strokeWidth=2, strokeDash=[6, 3]).encode(x=alt.X("at:Q"))
     said = moment.mark_text(
         align="right", dx=-6, fontSize=12, fontWeight="bold", color=ink.strong
-    ).encode(x="at:Q", y=_row(rows), text="text:N")
+    ).encode(x=alt.X("at:Q"), y=_row(rows), text=alt.Text("text:N"))
     return [rule, said]
 
 
