@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from lab.faults import FAULTS, Fault
 from lab.matrix.stored import OURS
@@ -93,6 +93,12 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     hang, planted = explained(store)
     with Explorer.start(folder, store) as running:
         yield Shown(running.url, running.port, hang, planted)
+
+
+def marked_lines(page: Page) -> list[str]:
+    """The lines of the page's stacks that are marked as those that block."""
+    stacks = page.locator("[class*=st-key-lines_]").all_inner_texts()
+    return [line for stack in stacks for line in stack.split("\n") if line.strip().startswith("→")]
 
 
 def explained(store: Path) -> list[Incident]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
 
 from lab.tab import DRAWN_MS, PHONE, Tab
-from tests.integration.explorer.conftest import Demo, card_link
+from tests.integration.explorer.conftest import Demo, card_link, marked_lines
 
 pytestmark = [
     pytest.mark.browser,
@@ -72,9 +71,3 @@ def site_of(demo: Demo) -> str:
 def stands_at(frame: str, site: str) -> bool:
     file, line = site.rsplit(":", 1)
     return file in frame and f"line {line}," in frame
-
-
-def marked_lines(page: Page) -> list[str]:
-    """The lines of the page's stacks that are marked as those that block."""
-    stacks = page.locator("[class*='st-key-lines_']").all_inner_texts()
-    return [line for stack in stacks for line in stack.split("\n") if line.strip().startswith("→")]
