@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
+
+_JOINER: Final = "\u2060"
+"""A character without width that is no space."""
 
 
 def lines(text: str, key: str) -> None:
@@ -12,4 +17,5 @@ def lines(text: str, key: str) -> None:
     desk's computer, though no language is asked for.
     """
     with st.container(key=f"lines_{key}"):
-        st.text(text, width="stretch")
+        # Streamlit takes spaces away from the front of a text; of this they are a part.
+        st.text(_JOINER + text if text.startswith(" ") else text, width="stretch")

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from lab.faults import fault
+from lab.hanging import hung
 from lab.stack.explorer import Explorer
-from tests.integration.explorer.hung_service import hung
 
 pytestmark = [
     pytest.mark.browser,

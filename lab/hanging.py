@@ -13,12 +13,16 @@ from lab.matrix.stored import OURS
 from lab.outside import ACTIONS
 
 HANGS_S = 120.0
-"""Longer than any test looks: the load ends with the block."""
+"""Longer than anybody looks: the load ends with the block."""
 
 
 @contextmanager
 def hung(fault_id: str, folder: Path) -> Iterator[Path]:
-    """Yield the store of a service under load, into which a fault was injected."""
+    """Give the store of a service under load, into which a fault was injected.
+
+    Raises:
+        LabError: there is no such fault, or a part did not start.
+    """
     row = fault(fault_id)
     with ExitStack() as stack:
         deployed = deploy(row, folder, stack)
