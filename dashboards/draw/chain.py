@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from dashboards.draw.text import duration, plain
 from dashboards.language import Say
@@ -11,6 +13,7 @@ from why504.model import ChainLink, Finding
 
 STEPS_LIMIT = 12
 EVIDENCE_LIMIT = 8
+_TRACE: Final = re.compile(r"\b[0-9a-f]{32}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Step:
     lost: str
     """Seconds of the victims' time that went this way."""
     evidence: tuple[str, ...]
+    traces: tuple[str, ...] = ()
+    """Ids of traces that the evidence names, each once."""
 
 
 def steps(finding: Finding, say: Say) -> list[Step]:
@@ -33,6 +38,9 @@ def steps(finding: Finding, say: Say) -> list[Step]:
 
 def _step(link: ChainLink, say: Say) -> Step:
     evidence = [plain(sentence) for sentence in link.evidence[:EVIDENCE_LIMIT]]
+    traces = tuple(dict.fromkeys(_TRACE.findall("\n".join(evidence))))
     if len(link.evidence) > EVIDENCE_LIMIT:
         evidence.append(say(words.MORE, number=len(link.evidence) - EVIDENCE_LIMIT))
-    return Step(plain(link.what), say(words.LOST, length=duration(link.seconds)), tuple(evidence))
+    return Step(
+        plain(link.what), say(words.LOST, length=duration(link.seconds)), tuple(evidence), traces
+    )

@@ -85,6 +85,12 @@ def kind_words(node: Node, say: Say) -> str:
     return say(known) if known else plain(node.kind, 40)
 
 
+def named(node: Node, say: Say) -> str:
+    """Return what a node is, its kind first, unless that is how its own words begin."""
+    kind, what = kind_words(node, say), plain(node.what)
+    return what if what.casefold().startswith(kind.casefold()) else f"{kind}: {what}"
+
+
 def line_of(node: Node) -> str:
     """Return the line of code of a node, without its folders; empty where there is none."""
     return plain(short(node.site).rpartition("/")[2]) if node.site else ""

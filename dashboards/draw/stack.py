@@ -9,15 +9,25 @@ from dashboards.draw.text import block
 from why504.model import Evidence, Record, Site, Span
 
 MARK = "→ "
+OWN = "· "
 FRAME = re.compile(r'File "(?P<file>[^"]*)", line (?P<line>\d+)')
+_LIBRARY = re.compile(r"(site|dist)-packages/|/lib(64)?/python\d|^<|^$")
+"""Files of installed packages, of Python itself, and what is no file."""
 
 
 def marked(stack: str, site: Site | None) -> str:
-    """Return the stack, every frame at `site` marked with an arrow; the innermost stays on top."""
-    lines = block(stack).split("\n")
-    return "\n".join(
-        (MARK if site is not None and _is_at(line, site) else "  ") + line for line in lines
-    )
+    """Return the stack, every frame at `site` marked with an arrow; the innermost stays on top.
+
+    Other frames that are in no library get a dot: among forty they are the ones to read.
+    """
+    return "\n".join(_mark(line, site) + line for line in block(stack).split("\n"))
+
+
+def _mark(line: str, site: Site | None) -> str:
+    if site is not None and _is_at(line, site):
+        return MARK
+    frame = FRAME.search(line)
+    return "  " if frame is None or _LIBRARY.search(frame["file"]) else OWN
 
 
 def _is_at(line: str, site: Site) -> bool:

@@ -97,7 +97,7 @@ def _choose(node_id: str) -> None:
 def _panel(visit: Visit, incident: Incident, graph: WaitGraph, node: Node) -> None:
     say = visit.say
     with st.container(key="node_name"):
-        st.text(f"{draw.kind_words(node, say)}: {plain(node.what)}")
+        st.text(draw.named(node, say))
     st.caption(say(words.EXPLAINED.get(node.kind, words.RESTS)))
     facts = [say(words.LOST, lost=duration(node.seconds), share=_share(node.seconds, incident))]
     if node.requests:

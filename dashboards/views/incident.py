@@ -22,6 +22,7 @@ from dashboards.words.engine import GLOSSARY, MECHANISMS
 from why504.model import Finding, Incident
 
 SENTENCES_SHOWN: Final = 12
+_SHORT_TRACE: Final = 8
 
 
 def page(visit: Visit) -> None:
@@ -98,6 +99,19 @@ def _chain(visit: Visit, finding: Finding) -> None:
         with st.container(border=True, key=f"step_{number}", gap="xsmall"):
             st.text(step.what)
             st.text("\n".join([*(f"• {sentence}" for sentence in step.evidence), step.lost]))
+            _traces(visit, step.traces)
+
+
+def _traces(visit: Visit, traces: Sequence[str]) -> None:
+    """Lead to what the evidence names."""
+    with st.container(horizontal=True, gap="medium"):
+        for trace_id in traces:
+            st.page_link(
+                visit.pages["request"],
+                label=visit.say(words.SEE_TRACE, trace=trace_id[:_SHORT_TRACE]),
+                icon=":material/waterfall_chart:",
+                query_params={"trace": trace_id},
+            )
 
 
 def _sentences(visit: Visit, title: str, sentences: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ SEE_ONE = Said(
     "One of them, down to the line",
     "Xem một yêu cầu, đến tận dòng mã",
 )
+SEE_TRACE = Said("Trace {trace}…", "Trace {trace}…")
 WHAT_TO_DO = Said("What to do", "Cần làm gì")
 FOR = Said("What speaks for it", "Bằng chứng ủng hộ")
 AGAINST = Said("What speaks against it", "Bằng chứng phản bác")

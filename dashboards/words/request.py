@@ -67,10 +67,11 @@ NO = Said("no", "không")
 TRACE = Said("Trace: {trace}", "Trace: {trace}")
 BEGAN = Said("Began: {time} ({zone})", "Bắt đầu: {time} ({zone})")
 OWN_STACK = Said("What this request was doing", "Yêu cầu này đang làm gì")
-HOLDERS_STACK = Said(
-    "What its holder was doing (→ marks the line that blocks)",
-    "Bên giữ đang làm gì (→ đánh dấu dòng mã gây chặn)",
+STACK_READ = Said(
+    "The innermost frame is on top. → marks the line that blocks, · frames that are in no library.",
+    "Khung trong cùng nằm trên. → đánh dấu dòng mã gây chặn, · là các khung không thuộc thư viện.",
 )
+HOLDERS_STACK = Said("What its holder was doing", "Bên giữ đang làm gì")
 BACK = Said("The incident", "Sự cố")
 HOLDER_PAGE = Said("The holder as a request", "Xem yêu cầu của bên giữ")
 IN_TEMPO = Said("Open in Tempo / Grafana", "Mở trong Tempo / Grafana")

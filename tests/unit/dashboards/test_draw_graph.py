@@ -161,6 +161,14 @@ def test_the_root_cause_is_told_by_words_an_icon_and_an_outline():
     assert len({row["kind"][0] for row in boxes.values()}) == 5
 
 
+def test_a_node_is_named_by_its_kind_once():
+    session = Node("leaf-1", "session", "database session 4711 (psql)", 1, 1.0)
+    pool = Node("resource-1", "resource", "db.pool:main", 1, 1.0)
+
+    assert draw.named(session, Say()) == "database session 4711 (psql)"
+    assert draw.named(pool, Say()) == "waited for: db.pool:main"
+
+
 def test_what_carries_next_to_nothing_is_left_out():
     told = graph()
     dust = Node("leaf-2", "run", "dust", 0, 0.01)

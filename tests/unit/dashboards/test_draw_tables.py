@@ -58,6 +58,14 @@ def test_the_chain_leads_from_the_504s_to_the_cause():
     )
 
 
+def test_the_chain_leads_to_the_traces_that_its_evidence_names():
+    trace = "46cd46529e214897cb2e49b97815cbb4"
+    seen = (f"seen in trace {trace}", f"again in {trace}, not in {trace}0")
+    found = told.finding(chain=(ChainLink("a session", 1.0, seen), ChainLink("b", 1.0, ("x",))))
+
+    assert [step.traces for step in chain.steps(found, SAY)] == [(trace,), ()]
+
+
 def test_a_long_chain_keeps_its_beginning_and_its_cause():
     links = tuple(ChainLink(f"step {n}", 1.0, ("e",) * 100) for n in range(50))
 

@@ -77,6 +77,19 @@ def test_the_blocking_line_of_a_stack_is_marked():
     assert "→" not in marked(told.STACK, None)
 
 
+def test_frames_of_the_team_own_code_stand_out_among_those_of_libraries():
+    stack = """File "/usr/lib/python3.11/ssl.py", line 1, in read
+File "/srv/.venv/lib/python3.11/site-packages/pika/io.py", line 2, in poll
+File "/srv/app/publisher.py", line 48, in publish
+File "<string>", line 1, in <module>
+File "/srv/app/routes.py", line 7, in end
+  await publish()"""
+
+    starts = [line[:2] for line in marked(stack, Site("app/publisher.py", 48, "f")).split("\n")]
+
+    assert starts == ["  ", "  ", "→ ", "  ", "· ", "  "]
+
+
 def test_a_stack_frame_on_another_line_or_in_another_file_is_not_marked():
     here = 'File "/srv/app/a.py", line 4, in f'
 
