@@ -9,12 +9,17 @@ from starlette.middleware import Middleware
 # Streamlit puts this folder on the path, not the one that holds the package.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from dashboards.comeback import ComeBack
 from dashboards.frontdoor import FrontDoor
 from dashboards.hosts import OwnHost
 from dashboards.warmth import read_ahead, warmed
 
 app = st.App(
     Path(__file__).with_name("script.py"),
-    middleware=[Middleware(OwnHost), Middleware(FrontDoor, coming=read_ahead)],
+    middleware=[
+        Middleware(OwnHost),
+        Middleware(ComeBack),
+        Middleware(FrontDoor, coming=read_ahead),
+    ],
     lifespan=warmed,
 )

@@ -15,8 +15,8 @@ SIGN_IN = Said("Sign in", "Đăng nhập")
 SIGN_IN_WITH = Said("Sign in with {name}", "Đăng nhập bằng {name}")
 SIGN_OUT = Said("Sign out", "Đăng xuất")
 LINKS = Said(
-    "If a link led you here: open it again once you are signed in.",
-    "Nếu bạn đến đây từ một liên kết: hãy mở lại liên kết đó sau khi đăng nhập.",
+    "If a link led you here, the sign-in leads on to it.",
+    "Nếu bạn đến đây từ một liên kết, sau khi đăng nhập bạn sẽ được đưa tới đó.",
 )
 REFUSED: Final = {
     Verdict.NOT_LISTED: Said(

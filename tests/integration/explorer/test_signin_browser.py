@@ -85,8 +85,8 @@ class Visitor:
     def saw_evidence(self) -> bool:
         return any(EVIDENCE.encode() in frame for frame in self.told)
 
-    def sign_in(self, url: str) -> None:
-        self.page.goto(f"{url}/incidents", wait_until="domcontentloaded")
+    def sign_in(self, url: str, wanted: str = "incidents") -> None:
+        self.page.goto(f"{url}/{wanted}", wait_until="domcontentloaded")
         self.page.get_by_role("button", name="Sign in").click(timeout=DRAWN_MS)
 
     def reads(self, words: str) -> None:
@@ -104,6 +104,16 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     visitor.page.on("websocket", lambda socket: socket.on("framereceived", heard))
     yield visitor
     context.close()
+
+
+def test_a_card_leads_through_the_sign_in_to_its_incident(exposed: Exposed, visitor: Visitor):
+    exposed.signs_in(email="dev@example.com")
+
+    visitor.sign_in(exposed.url, "?incident=gone")
+
+    visitor.page.wait_for_url(lambda at: "/incident?" in at and "incident=gone" in at)
+    visitor.reads("dev@example.com")
+    visitor.reads("The incident in this address is not in the store")
 
 
 def test_whoever_is_listed_signs_in_and_looks_until_they_sign_out(
@@ -147,7 +157,7 @@ def test_whoever_is_not_listed_is_told_so_and_nothing_else(
 def test_a_token_that_the_provider_did_not_sign_is_no_sign_in(exposed: Exposed, visitor: Visitor):
     exposed.signs_in(email="dev@example.com", forged=True)
     visitor.sign_in(exposed.url)
-    visitor.page.wait_for_url(f"{exposed.url}/", timeout=DRAWN_MS)
+    visitor.page.wait_for_url(f"{exposed.url}/incidents", timeout=DRAWN_MS)
 
     visitor.page.get_by_role("button", name="Sign in").wait_for(timeout=DRAWN_MS)
     assert not visitor.saw_evidence()
