@@ -45,7 +45,9 @@ def well_behaved(langfuse_standin):
 async def test_every_call_is_a_generation_of_our_trace_with_redacted_words(
     groq_standin, langfuse_standin, reading, spans, generations
 ):
-    async with reading(groq_standin.url, **keys(langfuse_standin)) as (reader, _):
+    # In ordinary time: on a busy machine a hundredth of an attempt's limit is soon over.
+    given = {**keys(langfuse_standin), "time_scale": 1}
+    async with reading(groq_standin.url, **given) as (reader, _):
         await reader.read(LOG)
 
     sent = generations()
@@ -73,7 +75,7 @@ async def test_a_fallback_is_an_error_that_says_what_was_assumed(
     groq_standin, langfuse_standin, reading, generations
 ):
     groq_standin.behave(limited=True, retry_after_s=0)
-    given = {**keys(langfuse_standin), "llm_attempts": 2}
+    given = {**keys(langfuse_standin), "llm_attempts": 2, "time_scale": 1}
     async with reading(groq_standin.url, **given) as (reader, _):
         await reader.read(LOG)
 
