@@ -1,8 +1,9 @@
 """A stand-in for Langfuse: `python -m lab.standins.langfuse --port 8083`.
 
-Takes what the real SDK sends: OTLP spans, protobuf, gzip or plain, with Basic authentication
-(langfuse.com/integrations/native/opentelemetry). `/_seen` returns the spans it took, `/_control`
-changes its behaviour while it runs.
+Takes what the real SDK sends, with Basic authentication: OTLP spans, protobuf, gzip or plain
+(langfuse.com/integrations/native/opentelemetry), and lists of scores (`POST /api/public/scores` in
+api.reference.langfuse.com: 202, or 207 with what is wrong with some). `/_seen` returns both,
+`/_control` changes its behaviour while it runs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import json
 import zlib
 from typing import Any
 
@@ -29,12 +31,14 @@ def build_app() -> Starlette:
     app = Starlette(
         routes=[
             Route("/api/public/otel/v1/traces", take, methods=["POST"]),
+            Route("/api/public/scores", take_scores, methods=["POST"]),
             Route("/_control", control, methods=["GET", "PUT"]),
             Route("/_seen", seen, methods=["GET"]),
         ]
     )
     app.state.behaviour = Behaviour()
     app.state.spans = []
+    app.state.scores = []
     return app
 
 
@@ -58,9 +62,45 @@ async def take(request: Request) -> Response:
     return JSONResponse({"partialSuccess": {}})
 
 
+async def take_scores(request: Request) -> Response:
+    """`POST /api/public/scores`, of a list as the SDK sends it."""
+    state = request.app.state
+    await waited(state.behaviour)
+    if state.behaviour.status:
+        return _problem(state.behaviour.status, "told to fail")
+    if not _authenticated(request.headers.get("authorization", "")):
+        return _problem(401, "Invalid credentials")
+    try:
+        told = json.loads(await request.body())
+    except ValueError as error:
+        return _problem(400, str(error))
+    if not isinstance(told, list):
+        return _problem(400, "Expected array")
+    wrong = [problem for one in told if (problem := _wrong_with(one))]
+    state.scores += [one for one in told if not _wrong_with(one)]
+    if wrong:
+        errors = [{"status": 400, "message": problem} for problem in wrong]
+        counts = {"accepted": len(told) - len(wrong), "rejected": len(wrong)}
+        return JSONResponse({**counts, "errors": errors}, status_code=207)
+    return JSONResponse({"message": "Accepted"}, status_code=202)
+
+
+def _wrong_with(score: Any) -> str:
+    """Return what Langfuse would refuse in a score; empty if nothing."""
+    if not isinstance(score, dict) or not isinstance(score.get("name"), str):
+        return "name: Required"
+    value = score.get("value")
+    if not isinstance(value, int | float | str):
+        return "value: Required"
+    if score.get("dataType") == "BOOLEAN" and value not in (0, 1):
+        return "value: must equal either 1 or 0"
+    return "" if score.get("traceId") or score.get("sessionId") else "traceId: Required"
+
+
 async def seen(request: Request) -> Response:
-    """`GET /_seen`: the spans taken so far, in order."""
-    return JSONResponse({"spans": request.app.state.spans})
+    """`GET /_seen`: the spans and the scores taken so far, in order."""
+    state = request.app.state
+    return JSONResponse({"spans": state.spans, "scores": state.scores})
 
 
 def _authenticated(header: str) -> bool:

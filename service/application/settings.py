@@ -116,6 +116,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SERVICE_LANGFUSE_SECRET_KEY", "LANGFUSE_SECRET_KEY"),
     )
     """With both keys LLM calls go to Langfuse, redacted, and their words nowhere else."""
+    request_url: str = ""
+    """Where people see a request, `https://why504.example.org/request?trace={trace}`: each LLM call
+    in Langfuse leads there. The explorer leads back with WHY504_LANGFUSE_URL."""
     instrument: bool = True
     """Whether why504 watches this process."""
     metrics_port: int = Field(default=9470, ge=-1)

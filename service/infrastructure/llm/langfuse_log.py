@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 EXPORT_LIMIT_S: Final = 5
 """One request to Langfuse, its retries included."""
+FALLBACK_SCORE: Final = "fallback"
+"""Score of each call: 1 = something was assumed instead of an answer; its mean is their share."""
 GOODBYE_S: Final = 2.0
 """How long shutting down may wait for the last calls to be sent, and again for the SDK to end."""
 
@@ -72,9 +74,11 @@ class NoLlmLog:
 class LangfuseLog:
     """One generation a call. Its spans wait in a bounded queue of the SDK, sent by its thread."""
 
-    def __init__(self, client: Langfuse, exporter: SpanExporter) -> None:
+    def __init__(self, client: Langfuse, exporter: SpanExporter, request_url: str = "") -> None:
+        """Take the SDK, how its spans leave, and where people see a request, with `{trace}`."""
         self._client = client
         self._exporter = exporter
+        self._request_url = request_url
 
     def begin(
         self, name: str, *, model: str, parameters: Mapping[str, float], prompt: Prompt
@@ -90,7 +94,8 @@ class LangfuseLog:
                 {"role": "user", "content": redact(prompt.spoken)},
             ],
         )
-        return lambda record: _end(generation, record)
+        seen_at = self._request_url.replace("{trace}", generation.trace_id)
+        return lambda record: _end(generation, record, seen_at)
 
     async def aclose(self) -> None:
         """Send what waits; a Langfuse that does not answer is left after a few seconds."""
@@ -100,13 +105,15 @@ class LangfuseLog:
         await _in_daemon(self._client.shutdown, limit_s=GOODBYE_S)
 
 
-def _end(generation: LangfuseGeneration, record: CallRecord) -> None:
+def _end(generation: LangfuseGeneration, record: CallRecord, seen_at: str) -> None:
     metadata: dict[str, str | int] = {
         "attempts": record.attempts,
         "rate_limited": record.rate_limited,
     }
     if record.fallback is not None:
         metadata["fallback"] = record.fallback
+    if seen_at:
+        metadata["why504"] = seen_at
     generation.update(
         output=None if record.output is None else redact(record.output),
         usage_details={
@@ -116,6 +123,12 @@ def _end(generation: LangfuseGeneration, record: CallRecord) -> None:
         level="ERROR" if record.error_type else "DEFAULT",
         status_message=record.error_type or None,
         metadata=metadata,
+    )
+    generation.score(
+        name=FALLBACK_SCORE,
+        value=float(record.fallback is not None),
+        data_type="BOOLEAN",
+        comment=record.error_type or None,
     )
     generation.end()
 
@@ -159,7 +172,7 @@ def make_llm_log(settings: Settings) -> LlmLog:
     )
     # At DEBUG it prints whole spans, prompts included; LANGFUSE_DEBUG would switch that on.
     logging.getLogger("langfuse").setLevel(logging.WARNING)
-    return LangfuseLog(client, exporter)
+    return LangfuseLog(client, exporter, settings.request_url)
 
 
 def _headers(public_key: str, secret_key: str) -> dict[str, str]:

@@ -36,6 +36,13 @@ def generations(langfuse_standin):
     return lambda: {span["name"]: span for span in langfuse_standin.seen()["spans"][before:]}
 
 
+@pytest.fixture
+def scores(langfuse_standin):
+    """Return the scores that Langfuse was sent during this test, by the observation's id."""
+    before = len(langfuse_standin.seen()["scores"])
+    return lambda: {s["observationId"]: s for s in langfuse_standin.seen()["scores"][before:]}
+
+
 @pytest.fixture(autouse=True)
 def well_behaved(langfuse_standin):
     yield
@@ -69,6 +76,43 @@ async def test_every_call_is_a_generation_of_our_trace_with_redacted_words(
         "sadness",
         "1",
     ]
+
+
+async def test_a_call_leads_from_langfuse_to_its_request(
+    groq_standin, langfuse_standin, reading, generations
+):
+    given = {
+        **keys(langfuse_standin),
+        "request_url": "https://why504.example/request?trace={trace}",
+    }
+    async with reading(groq_standin.url, **given) as (reader, _):
+        await reader.read(LOG)
+
+    sent = generations()
+    assert len(sent) == 2
+    for generation in sent.values():
+        led = generation["attributes"]["langfuse.observation.metadata.why504"]
+        assert json.loads(led) == (f"https://why504.example/request?trace={generation['trace_id']}")
+
+
+async def test_each_call_is_scored_by_whether_the_model_answered(
+    groq_standin, langfuse_standin, reading, scores
+):
+    given = {**keys(langfuse_standin), "llm_attempts": 1, "time_scale": 1}
+    async with reading(groq_standin.url, **given) as (reader, _):
+        await reader.read(LOG)
+        groq_standin.behave(status=500)
+        await reader.read(LOG)
+
+    told = scores()
+    sent = langfuse_standin.seen()["spans"][-4:]
+    assert [span["span_id"] in told for span in sent] == [True] * 4
+    by_value = {0.0: 0, 1.0: 0}
+    for score in told.values():
+        assert (score["name"], score["dataType"]) == ("fallback", "BOOLEAN")
+        by_value[score["value"]] += 1
+    assert by_value == {0.0: 2, 1.0: 2}
+    assert {s.get("comment") for s in told.values()} == {None, "InternalServerError"}
 
 
 async def test_a_fallback_is_an_error_that_says_what_was_assumed(
