@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from dashboards.draw.text import block
 from why504.model import Evidence, Record, Site, Span
@@ -11,23 +11,37 @@ from why504.model import Evidence, Record, Site, Span
 MARK = "→ "
 OWN = "· "
 FRAME = re.compile(r'File "(?P<file>[^"]*)", line (?P<line>\d+)')
-_LIBRARY = re.compile(r"(site|dist)-packages/|/lib(64)?/python\d|^<|^$")
-"""Files of installed packages, of Python itself, and what is no file."""
 
 
-def marked(stack: str, site: Site | None) -> str:
+def marked(stack: str, site: Site | None, own: Collection[str] = ()) -> str:
     """Return the stack, every frame at `site` marked with an arrow; the innermost stays on top.
 
-    Other frames that are in no library get a dot: among forty they are the ones to read.
+    Other frames below one of the paths of `own` get a dot: among forty they are the ones to read.
     """
-    return "\n".join(_mark(line, site) + line for line in block(stack).split("\n"))
+    ours = tuple(own)
+    return "\n".join(_mark(line, site, ours) + line for line in block(stack).split("\n"))
 
 
-def _mark(line: str, site: Site | None) -> str:
+def own_paths(*told: Evidence | None) -> frozenset[str]:
+    """Return with what the paths of the application's own code begin.
+
+    The probe names the line of a record only where it is in no library. In a stack the paths of
+    both look alike.
+    """
+    records = (record for one in told if one for record in (*one.waits, *one.holds, *one.stalls))
+    return frozenset(_root(record.site.file) for record in records if record.site)
+
+
+def _root(file: str) -> str:
+    folder, slash, _ = file.rpartition("/") if file.startswith("/") else file.partition("/")
+    return folder + slash
+
+
+def _mark(line: str, site: Site | None, own: tuple[str, ...]) -> str:
     if site is not None and _is_at(line, site):
         return MARK
     frame = FRAME.search(line)
-    return "  " if frame is None or _LIBRARY.search(frame["file"]) else OWN
+    return OWN if frame and own and frame["file"].startswith(own) else "  "
 
 
 def _is_at(line: str, site: Site) -> bool:

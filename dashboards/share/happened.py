@@ -8,7 +8,7 @@ from dashboards.draw import bars, stack, tracks, waterfall
 from dashboards.draw import timeline as draw
 from dashboards.draw.ending import ending
 from dashboards.draw.tables import leaf_words
-from dashboards.draw.text import duration, plain
+from dashboards.draw.text import block, duration, plain
 from dashboards.share import figures
 from dashboards.share.blocks import Block, Chart, Code, Heading, Items, Paragraph, Section, Table
 from dashboards.share.dossier import Example
@@ -137,11 +137,10 @@ def _example(telling: Telling, example: Example, number: int) -> Iterator[Block]
     )
     if example.stack:
         yield Heading(say(request.OWN_STACK))
-        yield Paragraph(say(request.STACK_READ))
-        yield Code(_innermost(stack.marked(example.stack, None)))
+        yield Code(_innermost(block(example.stack)))
     if example.holder_stack:
         yield Heading(say(request.HOLDERS_STACK))
-        yield Paragraph(say(request.STACK_READ))
+        yield Paragraph(say(words.MARKED))
         # A call to outside has no line of its own; the cause that was named of it has.
         site = victim.leaf.site or telling.dossier.incident.finding.site
         yield Code(_innermost(stack.marked(example.holder_stack, site)))

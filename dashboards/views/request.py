@@ -156,7 +156,7 @@ def _stacks(
             # Where it waits is not the line that blocks, if somebody else is shown who blocks it.
             known = site if holder or (site and stack.stands_at(item.stack, site)) else item.site
             st.caption(visit.say(words.STACK_READ))
-            marked = stack.marked(item.stack, known)
+            marked = stack.marked(item.stack, known, stack.own_paths(own, holder))
             lines(marked, "own" if title is words.OWN_STACK else "holders")
 
 

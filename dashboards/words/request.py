@@ -68,8 +68,8 @@ TRACE = Said("Trace: {trace}", "Trace: {trace}")
 BEGAN = Said("Began: {time} ({zone})", "Bắt đầu: {time} ({zone})")
 OWN_STACK = Said("What this request was doing", "Yêu cầu này đang làm gì")
 STACK_READ = Said(
-    "The innermost frame is on top. → marks the line that blocks, · frames that are in no library.",
-    "Khung trong cùng nằm trên. → đánh dấu dòng mã gây chặn, · là các khung không thuộc thư viện.",
+    "The innermost frame is on top. → marks the line that blocks, · other lines of your own code.",
+    "Khung trong cùng nằm trên. → đánh dấu dòng mã gây chặn, · là dòng khác trong mã của bạn.",
 )
 HOLDERS_STACK = Said("What its holder was doing", "Bên giữ đang làm gì")
 BACK = Said("The incident", "Sự cố")

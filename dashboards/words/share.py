@@ -139,6 +139,7 @@ ABOUT_CAUSE = Said("About this cause ({page})", "Về nguyên nhân này ({page}
 
 EXAMPLE = Said("One request", "Một yêu cầu")
 ANOTHER = Said("Another request", "Một yêu cầu khác")
+MARKED = Said("→ marks the line that blocks.", "→ đánh dấu dòng mã gây chặn.")
 EXAMPLE_ROUTE = Said("Route: {route}", "Route: {route}")
 EXAMPLE_BEGAN = Said("Began: {when}", "Bắt đầu: {when}")
 WATERFALL_ALT = Said(

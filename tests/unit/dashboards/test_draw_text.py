@@ -1,12 +1,13 @@
+from dataclasses import replace
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.draw.stack import marked
+from dashboards.draw.stack import marked, own_paths
 from dashboards.draw.text import block, duration, moment, percent, plain, short
 from tests.unit.dashboards import explorer_examples as told
-from why504.model import Site
+from why504.model import Evidence, Site, Window
 
 
 def test_ordinary_text_stays_as_it_is():
@@ -77,17 +78,36 @@ def test_the_blocking_line_of_a_stack_is_marked():
     assert "→" not in marked(told.STACK, None)
 
 
-def test_frames_of_the_team_own_code_stand_out_among_those_of_libraries():
-    stack = """File "/usr/lib/python3.11/ssl.py", line 1, in read
-File "/srv/.venv/lib/python3.11/site-packages/pika/io.py", line 2, in poll
-File "/srv/app/publisher.py", line 48, in publish
-File "<string>", line 1, in <module>
-File "/srv/app/routes.py", line 7, in end
+def test_lines_of_the_application_stand_out_among_those_of_libraries():
+    stack = """File "asyncio/queues.py", line 1, in get
+File "app/publisher.py", line 48, in publish
+File "application/x.py", line 1, in x
+File "app/api/routes.py", line 7, in end
   await publish()"""
+    held = replace(told.holder_trace().holds[0], site=Site("app/db/session.py", 9, "open"))
+    own = own_paths(Evidence(Window(0, 1), holds=(held,)), None)
 
-    starts = [line[:2] for line in marked(stack, Site("app/publisher.py", 48, "f")).split("\n")]
+    lines = marked(stack, Site("app/publisher.py", 48, "f"), own).split("\n")
 
-    assert starts == ["  ", "  ", "→ ", "  ", "· ", "  "]
+    assert [line[:2] for line in lines] == ["  ", "→ ", "  ", "· ", "  "]
+
+
+@pytest.mark.parametrize(
+    ("site", "same", "other"),
+    [
+        ("main.py", "main.py", "mainly.py"),
+        ("/srv/app/api/a.py", "/srv/app/api/b.py", "/srv/venv/lib/x.py"),
+    ],
+)
+def test_code_in_no_folder_or_under_an_absolute_path_is_found_too(site, same, other):
+    own = own_paths(
+        Evidence(
+            Window(0, 1), holds=(replace(told.holder_trace().holds[0], site=Site(site, 1, "f")),)
+        )
+    )
+
+    assert marked(f'File "{same}", line 1, in f', None, own).startswith("·")
+    assert not marked(f'File "{other}", line 1, in f', None, own).startswith("·")
 
 
 def test_a_stack_frame_on_another_line_or_in_another_file_is_not_marked():
