@@ -18,6 +18,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.causes import UNKNOWN
 from why504.diagnose.caveats import caveats
 from why504.diagnose.clocks import Skew, in_step
+from why504.diagnose.gateways import one_span_each
 from why504.diagnose.graph import wait_graph
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
 from why504.diagnose.peers import with_nested_calls
@@ -68,7 +69,7 @@ def blamer_of(evidence: Evidence) -> Blamer:
 
 
 def _cleaned(evidence: Evidence) -> tuple[Evidence, Mapping[Process, Skew]]:
-    evidence, skews = in_step(evidence)
+    evidence, skews = in_step(replace(evidence, spans=one_span_each(evidence)))
     # A span that was stored twice is one span: a row more would be a victim more.
     return replace(evidence, spans=with_nested_calls(evidence)), skews
 
