@@ -18,6 +18,14 @@ class Receiver:
         self.spans: list[Span] = []
         self.answers: list[int] = []
         """Statuses of the next answers; 200 once it is empty."""
+        self.told: dict[str, str] = {}
+        """Headers of every answer."""
+        self.body = b""
+        """Body of every answer."""
+        self.sizes: list[int] = []
+        """Bytes of each request."""
+        self.heard: list[dict[str, str]] = []
+        """Headers of each request, names in small letters."""
         self.delay_s = 0.0
         """How long each request is kept before it is answered."""
         self.begun = 0
@@ -28,13 +36,18 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.begun += 1
+                receiver.sizes.append(len(body))
+                receiver.heard.append({k.lower(): v for k, v in self.headers.items()})
                 time.sleep(receiver.delay_s)
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 if status == 200:
                     receiver.spans += _spans(body)
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                for name, value in receiver.told.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(receiver.body)))
                 self.end_headers()
+                self.wfile.write(receiver.body)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

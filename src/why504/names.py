@@ -182,6 +182,12 @@ METRIC_GATEWAY_LATE: Final = "why504_gateway_late_lines_total"
 METRIC_RECEIVED_SPANS: Final = "why504_receiver_spans_total"
 METRIC_RECEIVER_REJECTED: Final = "why504_receiver_rejected_spans_total"
 METRIC_RECEIVER_FAILED: Final = "why504_receiver_failed_requests_total"
+# Of whoever follows the gateway's log and looks at PostgreSQL and RabbitMQ.
+METRIC_WATCH_SENT: Final = "why504_watch_sent_spans_total"
+METRIC_WATCH_FAILED: Final = "why504_watch_failed_requests_total"
+METRIC_WATCH_DROPPED: Final = "why504_watch_dropped_spans_total"
+METRIC_WATCH_QUEUED: Final = "why504_watch_queued_spans"
+METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
 
 
 def pool(name: str) -> str:

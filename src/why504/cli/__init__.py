@@ -10,7 +10,7 @@ from why504.cli.explaining import explain
 from why504.cli.importing import import_files
 from why504.cli.looking import doctor, ps
 from why504.cli.programs import demo, explorer, matrix, postmortem
-from why504.cli.receiving import receive
+from why504.cli.receiving import receive, watch
 from why504.cli.watching import now
 
 app = typer.Typer(
@@ -28,7 +28,7 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (demo, matrix, receive, explain, postmortem, now, ps, doctor, explorer):
+for command in (demo, matrix, receive, watch, explain, postmortem, now, ps, doctor, explorer):
     app.command()(command)
 app.command("import")(import_files)
 app.add_typer(alerts, name="alerts")

@@ -1,28 +1,27 @@
-"""`why504 receive`: the receiver, and beside it what we go and look at."""
+"""`why504 receive` and `why504 watch`: telemetry that comes, and what we go and look at."""
 
 from __future__ import annotations
 
-import os
+import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit
+from typing import Annotated, Final
 
 import typer
 
-from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from why504.probe.records import RecordSender
-    from why504.watch.gateway import GatewayWatch
-
-_RABBITMQ_PASSWORD: Final = "WHY504_RABBITMQ_PASSWORD"  # noqa: S105, where it is, not what it is
-_RABBITMQ_HELP: Final = (
-    "RabbitMQ's management API, whose alarms are watched: http://user@host:15672; "
-    f"password in {_RABBITMQ_PASSWORD}."
+from why504.cli.beside import (
+    GatewayLog,
+    GatewayTimeout,
+    PostgresUrl,
+    RabbitMQUrl,
+    Sights,
+    look,
 )
+from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
+from why504.errors import ConfigError
+
+_FLUSH_S: Final = 5.0
+"""How long what was seen may take to be sent once the command is told to stop."""
 
 
 def receive(
@@ -31,19 +30,10 @@ def receive(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4318,
     keep_h: Annotated[float, typer.Option(min=0.1, help="Hours for which spans are kept.")] = 168,
-    gateway_log: Annotated[
-        Path | None, typer.Option(help="nginx's JSON access log, followed into gateway spans.")
-    ] = None,
-    gateway_timeout_s: Annotated[
-        float, typer.Option(min=0.001, help="The gateway's proxy_read_timeout, in seconds.")
-    ] = 60,
-    postgres: Annotated[
-        str | None,
-        typer.Option(envvar="WHY504_POSTGRES", help="PostgreSQL URL whose locks are watched."),
-    ] = None,
-    rabbitmq: Annotated[
-        str | None, typer.Option(envvar="WHY504_RABBITMQ", help=_RABBITMQ_HELP)
-    ] = None,
+    gateway_log: GatewayLog = None,
+    gateway_timeout_s: GatewayTimeout = 60,
+    postgres: PostgresUrl = None,
+    rabbitmq: RabbitMQUrl = None,
 ) -> None:
     """Receive OTLP into a folder, beside the gateway's log, PostgreSQL's locks, RabbitMQ's alarms.
 
@@ -54,21 +44,15 @@ def receive(
 
     from why504.receive.server import serve
 
+    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq)
     stop = threading.Event()
     registry = CollectorRegistry()
 
     def ready(bound_port: int) -> None:
         endpoint = f"http://{host}:{bound_port}"
         typer.echo(f"receiving OTLP on {endpoint}/v1/traces into {store.resolve()}")
-        if gateway_log is not None:
-            watch = _gateway(gateway_log, endpoint, store, gateway_timeout_s, registry)
-            threading.Thread(
-                target=watch.run, args=(stop,), name="gateway-log", daemon=True
-            ).start()
-        if postgres is not None:
-            _watch_postgres(postgres, endpoint, stop)
-        if rabbitmq is not None:
-            _watch_rabbitmq(rabbitmq, endpoint, stop)
+        if sights:
+            look(sights, endpoint, store, registry, stop)
 
     with clear_errors():
         try:
@@ -80,41 +64,56 @@ def receive(
             stop.set()
 
 
-def _gateway(
-    log: Path, endpoint: str, store: Path, timeout_s: float, registry: CollectorRegistry
-) -> GatewayWatch:
-    from why504.watch.gateway import GatewayWatch
-    from why504.watch.gateway_metrics import GatewayMetrics
+def watch(
+    *,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+            help="Where spans go, OTLP over HTTP: a collector.",
+        ),
+    ] = "http://127.0.0.1:4318",
+    gateway_log: GatewayLog = None,
+    gateway_timeout_s: GatewayTimeout = 60,
+    postgres: PostgresUrl = None,
+    rabbitmq: RabbitMQUrl = None,
+    state: Annotated[
+        Path,
+        typer.Option(
+            envvar="WHY504_WATCH_STATE", help="Folder that keeps the place in the gateway's log."
+        ),
+    ] = DEFAULT_STORE,
+    host: Annotated[str, typer.Option(help="Address of /metrics and /healthz.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 9465,
+) -> None:
+    """Look at the gateway's log, PostgreSQL's locks and RabbitMQ's alarms; send them as spans.
 
-    metrics = GatewayMetrics(registry)
-    return GatewayWatch(log, endpoint, store / "gateway.position", timeout_s, metrics=metrics)
-
-
-def _watch_postgres(url: str, endpoint: str, stop: threading.Event) -> None:
-    from why504.watch.postgres import PostgresWatch
-
-    place = urlsplit(url)
-    sender = _sender("postgresql", f"{place.hostname}:{place.port or 5432}", endpoint)
-    watch = PostgresWatch(url, sender)
-    threading.Thread(target=watch.run, args=(stop,), name="postgres", daemon=True).start()
-
-
-def _watch_rabbitmq(url: str, endpoint: str, stop: threading.Event) -> None:
-    from why504.watch.rabbitmq import RabbitMQWatch, place_of
-
-    place = place_of(url, os.environ.get(_RABBITMQ_PASSWORD))
-    watch = RabbitMQWatch(place, _sender("rabbitmq", place.address, endpoint))
-    threading.Thread(target=watch.run, args=(stop,), name="rabbitmq", daemon=True).start()
-
-
-def _sender(service: str, address: str, endpoint: str) -> RecordSender:
-    """Return a sender for what is seen at an address.
-
-    An instance of its own: what is open is open until its instance was last heard of.
+    For where traces go to a collector; `why504 receive` does the same for its own store.
+    OTEL_EXPORTER_OTLP_HEADERS, _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY and _COMPRESSION are
+    honoured. While the collector takes nothing the log waits, and so do 8,192 records; what has to
+    be given up is counted at /metrics.
     """
-    from opentelemetry.sdk.resources import Resource
+    from prometheus_client import CollectorRegistry
 
-    from why504.probe.records import RecordSender
+    from why504.watch.page import served
 
-    told = {"service.name": service, "service.instance.id": f"{service}@{address}"}
-    return RecordSender(endpoint, Resource.create(told))
+    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq)
+    stop = threading.Event()
+    registry = CollectorRegistry()
+    with clear_errors():
+        if not sights:
+            raise ConfigError("nothing to watch: name --gateway-log, --postgres or --rabbitmq")
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, lambda *_: stop.set())
+        beside, delivery = look(sights, endpoint, state, registry, stop)
+
+        def health() -> tuple[bool, str]:
+            failing = beside.failing()
+            unsent_s = delivery.unsent_s()
+            waiting = f"; nothing has been taken for {unsent_s:.0f} s" if unsent_s else ""
+            return not failing, "\n".join(failing) or f"ok{waiting}"
+
+        with served(host, port, registry, health) as bound_port:
+            typer.echo(f"watching; /metrics and /healthz on http://{host}:{bound_port}")
+            stop.wait()
+            beside.join(_FLUSH_S)

@@ -1,6 +1,6 @@
 """Records on the wire: spans with ids and times of our choosing, sent past the sampler.
 
-Knows nothing of the rest of the probe: `watch/` sends gateway spans and lock records through it.
+Knows nothing of the rest of the probe: `watch/` tells its records in the same shape.
 Shape of a record: docs/how-evidence-travels.md.
 """
 
@@ -86,12 +86,11 @@ class RecordSender:
         on_failure: Callable[[int], object] = lambda spans: None,
     ) -> None:
         self._resource = resource
-        self._scope = InstrumentationScope("why504", why504.__version__)
         self._export = Export(endpoint, on_failure)
 
     def send(self, record: RecordSpan) -> None:
         """Queue one record; the oldest is dropped when 8,192 wait already."""
-        self._export.take(self._readable(record))
+        self._export.take(readable(record, self._resource))
 
     def flush(self) -> None:
         """Send what is queued now; returns when it was taken or given up."""
@@ -101,25 +100,27 @@ class RecordSender:
         """Send what is queued and end the thread; what comes later is dropped."""
         self._export.stop()
 
-    def _readable(self, record: RecordSpan) -> ReadableSpan:
-        sampled = TraceFlags(TraceFlags.SAMPLED)
-        context = SpanContext(record.trace_id, record.span_id, is_remote=False, trace_flags=sampled)
-        parent = None
-        if record.parent_id is not None:
-            parent = SpanContext(record.trace_id, record.parent_id, False, sampled)
-        status = Status() if record.error is None else Status(StatusCode.ERROR, record.error)
-        return ReadableSpan(
-            name=record.name,
-            context=context,
-            parent=parent,
-            resource=self._resource,
-            attributes=dict(record.attributes),
-            kind=record.kind,
-            status=status,
-            start_time=record.start_ns,
-            end_time=max(record.end_ns, record.start_ns),
-            instrumentation_scope=self._scope,
-        )
+
+def readable(record: RecordSpan, resource: Resource) -> ReadableSpan:
+    """Return a record as the SDK's exporters take it, told by `resource`."""
+    sampled = TraceFlags(TraceFlags.SAMPLED)
+    context = SpanContext(record.trace_id, record.span_id, is_remote=False, trace_flags=sampled)
+    parent = None
+    if record.parent_id is not None:
+        parent = SpanContext(record.trace_id, record.parent_id, False, sampled)
+    status = Status() if record.error is None else Status(StatusCode.ERROR, record.error)
+    return ReadableSpan(
+        name=record.name,
+        context=context,
+        parent=parent,
+        resource=resource,
+        attributes=dict(record.attributes),
+        kind=record.kind,
+        status=status,
+        start_time=record.start_ns,
+        end_time=max(record.end_ns, record.start_ns),
+        instrumentation_scope=InstrumentationScope("why504", why504.__version__),
+    )
 
 
 class Export:

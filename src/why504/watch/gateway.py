@@ -19,7 +19,6 @@ from typing import Final
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
@@ -27,20 +26,19 @@ from opentelemetry.util.types import AttributeValue
 import why504
 from why504 import names
 from why504.watch.accesslog import METHODS, GatewayLine, parse_line, span_name, written_s
-from why504.watch.gateway_metrics import GatewayMetrics
 from why504.watch.rotation import Position
 from why504.watch.tail import Tail
 
 POLL_S: Final = 0.2
-EXPORT_TIMEOUT_S: Final = 3.0
-SLOWEST_RETRY_S: Final = 10.0
+FLUSH_S: Final = 5.0
+"""How long what is left of the log may take once it is time to stop."""
 CLIENT_LEFT: Final = 499
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 
 _log = logging.getLogger(__name__)
 
-Export = Callable[[Sequence[ReadableSpan]], bool]
-"""Sends spans; True once they were taken."""
+Deliver = Callable[[Sequence[ReadableSpan], threading.Event], bool]
+"""Sends spans until they were taken or never can be; False if the event was set before."""
 
 
 @dataclass(slots=True)
@@ -48,8 +46,8 @@ class GatewayCounts:
     """What became of the log's lines so far."""
 
     sent: int = 0
+    """Of which a span was delivered."""
     not_understood: int = 0
-    failed_exports: int = 0
     unsaved_positions: int = 0
     """Times that the place could not be kept: a restart would send those lines again."""
 
@@ -57,77 +55,58 @@ class GatewayCounts:
 class GatewayWatch:
     """Follows an access log and sends its spans, each at least once.
 
-    The position is kept in `state_file` after the receiver took a batch; a crash in between sends
-    that batch again under the same ids. Lines written while nobody watched are sent later.
+    The position is kept in `state_file` after a batch was delivered; a crash in between sends that
+    batch again under the same ids. Lines written while nobody watched, or while the receiver took
+    none, are sent later: the log is the queue.
 
     Args:
         log: JSON access log of otel/nginx.conf.template; need not exist yet.
-        endpoint: base URL of OTLP over HTTP, `http://127.0.0.1:4318`.
+        deliver: `Delivery.deliver`.
         state_file: keeps the position between runs; its folder is made.
         timeout_s: the gateway's own timeout, when known.
-        metrics: counts each line that is news, whether or not the receiver takes its span.
     """
 
     def __init__(
-        self,
-        log: Path,
-        endpoint: str,
-        state_file: Path,
-        timeout_s: float | None = None,
-        *,
-        metrics: GatewayMetrics | None = None,
+        self, log: Path, deliver: Deliver, state_file: Path, timeout_s: float | None = None
     ) -> None:
         self.counts = GatewayCounts()
         self.tail = Tail(log, load_position(state_file), time_of=written_s)
-        self._endpoint = endpoint
+        self._deliver = deliver
         self._state_file = state_file
         self._timeout_s = timeout_s
         self._resource = gateway_resource(log)
-        self._refused = 0
-        self._metrics = metrics
-        self._counted = 0
-        """Lines of the batch that waits which are counted already."""
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the log until `stop` is set, then send what is there and return.
+        """Follow the log until `stop` is set, then send what is there, for 5 s, and return.
 
-        Blocks its thread; returns at most a few seconds after `stop` if the receiver is down.
+        Blocks its thread.
 
         Raises:
             PermissionError: the log may not be read.
         """
-        export = otlp_export(self._endpoint)
         try:
-            while not stop.wait(self._step(export)):
+            while not stop.wait(self._step(stop)):
                 pass
-            while self._step(export) == 0:
+            until_s = time.monotonic() + FLUSH_S
+            while self._step(stop) == 0 and time.monotonic() < until_s:
                 pass
         finally:
             self.tail.close()
 
-    def _step(self, export: Export) -> float:
+    def _step(self, stop: threading.Event) -> float:
         """Send one batch; return the seconds to wait before the next."""
         batch = self.tail.read()
         if not batch.lines:
             return POLL_S
         parsed = [parse_line(line) for line in batch.lines]
-        self._count(parsed)
         spans = [to_span(line, self._resource, self._timeout_s) for line in parsed if line]
-        if spans and not export(spans):
-            return self._pause_after_refusal(len(spans))
-        self._refused = 0
+        if not self._deliver(spans, stop):
+            return POLL_S
         self.counts.sent += len(spans)
         self.counts.not_understood += len(parsed) - len(spans)
         self.tail.accept(batch)
-        self._counted = 0
         self._keep_place(batch.position)
         return 0
-
-    def _count(self, parsed: Sequence[GatewayLine | None]) -> None:
-        """Count what is new in a batch, which is read again as long as its spans are refused."""
-        if self._metrics is not None:
-            self._metrics.seen(filter(None, parsed[self._counted :]), time.time())
-        self._counted = len(parsed)
 
     def _keep_place(self, position: Position) -> None:
         try:
@@ -136,13 +115,6 @@ class GatewayWatch:
             if self.counts.unsaved_positions == 0:
                 _log.warning("can't keep the place in the gateway's log: %s", error)
             self.counts.unsaved_positions += 1
-
-    def _pause_after_refusal(self, spans: int) -> float:
-        if self._refused == 0:
-            _log.warning("%s did not take %d gateway spans; they wait", self._endpoint, spans)
-        self._refused += 1
-        self.counts.failed_exports += 1
-        return min(POLL_S * 2.0**self._refused, SLOWEST_RETRY_S)
 
 
 def to_span(line: GatewayLine, resource: Resource, timeout_s: float | None) -> ReadableSpan:
@@ -188,16 +160,6 @@ def gateway_resource(log: Path) -> Resource:
     """Return who speaks: one instance a host and log."""
     instance = f"{socket.gethostname()}:{log.resolve()}"
     return Resource({names.SERVICE_NAME: names.GATEWAY_SERVICE, names.SERVICE_INSTANCE: instance})
-
-
-def otlp_export(endpoint: str) -> Export:
-    """Return an export to an OTLP receiver that tells whether it took the spans."""
-    # Imported here: it brings `requests`, which a command line need not pay for.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    url = endpoint.rstrip("/") + "/v1/traces"
-    exporter = OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S)
-    return lambda spans: exporter.export(spans) is SpanExportResult.SUCCESS
 
 
 def load_position(state_file: Path) -> Position:

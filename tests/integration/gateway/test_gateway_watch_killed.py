@@ -18,9 +18,14 @@ from lab.stack.process import Program, start
 WATCH = """
 import sys, threading
 from pathlib import Path
+from prometheus_client import CollectorRegistry
+from why504.watch.delivery import Delivery
+from why504.watch.delivery_metrics import Delivered
 from why504.watch.gateway import GatewayWatch
+from why504.watch.otlp import OtlpClient, target_of
 log, endpoint, state = sys.argv[1:]
-GatewayWatch(Path(log), endpoint, Path(state)).run(threading.Event())
+delivery = Delivery(OtlpClient(target_of(endpoint)).post, Delivered(CollectorRegistry()))
+GatewayWatch(Path(log), delivery.deliver, Path(state)).run(threading.Event())
 """
 
 

@@ -12,10 +12,14 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_receiver import Receiver
+from prometheus_client import CollectorRegistry
 
 from lab.stack.nginx import Nginx
 from lab.stack.ports import free_port as find_port
+from why504.watch.delivery import Delivery
+from why504.watch.delivery_metrics import Delivered
 from why504.watch.gateway import GatewayWatch
+from why504.watch.otlp import OtlpClient, target_of
 
 pytestmark = pytest.mark.nginx
 
@@ -104,9 +108,14 @@ def sent(log: Path, state: Path) -> list[Span]:
     receiver = Receiver(find_port())
     stop = threading.Event()
     stop.set()
-    GatewayWatch(log, f"http://127.0.0.1:{receiver.port}", state, TIMEOUT_S).run(stop)
+    GatewayWatch(log, delivery_to(receiver).deliver, state, TIMEOUT_S).run(stop)
     receiver.stop()
     return receiver.spans
+
+
+def delivery_to(receiver: Receiver) -> Delivery:
+    client = OtlpClient(target_of(f"http://127.0.0.1:{receiver.port}", {}))
+    return Delivery(client.post, Delivered(CollectorRegistry()))
 
 
 def value(span: Span, name: str) -> object:
@@ -190,7 +199,7 @@ def test_nothing_is_lost_or_sent_twice_when_the_log_is_rotated_under_load(
     stop = threading.Event()
     with Nginx.start(tmp_path, upstream_ports=ports, timeout_s=2) as nginx:
         watching = GatewayWatch(
-            nginx.access_log, f"http://127.0.0.1:{receiver.port}", tmp_path / "state", 2
+            nginx.access_log, delivery_to(receiver).deliver, tmp_path / "state", 2
         )
         thread = threading.Thread(target=watching.run, args=(stop,))
         thread.start()

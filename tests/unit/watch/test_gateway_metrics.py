@@ -2,19 +2,29 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from delivered import delivery_to
 from gateway_lines import line
 from prometheus_client import CollectorRegistry
 
-from why504.watch import gateway
-from why504.watch.accesslog import GatewayLine, parse_line
-from why504.watch.gateway import GatewayWatch
-from why504.watch.gateway_metrics import GatewayMetrics
+from why504.watch import tail
+from why504.watch.accesslog import GatewayLine, parse_line, written_s
+from why504.watch.gateway import GatewayWatch, save_position
+from why504.watch.gateway_metrics import GatewayCount, GatewayMetrics
+from why504.watch.rotation import Position
+from why504.watch.tail import Tail
 
 REQUESTS = "why504_gateway_request_duration_seconds"
 LATE = "why504_gateway_late_lines_total"
+
+
+@pytest.fixture
+def log(tmp_path) -> Path:
+    return tmp_path / "access.jsonl"
 
 
 @pytest.fixture
@@ -76,35 +86,60 @@ def test_a_status_that_is_none_makes_no_series_of_its_own(registry):
     assert count(registry, "none") == 3
 
 
-def test_a_line_is_counted_once_however_often_its_span_is_refused(registry, tmp_path, monkeypatch):
-    refusals = iter([False, False, True])
-    monkeypatch.setattr(gateway, "otlp_export", lambda endpoint: lambda spans: next(refusals, True))
-    monkeypatch.setattr(gateway, "POLL_S", 0.001)
-    log = tmp_path / "access.jsonl"
-    now = time.time()
-    log.write_bytes(line(1, ts=f"{now:.3f}") + b"\n" + line(2, ts=f"{now:.3f}") + b"\n")
+def test_lines_are_counted_once_each_from_where_the_last_run_had_sent(registry, log):
+    write(log, 1, 2)
+    save_position(log.with_name("state"), position_after(log))
+    write(log, 3, 4)
 
-    followed(log, registry)
-
-    assert count(registry, "504") == 2
+    with followed(log, registry):
+        eventually(lambda: count(registry, "504") == 2)
+        write(log, 5)
+        eventually(lambda: count(registry, "504") == 3)
 
 
-def test_the_504s_count_while_nobody_takes_their_spans(registry, tmp_path, monkeypatch):
-    monkeypatch.setattr(gateway, "otlp_export", lambda endpoint: lambda spans: False)
-    log = tmp_path / "access.jsonl"
-    log.write_bytes(line(1, ts=f"{time.time():.3f}") + b"\n")
-
-    followed(log, registry)
-
-    assert count(registry, "504") == 1
-
-
-def followed(log: Path, registry: CollectorRegistry) -> None:
-    watch = GatewayWatch(log, "http://unused", log.with_name("state"),
-                         metrics=GatewayMetrics(registry))  # fmt: skip
+def test_the_504s_count_while_nobody_takes_their_spans(registry, log, free_port, monkeypatch):
+    monkeypatch.setattr(tail, "READ_BYTES", 1000)  # one batch of the log is soon full
+    watch = GatewayWatch(log, delivery_to(free_port).deliver, log.with_name("state"))
     stop = threading.Event()
-    thread = threading.Thread(target=watch.run, args=(stop,))
-    thread.start()
-    time.sleep(0.3)
+    sending = threading.Thread(target=watch.run, args=(stop,))
+    sending.start()
+    write(log, 1, 2)
+    with followed(log, registry):
+        write(log, *range(3, 21))
+        eventually(lambda: count(registry, "504") == 20)
     stop.set()
-    thread.join(timeout=10)
+    sending.join()
+
+    assert watch.counts.sent == 0
+
+
+def write(log: Path, *numbers: int) -> None:
+    now = f"{time.time():.3f}"
+    with log.open("ab") as file:
+        file.writelines(line(number, ts=now) + b"\n" for number in numbers)
+
+
+def position_after(log: Path) -> Position:
+    with closing(Tail(log, Position(), time_of=written_s)) as reading:
+        return reading.read().position
+
+
+@contextmanager
+def followed(log: Path, registry: CollectorRegistry) -> Iterator[None]:
+    """Count the lines of a log meanwhile."""
+    counting = GatewayCount(log, log.with_name("state"), GatewayMetrics(registry))
+    stop = threading.Event()
+    thread = threading.Thread(target=counting.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=10)
+
+
+def eventually(fact: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not fact():
+        assert time.monotonic() < deadline_s, "did not come true in time"
+        time.sleep(0.02)

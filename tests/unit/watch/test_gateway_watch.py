@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from delivered import delivery_to
 from gateway_lines import line
 from opentelemetry.trace import SpanKind, StatusCode
 from otlp_receiver import Receiver
 
-from why504.watch import gateway
+from why504.watch import delivery, gateway
 from why504.watch.accesslog import parse_line
 from why504.watch.gateway import GatewayWatch, gateway_resource, load_position, to_span
 
@@ -31,7 +33,7 @@ def numbers(receiver: Receiver) -> list[int]:
 
 
 def watch(log: Path, port: int) -> GatewayWatch:
-    return GatewayWatch(log, f"http://127.0.0.1:{port}", log.with_name("state"), timeout_s=2.0)
+    return GatewayWatch(log, delivery_to(port).deliver, log.with_name("state"), timeout_s=2.0)
 
 
 def run_once(log: Path, port: int) -> GatewayWatch:
@@ -78,38 +80,62 @@ def test_a_log_of_nothing_but_garbage_is_read_once(log, receiver):
 def test_a_receiver_that_is_down_for_a_while_gets_everything_afterwards(
     log, free_port, monkeypatch
 ):
-    monkeypatch.setattr(gateway, "EXPORT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(delivery, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(delivery, "SLOWEST_RETRY_S", 0.05)
     monkeypatch.setattr(gateway, "POLL_S", 0.02)
     stop = threading.Event()
     watching = watch(log, free_port)
     thread = threading.Thread(target=watching.run, args=(stop,))
     thread.start()
     write(log, 1, 2)
-    wait_for(lambda: watching.counts.failed_exports >= 2)
+    time.sleep(0.3)
     write(log, 3)
     receiver = Receiver(free_port)
-    receiver.answers = [503, 400]
+    receiver.answers = [503, 429, 504]
     try:
         wait_for(lambda: len(receiver.spans) >= 3)
+        wait_for(lambda: watching.counts.sent == 3)
     finally:
         stop.set()
         thread.join()
         receiver.stop()
 
     assert numbers(receiver) == [1, 2, 3]
-    assert watching.counts.sent == 3
 
 
-def test_what_a_receiver_did_not_take_is_sent_by_the_next_run(log, free_port, monkeypatch):
-    monkeypatch.setattr(gateway, "EXPORT_TIMEOUT_S", 0.2)
+def test_a_batch_that_is_refused_for_good_is_not_sent_again_and_the_next_goes_on(log, receiver):
+    receiver.answers = [400]
+    write(log, 1)
+    run_once(log, receiver.port)
+    write(log, 2)
+    run_once(log, receiver.port)
+
+    assert numbers(receiver) == [2]
+    assert receiver.begun == 2
+
+
+def test_what_a_receiver_did_not_take_is_sent_by_the_next_run(log, free_port):
     write(log, 1, 2)
     assert run_once(log, free_port).counts.sent == 0
+    assert not log.with_name("state").exists()
 
     receiver = Receiver(free_port)
     run_once(log, free_port)
     receiver.stop()
 
     assert numbers(receiver) == [1, 2]
+
+
+def test_a_long_log_is_left_for_the_next_run_when_it_is_time_to_stop(log, receiver, monkeypatch):
+    monkeypatch.setattr(gateway, "FLUSH_S", 0.0)
+    write(log, *range(1, 2001))
+    run_once(log, receiver.port)
+    first = len(receiver.spans)
+    run_once(log, receiver.port)
+    run_once(log, receiver.port)
+
+    assert 0 < first < 2000
+    assert numbers(receiver) == list(range(1, 2001))
 
 
 def test_a_watch_that_died_before_it_kept_its_place_repeats_under_the_same_ids(
