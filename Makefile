@@ -87,8 +87,9 @@ screenshots: install  ## every page of the explorer, in both themes and as on a 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer
 
-docs: install  ## write docs/cli.md anew from the command line's own help
+docs: install  ## write docs/cli.md from the commands' own help, docs/telemetry.md from otel/schema
 	@$(BIN)/typer why504.cli utils docs --name why504 --output docs/cli.md
+	@$(BIN)/python -m lab.telemetry_page > docs/telemetry.md
 
 clean:  ## remove what runs and tests left behind (.venv stays)
 	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

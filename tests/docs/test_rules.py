@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from foreign_metrics import DOCUMENTED
 
 from lab.faults import FAULTS
 
@@ -72,6 +73,18 @@ def test_promtool_takes_the_rules_and_the_configuration(promtool):
 
     assert complaints(promtool, "check", "rules", *rules) == ""
     assert complaints(promtool, "check", "config", "--syntax-only", str(configuration)) == ""
+
+
+def test_a_metric_of_tempo_or_the_collector_is_one_that_it_documents():
+    text = "\n".join(
+        file.read_text() for file in [*ALERTS.glob("rules/*.yml"), *ALERTS.glob("runbooks/*.md")]
+    )
+    named = set(re.findall(r"\b(?:otelcol|tempo)_[a-z_]+[a-z]", text))
+
+    whole = {name for name in named if not any(known.startswith(name) for known in DOCUMENTED)}
+    assert whole == set()
+    rules = {name for name in named if name.endswith("_total")}
+    assert rules <= {*DOCUMENTED}
 
 
 def complaints(promtool: Path, *arguments: str) -> str:

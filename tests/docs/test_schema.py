@@ -1,16 +1,31 @@
-"""otel/schema and src/why504/names.py say the same, both ways."""
+"""otel/schema says the same as the code, both ways, and docs/telemetry.md the same as it."""
 
 import inspect
 from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
+from lab.telemetry_page import page
+from service.application.settings import Settings
+from service.infrastructure.llm.emotion_reader import GroqEmotionReader
+from service.infrastructure.memory.mem0_memory import make_memory
+from service.infrastructure.messaging.metrics import BacklogMetrics, ConsumerMetrics
+from service.infrastructure.redis.metrics import RateMetrics
 from why504 import names
+from why504.alerts.kept.ledger import Ledger
+from why504.alerts.metrics import Delivering, Guarding, Taking, Ticketed
+from why504.testing import FakeClock
 
 SCHEMA = Path(__file__).parents[2] / "otel" / "schema"
 SPANS = yaml.safe_load((SCHEMA / "spans.yaml").read_text())
-METRICS = yaml.safe_load((SCHEMA / "metrics.yaml").read_text())["metrics"]
+METRICS, SERVICE, ROUTER = (
+    yaml.safe_load((SCHEMA / f"{file}.yaml").read_text())["metrics"]
+    for file in ("metrics", "service", "alerts")
+)
+EVERY_METRIC = {**METRICS, **SERVICE, **ROUTER}
 CONSTANTS = {name: value for name, value in vars(names).items() if name.isupper()}
 
 
@@ -29,6 +44,12 @@ def test_every_metric_is_described_and_none_besides():
 def test_every_kind_of_record_is_described_and_none_besides():
     ours = {names.WAIT, names.HOLD, names.STALL, names.SNAPSHOT, names.VITALS}
     assert set(SPANS["records"]) == ours
+
+
+def test_every_span_of_ours_that_is_no_record_is_described_and_none_besides():
+    ours = {value for name, value in CONSTANTS.items() if name.endswith("_WATCHED")}
+
+    assert set(SPANS["spans"]) == ours
 
 
 def test_every_resource_is_described_as_it_is_spelled():
@@ -54,9 +75,55 @@ def test_an_attribute_has_type_unit_cardinality_and_brief(name):
     assert len(row) == 4
 
 
-@pytest.mark.parametrize("name", METRICS)
+def registered(registry: CollectorRegistry) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What is served: name -> type and labels."""
+    declared = {
+        name: getattr(collector, "_labelnames", None)
+        for collector, all_names in registry._collector_to_names.items()
+        for name in all_names
+    }
+    found = {}
+    for family in registry.collect():
+        labels = declared.get(family.name)
+        if labels is None:  # made anew each time somebody looks
+            labels = sorted({label for sample in family.samples for label in sample.labels})
+        total = "_total" if family.type == "counter" else ""
+        found[f"{family.name}{total}"] = (family.type, tuple(labels))
+    return found
+
+
+def described(rows: dict[str, dict]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {name: (row["type"], tuple(row["labels"])) for name, row in rows.items()}
+
+
+def test_every_metric_of_the_service_is_described_and_none_besides():
+    registry = CollectorRegistry()
+    settings = Settings(mem0_api_key=SecretStr("some"))
+    GroqEmotionReader(settings, registry)
+    make_memory(settings, registry)
+    for metrics in (RateMetrics, BacklogMetrics, ConsumerMetrics):
+        metrics(registry)
+
+    assert described(SERVICE) == registered(registry)
+
+
+def test_every_metric_of_the_router_is_described_and_none_besides(tmp_path):
+    registry = CollectorRegistry()
+    for metrics in (Taking, Guarding, Ticketed):
+        metrics(registry)
+    registry.register(Delivering(Ledger(tmp_path / "ledger"), FakeClock(0)))
+
+    assert described(ROUTER) == registered(registry)
+
+
+def test_the_page_of_names_is_made_of_this(root):
+    # `make docs` writes it.
+    assert (root / "docs" / "telemetry.md").read_text() == page()
+
+
+@pytest.mark.parametrize("name", EVERY_METRIC)
 def test_a_metric_has_type_unit_bounded_labels_and_brief(name):
-    row = METRICS[name]
+    row = EVERY_METRIC[name]
 
     assert row["type"] in {"gauge", "counter", "histogram"}
     assert (row["type"] == "counter") == name.endswith("_total")
