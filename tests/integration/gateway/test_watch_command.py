@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_receiver import Receiver
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.stack.ports import free_port as find_port
+from why504 import names
 from why504.stores.parquet import ParquetStore
 
 STATUSES = ("200", "504", "499", "502")
@@ -170,3 +174,50 @@ def test_there_has_to_be_something_to_watch():
 
     assert done.returncode == 2
     assert "--gateway-log, --postgres or --rabbitmq" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_locks_that_were_seen_while_the_collector_was_down_arrive_once_it_is_up(
+    postgres, tmp_path, free_port
+):
+    url = postgres.new_database()
+    with (
+        running(
+            "watch", "--state", str(tmp_path), "--endpoint", f"http://127.0.0.1:{free_port}",
+            WHY504_POSTGRES=url,
+        ) as watch,
+        psycopg.connect(url) as holder,
+        psycopg.connect(url) as waiter,
+    ):  # fmt: skip
+        holder.execute("CREATE TABLE seats (number int)")
+        holder.commit()
+        holder.execute("LOCK TABLE seats")
+        waiting = threading.Thread(target=waiter.execute, args=("SELECT * FROM seats",))
+        waiting.start()
+        eventually(lambda: (watch.sample("why504_watch_queued_spans") or 0) >= 4)
+        holder.commit()
+        waiting.join()
+        assert httpx.get(f"{watch.url}/healthz").status_code == 200
+        receiver = Receiver(free_port)
+        try:
+            eventually(lambda: kinds(receiver) >= {"wait", "hold"})
+            eventually(lambda: {"wait", "hold"} <= finals(receiver))
+        finally:
+            receiver.stop()
+
+
+def attribute(span: Span, key: str) -> str | None:
+    return next((one.value.string_value for one in span.attributes if one.key == key), None)
+
+
+def kinds(receiver: Receiver) -> set[str | None]:
+    return {attribute(span, names.KIND) for span in receiver.spans}
+
+
+def finals(receiver: Receiver) -> set[str | None]:
+    return {
+        attribute(span, names.KIND)
+        for span in receiver.spans
+        if attribute(span, names.OUTCOME) in ("acquired", "released")
+    }
