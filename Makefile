@@ -87,7 +87,7 @@ screenshots: install  ## every page of the explorer, in both themes and as on a 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer
 
-docs: install  ## write docs/cli.md from the commands' own help, docs/telemetry.md from otel/schema
+docs: install  ## write the pages that are made: docs/cli.md and docs/telemetry.md
 	@$(BIN)/typer why504.cli utils docs --name why504 --output docs/cli.md
 	@$(BIN)/python -m lab.telemetry_page > docs/telemetry.md
 
