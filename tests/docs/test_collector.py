@@ -162,11 +162,11 @@ def _holds(condition: str, values: dict[str, Any]) -> bool:
 STATUS = names.HTTP_STATUS
 SPANS = [
     # what, attributes, service, name, whether it goes past the sampler
-    ("a 504 of the gateway", {STATUS: 504}, "gateway", "GET /v1/x", True),
-    ("a client that left", {STATUS: 499}, "gateway", "GET /v1/x", True),
-    ("a 502 of the gateway", {STATUS: 502}, "gateway", "GET /v1/x", True),
-    ("a request that went well", {STATUS: 200}, "gateway", "GET /v1/x", False),
-    ("a broken request", {}, "gateway", "HTTP", False),
+    ("a 504 of the gateway", {STATUS: 504}, names.GATEWAY_SERVICE, "GET /v1/x", True),
+    ("a client that left", {STATUS: 499}, names.GATEWAY_SERVICE, "GET /v1/x", True),
+    ("a 502 of the gateway", {STATUS: 502}, names.GATEWAY_SERVICE, "GET /v1/x", True),
+    ("a request that went well", {STATUS: 200}, names.GATEWAY_SERVICE, "GET /v1/x", False),
+    ("a broken request", {}, names.GATEWAY_SERVICE, "HTTP", False),
     ("a server span", {STATUS: 200}, "context-handling", "GET /v1/x", False),
     ("a server span that failed", {STATUS: 503}, "context-handling", "GET /v1/x", False),
     ("a query", {"db.system.name": "postgresql"}, "context-handling", "SELECT", False),

@@ -133,7 +133,7 @@ class OtlpClient:
             self._client = httpx.Client(
                 headers={**target.headers, "accept-encoding": "identity"},
                 timeout=ANSWER_TIMEOUT_S,
-                verify=_trust(target),
+                verify=_trust(target) if target.endpoint.startswith("https:") else False,
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"OTEL_EXPORTER_OTLP_* can't be used: {error}") from error

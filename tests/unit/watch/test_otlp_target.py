@@ -55,6 +55,8 @@ def test_a_certificate_that_is_not_there_is_told_as_a_setting(tmp_path):
 
     with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP"):
         OtlpClient(target_of("https://collector:4318", env))
+    # Of no concern where nothing is encrypted, such as on this machine.
+    OtlpClient(target_of("http://127.0.0.1:4318", env))
 
 
 def test_no_account_is_in_what_may_be_logged():
