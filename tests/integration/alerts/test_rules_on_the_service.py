@@ -71,8 +71,9 @@ def expressions() -> dict[str, str]:
 def selectors(expression: str) -> set[Selector]:
     """Return the metrics of an expression, with the labels that have to be equal to something."""
     found = set()
-    # In `[5m]` there is no metric m.
-    text = re.sub(r"\b(by|on|ignoring|without)\s*\([^)]*\)|\[\w+\]", " ", expression)
+    # In `[5m]` and `offset 5m` there is no metric m.
+    nothing = r"\b(by|on|ignoring|without)\s*\([^)]*\)|\[\w+\]|\boffset\s+\w+"
+    text = re.sub(nothing, " ", expression)
     for name, labels in re.findall(r"([a-zA-Z_:][\w:]*)\b(?!\s*\()(?:\{([^}]*)\})?", text):
         if name not in WORDS:
             equal = re.findall(r'(\w+)="([^"]*)"', labels)
@@ -81,7 +82,10 @@ def selectors(expression: str) -> set[Selector]:
 
 
 def test_selectors_are_read_as_they_are_meant():
-    told = 'sum by (a, b) (rate(x_total{k="504",r=~"5.."}[5m])) / on (c) y:z:p95_5m > 6 * 0.005'
+    told = (
+        'sum by (a, b) (rate(x_total{k="504",r=~"5.."}[5m])) / on (c) y:z:p95_5m > 6 * 0.005'
+        ' or (x_total{k="504"} unless x_total{k="504"} offset 10m)'
+    )
 
     assert selectors(told) == {("x_total", (("k", "504"),)), ("y:z:p95_5m", ())}
 
