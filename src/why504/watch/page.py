@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Health = Callable[[], tuple[bool, str]]
 """Whether all is well, and what is to be said of it."""
 
-_TEXT: Final = [("Content-Type", "text/plain; charset=utf-8")]
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
 @contextmanager
@@ -52,10 +52,10 @@ def _app(registry: CollectorRegistry, health: Health) -> WSGIApplication:
             told: Iterable[bytes] = metrics(environ, start_response)
             return told
         if path != "/healthz":
-            start_response("404 Not Found", _TEXT)
+            start_response("404 Not Found", [_TEXT])
             return [b"try /metrics or /healthz\n"]
         well, said = health()
-        start_response("200 OK" if well else "503 Service Unavailable", _TEXT)
+        start_response("200 OK" if well else "503 Service Unavailable", [_TEXT])
         return [f"{said}\n".encode()]
 
     return app
@@ -63,6 +63,12 @@ def _app(registry: CollectorRegistry, health: Health) -> WSGIApplication:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for the host's name, which may take its time."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A scraper that hung up is no news."""
