@@ -87,8 +87,10 @@ def registered(registry: CollectorRegistry) -> dict[str, tuple[str, tuple[str, .
         labels = declared.get(family.name)
         if labels is None:  # made anew each time somebody looks
             labels = sorted({label for sample in family.samples for label in sample.labels})
-        total = "_total" if family.type == "counter" else ""
-        found[f"{family.name}{total}"] = (family.type, tuple(labels))
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        # What is always 1 and tells by its labels is a gauge to Prometheus.
+        kind = "gauge" if family.type == "info" else family.type
+        found[f"{family.name}{suffix}"] = (kind, tuple(labels))
     return found
 
 

@@ -112,7 +112,7 @@ def test_as_long_as_a_receiver_asks_for_it_is_left_alone(receiver):
 
     delivery_to(receiver.port).deliver(spans(1), threading.Event())
 
-    assert 0.4 <= time.monotonic() - begun_s < 3
+    assert 0.4 <= time.monotonic() - begun_s < 10
     assert arrived(receiver) == [1]
 
 
@@ -123,7 +123,7 @@ def test_a_strange_retry_after_is_no_reason_to_wait(receiver, told):
     begun_s = time.monotonic()
 
     assert delivery_to(receiver.port).deliver(spans(1), threading.Event())
-    assert time.monotonic() - begun_s < 3
+    assert time.monotonic() - begun_s < 10
 
 
 @pytest.mark.parametrize("status", [400, 422, 500, 501])
