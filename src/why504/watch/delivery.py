@@ -121,7 +121,7 @@ class Delivery:
             if self._refused_since_s is None:
                 self._refused_since_s = time.monotonic()
                 _log.warning("spans wait: %s", answer.says)
-            if stop.wait(pause_s if answer.retry_after_s is None else answer.retry_after_s):
+            if stop.wait(max(pause_s, answer.retry_after_s or 0.0)):
                 break
         return answer
 

@@ -116,6 +116,18 @@ def test_as_long_as_a_receiver_asks_for_it_is_left_alone(receiver):
     assert arrived(receiver) == [1]
 
 
+def test_a_receiver_that_asks_for_no_pause_is_not_hammered(receiver, monkeypatch):
+    monkeypatch.setattr(delivery, "FIRST_RETRY_S", 0.1)
+    monkeypatch.setattr(delivery, "SLOWEST_RETRY_S", 0.1)
+    receiver.answers = [429] * 1000
+    receiver.told = {"Retry-After": "0"}
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+
+    assert not delivery_to(receiver.port).deliver(spans(1), stop)
+    assert 2 <= receiver.begun <= 11
+
+
 @pytest.mark.parametrize("told", ["nan", "-3", "soon", "Fri, 31 Dec 2027 23:59:59 GMT", ""])
 def test_a_strange_retry_after_is_no_reason_to_wait(receiver, told):
     receiver.answers = [503]
