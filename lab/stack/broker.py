@@ -11,15 +11,16 @@ from lab.stack.ports import free_port
 
 
 class MuteBroker:
-    """Listens on 127.0.0.1:`port` from a thread of its own until it is stopped.
+    """Listens on `port` from a thread of its own until it is stopped.
 
     It reads what clients send, so that their writes succeed, and closes only what they close.
     """
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
+        """Listen on an address of this machine, on a free port unless one is given."""
+        self.port = port or free_port()
+        self.url = f"amqp://guest:guest@{host}:{self.port}/%2F"
+        self._listener = socket.create_server((host, self.port), backlog=1024)
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="mute-broker", daemon=True)
         self._thread.start()

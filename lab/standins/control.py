@@ -45,10 +45,11 @@ async def control(request: Request) -> Response:
 
 
 def serve(app: Starlette, description: str | None) -> None:
-    """Serve on 127.0.0.1 until a signal comes; what is on the command line is obeyed."""
+    """Serve until a signal comes; what is on the command line is obeyed."""
     arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--host", default="127.0.0.1")
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--delay-s", type=float, default=0.0)
     given = arguments.parse_args()
     app.state.behaviour.delay_s = given.delay_s
-    uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning")
+    uvicorn.run(app, host=given.host, port=given.port, log_level="warning")

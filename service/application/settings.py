@@ -46,7 +46,12 @@ class Settings(BaseSettings):
     """What differs between one deployment and another."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SERVICE_", env_nested_delimiter="__", frozen=True, populate_by_name=True
+        env_prefix="SERVICE_",
+        env_nested_delimiter="__",
+        # A key that nobody filled in is none.
+        env_ignore_empty=True,
+        frozen=True,
+        populate_by_name=True,
     )
 
     database_url: str = "postgresql://127.0.0.1:5432/context"

@@ -8,6 +8,7 @@ from why504 import __version__
 from why504.cli.alerting import alerts
 from why504.cli.explaining import explain
 from why504.cli.importing import import_files
+from why504.cli.initialising import init
 from why504.cli.looking import doctor, ps
 from why504.cli.programs import demo, explorer, matrix, postmortem
 from why504.cli.receiving import receive, watch
@@ -28,7 +29,7 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (demo, matrix, receive, watch, explain, postmortem, now, ps, doctor, explorer):
+for command in (init, demo, matrix, receive, watch, explain, postmortem, now, ps, doctor, explorer):
     app.command()(command)
 app.command("import")(import_files)
 app.add_typer(alerts, name="alerts")
