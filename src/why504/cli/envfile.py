@@ -113,8 +113,5 @@ def _named(text: str) -> set[str]:
 
 def _addition(text: str, missing: Sequence[Variable]) -> str:
     """Return what has to follow `text`; of a name that is there twice the last counts."""
-    if not text:
-        begin = _HEAD
-    else:
-        begin = ("" if text.endswith("\n") else "\n") + _ADDED
+    begin = ("\n" * (not text.endswith("\n")) + _ADDED) if text else _HEAD
     return begin + "".join(f"{each.name}={each.make()}\n" for each in missing)
