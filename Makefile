@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts picture screenshots explorer docs clean
+.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts stack-check picture screenshots explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,9 @@ prove-nightly: install  ## 10,000 users by night beside the traffic of the day (
 prove-alerts: install  ## five hangs: the right card within 120 s; an hour of health: none (80 min)
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
+
+stack-check: install  ## what Compose, Tempo, Grafana and all others read, without Docker (1 min)
+	@exec $(BIN)/python -m bench.stack_check
 
 picture: install  ## draw docs/answer.svg from a run of the demo
 	@store=$$($(BIN)/why504 demo F1 --json | \
