@@ -30,7 +30,6 @@ PARTS: Final[Mapping[str, str]] = {
     "test_tempo": "Tempo",
     "test_prometheus": "Prometheus",
     "test_rules": "alerts",
-    "test_runbooks": "runbooks",
     "test_dashboards": "Grafana and its queries",
     "test_schema": "schema of telemetry",
     "test_kubernetes": "Kubernetes",

@@ -92,6 +92,13 @@ def test_every_command_is_one(name):
             pytest.fail(f"{name} runs {unknown}, which nobody checks")
 
 
+def test_the_collector_reads_every_variable_that_it_is_given():
+    read = (ROOT / "otel" / "collector.yaml").read_text()
+
+    for name in environment(services()["collector"]):
+        assert f"${{env:{name}" in read or name == "GOMEMLIMIT"
+
+
 def test_every_wait_is_for_something_that_happens():
     for name, one in services().items():
         for other, how in (one.get("depends_on") or {}).items():
@@ -134,10 +141,18 @@ def served() -> dict[str, set[int]]:
             workers = re.search(r"--workers=(\d+)", " ".join(words(one)))
             first = ProbeSettings().metrics_port
             ports |= set(range(first, first + int(workers[1] if workers else 1)))
-        ports |= {int(port) for port in re.findall(r":(\d+)/metrics", env.get("HEALTH_URL", ""))}
+        ports |= {
+            int(port)
+            for port in re.findall(r":(\d+)/(?:metrics|healthz)", env.get("HEALTH_URL", ""))
+        }
     collector = ROOT / "otel" / "collector.yaml"
     found["collector"] = set(map(int, re.findall(r":(\d{4,5})\b", text(str(collector)))))
     return found
+
+
+def aliases(service) -> set[str]:
+    networks = (service.get("networks") or {}).values()
+    return {alias for network in networks for alias in (network or {}).get("aliases", ())}
 
 
 def targets() -> list[tuple[str, str]]:
@@ -146,7 +161,8 @@ def targets() -> list[tuple[str, str]]:
     found = []
     for job in configuration["scrape_configs"]:
         for group in job.get("static_configs", ()):
-            found += [tuple(target.rsplit(":", 1)) for target in group["targets"]]
+            told = [target.replace("127.0.0.1", "prometheus") for target in group["targets"]]
+            found += [tuple(target.rsplit(":", 1)) for target in told]
         for group in job.get("dns_sd_configs", ()):
             found += [(name.removeprefix("tasks."), str(group["port"])) for name in group["names"]]
     return found
@@ -160,7 +176,16 @@ def test_prometheus_asks_services_at_ports_that_they_have():
         assert int(port) in ports.get(host, ()), f"nothing is at {host}:{port}"
 
 
-def test_prometheus_asks_every_process_of_the_service():
+def test_prometheus_asks_every_process_of_whoever_has_the_service_s_name():
+    named = [
+        words(one)
+        for name, one in services().items()
+        if name == "service" or "service" in aliases(one)
+    ]
+
+    # One port less would be a target that is always down.
+    assert len(named) == 2
+    assert all("--workers=2" in command for command in named)
     assert {("service", "9464"), ("service", "9465")} <= set(targets())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -26,7 +26,8 @@ CARRIED: Final = (
     "LICENSE",
     "otel",
     "alerts",
-    "grafana",
+    "grafana/provisioning",
+    "grafana/dashboards",
     "service",
     "lab",
     "dashboards",
@@ -120,7 +121,7 @@ def _place(target: Path, below: Path, content: bytes) -> None:
     os.replace(file.name, target / below)
 
 
-def _tell(directory: Path, written: Written, added: list[str]) -> None:
+def _tell(directory: Path, written: Written, added: Sequence[str]) -> None:
     if written.new:
         typer.echo(f"written: {len(written.new)} files in {directory.resolve()}")
     for what, paths in (("replaced", written.replaced), ("kept, changed here", written.kept)):
