@@ -106,9 +106,13 @@ def test_a_container_is_bounded_in_everything(name):
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
 
 
+def after(command: list[str], option: str) -> str:
+    return command[command.index(option) + 1]
+
+
 def test_what_a_cache_may_keep_fits_into_its_container():
     for name in ("redis", "langfuse-redis"):
-        (told,) = [int(word[12:-2]) for word in words(services()[name]) if "maxmemory=" in word]
+        told = int(after(words(services()[name]), "--maxmemory").removesuffix("mb"))
         limit = int(services()[name]["deploy"]["resources"]["limits"]["memory"])
         assert told * 2**20 <= 0.75 * limit
 
@@ -140,10 +144,19 @@ def test_two_folders_have_no_password_in_common():
     assert [key for key, value in same if value == MUTE] == ["LAB_BROKER_URL"]
 
 
-def test_no_password_is_on_a_command_line_as_text():
-    for name, one in services(0).items():
-        for word, other in zip(words(one), words(services(1)[name]), strict=True):
-            assert "requirepass" not in word or word != other
+@pytest.mark.parametrize("name", ["redis", "langfuse-redis"])
+def test_a_cache_asks_for_the_password_that_its_health_check_has(name):
+    service = services()[name]
+
+    assert after(words(service), "--requirepass") == environment(service)["REDISCLI_AUTH"]
+
+
+def test_the_stand_in_for_the_chat_room_is_on_the_router_s_own_machine():
+    webhook = environment(services()["router"])["WHY504_ALERTS_WEBHOOK"]
+
+    assert services()["googlechat"]["network_mode"] == "service:router"
+    assert f"--port={webhook.partition('127.0.0.1:')[2][:4]}" in words(services()["googlechat"])
+    assert webhook.endswith("/messages?key=lab&token=lab")
 
 
 def mounts(name: str) -> list[tuple[str, str]]:

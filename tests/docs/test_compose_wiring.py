@@ -17,7 +17,8 @@ from service.application.settings import Settings as ServiceSettings
 from tests.composed import PROFILES, ROOT, environment, ours, services, words
 from tests.docs.test_compose import WITHOUT_HEALTHCHECK
 from why504.cli import app
-from why504.config import AlertSettings, ProbeSettings, TempoSettings
+from why504.config import AlertSettings, ProbeSettings
+from why504.stores.tempo.store import TempoSettings
 
 PORTS = {
     "tempo": {3200},
@@ -146,7 +147,7 @@ def served() -> dict[str, set[int]]:
             for port in re.findall(r":(\d+)/(?:metrics|healthz)", env.get("HEALTH_URL", ""))
         }
     collector = ROOT / "otel" / "collector.yaml"
-    found["collector"] = set(map(int, re.findall(r":(\d{4,5})\b", text(str(collector)))))
+    found["collector"] = set(map(int, re.findall(r":\s?(\d{4,5})\b", text(str(collector)))))
     return found
 
 

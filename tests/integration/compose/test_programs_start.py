@@ -10,11 +10,14 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+import redis
 
 from lab.stack.ports import free_port
 from lab.stack.process import Process, Program, start, wait_until
-from lab.stack.ready import answers
-from tests.composed import ROOT, environment, ours, words
+from lab.stack.ready import answers, listens
+from lab.stack.valkey import HOW_TO_GET_IT, find_binary
+from tests.composed import ROOT, environment, ours, services, words
+from tests.conftest import missing
 
 START_S = 60.0
 BESIDE = {"prepare", "migrations", "nightly", "demo", "watch"}
@@ -96,9 +99,29 @@ def test_each_process_of_the_service_tells_metrics_at_the_next_port(here):
     assert len({found[1] for found in began}) == 2
 
 
+@pytest.mark.parametrize("name", ["redis", "langfuse-redis"])
+def test_the_cache_takes_its_options_and_wants_its_password(name, tmp_path):
+    binary = find_binary()
+    if binary is None:
+        missing(HOW_TO_GET_IT)
+    service, port = services()[name], free_port()
+    argv = [str(binary), *words(service)[1:], "--port", str(port)]
+    with start(Program(argv, name, tmp_path), ready=listens(port)):
+        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        with redis.Redis(port=port, password=environment(service)["REDISCLI_AUTH"]) as ours_:
+            assert ours_.ping()
+            kept = {key: ours_.config_get(key)[key] for key in ("save", "maxmemory-policy")}
+
+    assert kept in (
+        {"save": "", "maxmemory-policy": "allkeys-lru"},
+        {"save": "60 1", "maxmemory-policy": "noeviction"},
+    )
+
+
 def test_accounts_of_the_database_may_do_what_they_need_and_no_more(postgres):
     if not shutil.which("psql"):
-        pytest.skip("no psql: apt-get install postgresql-client")
+        missing("no psql: apt-get install postgresql-client")
     place = postgres.url_of("postgres").rpartition("@")[2].partition("/")[0]
     host, _, port = place.partition(":")
     settings = {"PGHOST": host, "PGPORT": port, "POSTGRES_USER": "postgres"}

@@ -59,3 +59,15 @@ def test_libpq_gets_a_url_without_sqlalchemys_driver(scheme):
     assert libpq_url(f"{scheme}://u:p%40ss@h:5/d?sslmode=require") == (
         "postgresql://u:p%40ss@h:5/d?sslmode=require"
     )
+
+
+def test_a_key_that_is_empty_is_none(monkeypatch):
+    monkeypatch.setenv("SERVICE_MEM0_API_KEY", "")
+    monkeypatch.setenv("LANGFUSE_SECRET_KEY", "")
+    monkeypatch.setenv("SERVICE_GROQ_BASE_URL", "")
+
+    settings = Settings()
+
+    assert settings.mem0_api_key is None
+    assert settings.langfuse_secret_key is None
+    assert settings.groq_base_url == "https://api.groq.com"
