@@ -61,5 +61,5 @@ def environment(service: dict[str, Any]) -> dict[str, str]:
 
 
 def words(service: dict[str, Any]) -> list[str]:
-    """Return a service's command."""
-    return list(service.get("command") or ())
+    """Return a service's command, as the container gets it: `config` doubles each `$`."""
+    return [word.replace("$$", "$") for word in service.get("command") or ()]

@@ -1,5 +1,6 @@
 """The gateway of docker-compose.yml: instances behind one name come and go, as DNS says."""
 
+import json
 import socket
 import socketserver
 import struct
@@ -16,7 +17,7 @@ from lab.stack.nginx import TEMPLATE, find_binary
 from lab.stack.ports import free_port
 from lab.stack.process import Program, start
 from lab.stack.ready import listens
-from tests.composed import environment, services
+from tests.composed import environment, services, words
 
 pytestmark = pytest.mark.nginx
 INSTANCES = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
@@ -100,6 +101,18 @@ def gateway(nginx_binary, names, port_of_instances, tmp_path):
         yield f"http://127.0.0.1:{port}/"
 
 
+@pytest.fixture
+def rotating(gateway, tmp_path):
+    """Run what `gateway-logs` runs, in a small and hurried world."""
+    *shell, script = words(services()["gateway-logs"])
+    pid = (tmp_path / "nginx.pid").read_text().strip()
+    for told, here in (("sleep 60", "sleep 0.1"), ("67108864", "4000"), ("USR1 1", f"USR1 {pid}")):
+        assert told in script
+        script = script.replace(told, here)
+    with start(Program([*shell, script], "gateway-logs", tmp_path)):
+        yield
+
+
 def asked(url: str, times: int = 30) -> Counter[str]:
     """Return who answered how often; nobody is no answer of an instance."""
     answers = [httpx.get(url, trust_env=False) for _ in range(times)]
@@ -128,3 +141,17 @@ def test_a_release_under_the_same_name_gets_its_share_and_a_gone_one_none(gatewa
 
     names.addresses.remove(INSTANCES[0])
     assert seen(gateway, set(INSTANCES[1:]))
+
+
+def test_a_log_that_grew_is_put_aside_and_goes_on_in_a_new_one(gateway, rotating, tmp_path):
+    log, aside = tmp_path / "access.jsonl", tmp_path / "access.jsonl.1"
+
+    until_s = time.monotonic() + PATIENCE_S
+    while not aside.exists() and time.monotonic() < until_s:
+        asked(gateway)
+    asked(gateway, times=1)
+
+    assert aside.stat().st_size > 4000
+    assert log.stat().st_size < aside.stat().st_size
+    last = json.loads(log.read_text().splitlines()[-1])
+    assert last["uri"] == "/"

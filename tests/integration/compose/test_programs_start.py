@@ -20,8 +20,8 @@ from tests.composed import ROOT, environment, ours, services, words
 from tests.conftest import missing
 
 START_S = 60.0
-BESIDE = {"prepare", "migrations", "nightly", "demo", "watch"}
-"""They end, or need more than a database: other tests have them."""
+BESIDE = {"prepare", "migrations", "nightly", "demo"}
+"""They end: other tests have them."""
 PATH = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
 
 pytestmark = pytest.mark.postgres
@@ -90,13 +90,12 @@ def test_each_process_of_the_service_tells_metrics_at_the_next_port(here):
     with ExitStack() as stack:
         process, _ = begin(stack, "service", here)
         first = here.port("9464")
-        told = [f"http://127.0.0.1:{port}/metrics" for port in (first, first + 1)]
-        for url in told:
-            wait_until(answers(url), process, START_S)
-        pages = [httpx.get(url, trust_env=False).text for url in told]
+        places = [f"http://127.0.0.1:{port}" for port in (first, first + 1)]
+        for place in places:
+            wait_until(answers(f"{place}/metrics"), process, START_S)
+        told = [httpx.get(f"{place}/debug/requests", trust_env=False).json() for place in places]
 
-    began = [re.search(r"(?m)^process_start_time_seconds (\S+)", page) for page in pages]
-    assert len({found[1] for found in began}) == 2
+    assert len({one["pid"] for one in told}) == 2
 
 
 @pytest.mark.parametrize("name", ["redis", "langfuse-redis"])
