@@ -178,6 +178,14 @@ def test_a_button_leads_only_where_it_may(url):
     assert "buttonList" not in json.dumps(document)
 
 
+def test_on_the_readers_own_machine_a_button_needs_no_tls():
+    place = Place(explorer_url="http://localhost:8501", link_hosts=frozenset({"localhost"}))
+    elsewhere = Place(explorer_url="http://10.0.0.1:8501", link_hosts=frozenset({"10.0.0.1"}))
+
+    assert "http://localhost:8501" in buttons_of(unsent(1, alert()), place).values()
+    assert buttons_of(unsent(1, alert()), elsewhere) == {}
+
+
 def test_only_the_first_message_of_a_p0_mentions_anybody():
     first = body_of(unsent(1, alert()))
     again = body_of(unsent(2, alert(), told=1, woken=True))

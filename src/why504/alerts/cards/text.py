@@ -19,6 +19,7 @@ _KEPT_CATEGORIES: Final = ("L", "M", "N", "P", "S", "Z")
 _SCHEME: Final = re.compile(r"(?<=[A-Za-z]):(?=/)")
 _BRACKETS: Final = str.maketrans("<>", "‹›")
 LONGEST_LINK: Final = 2000
+_HERE: Final = frozenset({"localhost", "127.0.0.1"})
 """Characters."""
 
 
@@ -63,7 +64,10 @@ def _without_links(line: str) -> str:
 
 
 def link(told: str, hosts: Collection[str]) -> str | None:
-    """Return an address that may be put behind a button: https, and on a host that we know."""
+    """Return an address that may be put behind a button: https, and on a host that we know.
+
+    On the reader's own machine http will do: nobody is between.
+    """
     if not told or len(told) > LONGEST_LINK or plain(told, LONGEST_LINK) != told:
         return None
     try:
@@ -71,4 +75,5 @@ def link(told: str, hosts: Collection[str]) -> str | None:
         known = parts.hostname in hosts and parts.username is None and parts.password is None
     except ValueError:
         return None
-    return told if parts.scheme == "https" and known else None
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
+    return told if safe and known else None
