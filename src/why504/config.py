@@ -50,7 +50,7 @@ class ProbeSettings:
         for setting in fields(cls):
             name = f"WHY504_{setting.name.upper()}"
             if name in env:
-                values[setting.name] = _parse(name, env[name], setting.type)
+                values[setting.name] = parsed(name, env[name], setting.type)
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
@@ -108,7 +108,7 @@ class AlertSettings:
             ConfigError: a value makes no sense.
         """
         values = {
-            setting.name: _parse(name, env[name], setting.type)
+            setting.name: parsed(name, env[name], setting.type)
             for setting in fields(cls)
             if (name := f"WHY504_ALERTS_{setting.name.upper()}") in env
         }
@@ -131,7 +131,7 @@ class AlertSettings:
         Raises:
             ConfigError: none is set, or the file can't be read.
         """
-        secret = _secret("WHY504_ALERTS_WEBHOOK", self.webhook_file, self.webhook)
+        secret = secret_of("WHY504_ALERTS_WEBHOOK", self.webhook_file, self.webhook)
         if not secret:
             raise ConfigError(
                 "no webhook: put the address of Google Chat's incoming webhook into a file and"
@@ -141,13 +141,13 @@ class AlertSettings:
 
     def second_secret(self) -> str:
         """Return the second webhook's address; empty if there is none. Raises as `secret`."""
-        return _secret(
+        return secret_of(
             "WHY504_ALERTS_SECOND_WEBHOOK", self.second_webhook_file, self.second_webhook
         )
 
     def canary_secret(self) -> str:
         """Return the canary's address; empty if there is none. Raises as `secret`."""
-        return _secret(
+        return secret_of(
             "WHY504_ALERTS_CANARY_WEBHOOK", self.canary_webhook_file, self.canary_webhook
         )
 
@@ -192,71 +192,6 @@ class AlertSettings:
         return frozenset(filter(None, [*own, *(h.strip() for h in self.link_hosts.split(","))]))
 
 
-@dataclass(frozen=True, slots=True)
-class TempoSettings:
-    """How Grafana Tempo is read. Every field can be set as `WHY504_TEMPO_<FIELD>`."""
-
-    token: str = field(default="", repr=False)
-    """Sent along as `Authorization: Bearer ...`; a secret."""
-    token_file: str = ""
-    """A file with the same in it; goes before."""
-    user: str = ""
-    """Who asks, for Basic authentication; nobody if empty."""
-    password: str = field(default="", repr=False)
-    password_file: str = ""
-    tenant: str = ""
-    """Sent along as `X-Scope-OrgID`, where several teams share one Tempo."""
-    ca_file: str = ""
-    """Certificates that are trusted instead of the system's, PEM."""
-    cert_file: str = ""
-    """Our own certificate, PEM, where the server asks for one; its key may be in it."""
-    key_file: str = ""
-    lookback: str = "24h"
-    """How far back `all` reaches: 90m, 24h, 7d."""
-    lag_s: float = 30.0
-    """What is younger a search may not find yet: Tempo's `query_end_cutoff`."""
-    timeout_s: float = 30.0
-    """An answer that takes longer is not waited for."""
-    traces: int = 150
-    """So many traces of an incident are read whole, at most."""
-    parallel: int = 8
-    """So many of them at once."""
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
-        """Read `WHY504_TEMPO_*`.
-
-        Raises:
-            ConfigError: a value makes no sense.
-        """
-        values = {
-            setting.name: _parse(name, env[name], setting.type)
-            for setting in fields(cls)
-            if (name := f"WHY504_TEMPO_{setting.name.upper()}") in env
-        }
-        settings = cls(**values)  # type: ignore[arg-type]
-        if not _LENGTH.fullmatch(settings.lookback):
-            raise ConfigError("WHY504_TEMPO_LOOKBACK must be a length of time: 90m, 24h or 7d")
-        if not (settings.timeout_s > 0 and settings.lag_s >= 0):
-            raise ConfigError("WHY504_TEMPO_TIMEOUT_S and _LAG_S must be positive")
-        if settings.traces < 24 or not 1 <= settings.parallel <= 64:
-            raise ConfigError("WHY504_TEMPO_TRACES must be 24 or more, _PARALLEL 1 to 64")
-        return settings
-
-    @property
-    def lookback_s(self) -> int:
-        """How far back `all` reaches, in seconds."""
-        return int(self.lookback[:-1]) * {"m": 60, "h": 3600, "d": 86400}[self.lookback[-1]]
-
-    def bearer(self) -> str:
-        """Return the token; empty if there is none. Raises ConfigError if its file has none."""
-        return _secret("WHY504_TEMPO_TOKEN", self.token_file, self.token)
-
-    def secret(self) -> str:
-        """Return the password. Raises ConfigError if its file has none."""
-        return _secret("WHY504_TEMPO_PASSWORD", self.password_file, self.password)
-
-
 class Tracker(NamedTuple):
     """Where tickets are opened."""
 
@@ -286,7 +221,6 @@ def tracker_of(told: str) -> Tracker:
 _LANGUAGES = ("en", "vi")
 _MENTION = re.compile(r"(users/(all|\d+))?")
 _PUBLIC_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
-_LENGTH = re.compile(r"[1-9]\d{0,5}[mhd]")
 _TOKEN = re.compile(r"[!-~]+")
 _HOST = r"(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?)"
 _NAME = r"\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*"
@@ -298,8 +232,12 @@ _TRACKERS = (
 )
 
 
-def _secret(name: str, file: str, told: str) -> str:
-    """Return what a setting or the file that it names holds."""
+def secret_of(name: str, file: str, told: str) -> str:
+    """Return what a setting or the file that it names holds.
+
+    Raises:
+        ConfigError: the file can't be read, or is empty.
+    """
     if not file:
         return told
     try:
@@ -311,7 +249,12 @@ def _secret(name: str, file: str, told: str) -> str:
     return secret
 
 
-def _parse(name: str, text: str, kind: object) -> str | int | float:
+def parsed(name: str, text: str, kind: object) -> str | int | float:
+    """Return a setting's text as its type, which is `str`, `int` or `float`.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
     if kind in ("str", str):
         return text
     number = int if kind in ("int", int) else float

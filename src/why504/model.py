@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from why504.measured import Measured
+
 AttributeValue = (
     str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 )
@@ -135,6 +137,8 @@ class Evidence:
     """None where everything was read."""
     settled_ns: int | None = None
     """Until when all is seen that was sent: what is younger a store finds later; None: at once."""
+    measured: Measured | None = None
+    """What metrics tell of the window; None where no server of metrics was named."""
 
     @classmethod
     def of(
@@ -338,6 +342,9 @@ class Incident:
     """Who waited for whom; None where nobody made it."""
     people: int | None = None
     """How many people the victims' requests came from; None where no span tells."""
+    counted: int | None = None
+    """504s by the gateways' counters, from the first of its burst to the last, whatever their
+    cause; None where no metrics tell."""
 
     @property
     def count(self) -> int:

@@ -63,17 +63,24 @@ def render(incident: Incident) -> RenderableType:
     )
 
 
-def render_nothing(requests: int) -> RenderableType:
-    """Return the report of a window in which nobody timed out, or nobody was heard of."""
+def render_nothing(requests: int, unseen: str = "", late: str = "") -> RenderableType:
+    """Return the report of a window in which nobody timed out, or nobody was heard of.
+
+    Args:
+        requests: how many spans tell of.
+        unseen: what counters tell, of which there is no span; empty if nothing.
+        late: until when all is known, where that is not until the end; empty if it is.
+    """
+    if unseen:
+        text = f"No span tells of a request that timed out ({requests} requests seen), but"
+        return Panel(Text(plain(f"{text} {unseen}.")), border_style="red")
     if requests == 0:
         return Panel(
             Text("No gateway request was received for this time: this is no all-clear."),
             border_style="yellow",
         )
-    return Panel(
-        Text(f"No request timed out ({requests} requests seen). Nothing is blamed."),
-        border_style="green",
-    )
+    text = f"No request timed out ({requests} requests seen). Nothing is blamed."
+    return Panel(Text(plain(f"{text} {late}".strip())), border_style="green")
 
 
 def render_victims(victims: Sequence[Victim]) -> RenderableType:
@@ -212,10 +219,16 @@ def _counts(incident: Incident) -> RenderableType:
     summary = (
         f"{incident.count}{people} {_ended(victims)}, {explained} traced to where their time went, "
         f"{incident.count - explained} not; "
-        f"{unseen} never seen by the application. "
+        f"{unseen} never seen by the application. {_by_counter(incident)}"
         f"Lost: {incident.blame_in_s:,.1f} s, accounted for: {incident.blame_out_s:,.1f} s."
     )
     return Group(Text(summary), Text(), render_victims(victims))
+
+
+def _by_counter(incident: Incident) -> str:
+    if incident.counted is None:
+        return ""
+    return f"The gateway's counter has {incident.counted} x 504 of that time. "
 
 
 def _ended(victims: Sequence[Victim]) -> str:

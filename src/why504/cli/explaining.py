@@ -9,25 +9,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from why504 import report
-from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
+from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
-
-if TYPE_CHECKING:
-    from why504.stores.parquet import ParquetStore
-    from why504.stores.tempo.store import TempoStore
 
 
 def explain(
     *,
     store: Store = DEFAULT_STORE,
+    metrics: Metrics = "",
     last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d, or all.")] = "1h",
     start: Annotated[str | None, typer.Option("--from", help="ISO time, UTC by default.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO time, UTC by default.")] = None,
@@ -46,7 +43,7 @@ def explain(
     from why504.diagnose import explain as diagnose
 
     with clear_errors():
-        evidence_store = open_store(store)
+        evidence_store = open_store(store, metrics)
         if trace:
             window = _around(evidence_store, trace)
         elif last == "all":
@@ -80,11 +77,15 @@ def _draw(incident: Incident, picture: Path) -> None:
         raise ConfigError(f"can't write {picture}: {error.strerror}") from error
 
 
-def open_store(store: Path) -> ParquetStore | TempoStore:
+def open_store(store: Path, metrics: str) -> EvidenceStore:
     """Return the embedded store in a folder, or Tempo if an address is named.
 
+    Args:
+        store: the folder or address.
+        metrics: Prometheus' address; empty: no metrics are read.
+
     Raises:
-        ConfigError: there is no such folder, or the address or a setting makes no sense.
+        ConfigError: there is no such folder, or an address or a setting makes no sense.
     """
     from why504.stores import opening
 
@@ -93,7 +94,7 @@ def open_store(store: Path) -> ParquetStore | TempoStore:
             f"{store} is no folder; start `why504 receive --store {store}`, "
             "or try `why504 demo` first"
         )
-    return opening.open_store(store)
+    return opening.open_store(store, metrics)
 
 
 def _window(last: str, start: str | None, end: str | None) -> Window:
@@ -133,11 +134,23 @@ def length_ns(text: str) -> int:
     return int(float(match[1]) * seconds * 1e9)
 
 
+def _late(evidence: Evidence) -> str:
+    """Return since when not all is known, for people; empty where all is."""
+    if evidence.settled_ns is None or evidence.window.end_ns <= evidence.settled_ns:
+        return ""
+    settled = datetime.fromtimestamp(evidence.settled_ns / 1e9, tz=UTC)
+    return f"What ended after {settled:%H:%M:%S} UTC the trace store may not find yet."
+
+
 def _print_incidents(incidents: Sequence[Incident], evidence: Evidence) -> None:
+    from why504.diagnose.counted import unseen
+
     console = Console()
     if not incidents:
         roots = sum(span.kind == "server" and span.parent_id is None for span in evidence.spans)
         requests = evidence.sample.requests if evidence.sample else roots
-        console.print(report.render_nothing(requests))
+        console.print(report.render_nothing(requests, unseen(evidence), _late(evidence)))
+        for problem in evidence.measured.problems if evidence.measured else ():
+            console.print(f"• {report.plain(problem)}", style="dim", markup=False)
     for incident in incidents:
         console.print(report.render(incident))

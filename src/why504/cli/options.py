@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from why504.errors import Why504Error
-from why504.stores.opening import address_in
+from why504.stores.opening import METRICS, address_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Store = Annotated[
@@ -20,6 +20,14 @@ Store = Annotated[
         "--store",
         envvar="WHY504_STORE",
         help="Folder that `why504 receive` writes to, or Tempo's address: http://host:3200.",
+    ),
+]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        "--metrics",
+        envvar=METRICS,
+        help="Prometheus' address, whose counters stand beside the spans: http://host:9090.",
     ),
 ]
 

@@ -13,10 +13,10 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
+from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.errors import ConfigError
 from why504.stack import folder as stack_folder
-from why504.stores.opening import address_in
+from why504.stores.opening import METRICS, address_in
 
 _HERE: Final = "127.0.0.1"
 _LANGUAGES: Final = ("en", "vi")
@@ -67,6 +67,7 @@ def matrix(
 def explorer(
     *,
     store: Store = DEFAULT_STORE,
+    metrics: Metrics = "",
     host: Annotated[
         str,
         typer.Option(
@@ -109,7 +110,8 @@ def explorer(
     typer.echo(f"incident explorer: http://{shown}:{free}   (ctrl-C ends it)")
     command = [sys.executable, "-m", "streamlit", "run", str(page)]
     command += ["--server.address", host, "--server.port", str(free)]
-    _become(command, {**os.environ, **_sources(store, ledger, url or [], nginx, limits)})
+    told = _sources(store, ledger, url or [], nginx, limits)
+    _become(command, {**os.environ, **told, METRICS: metrics})
 
 
 def _sources(
@@ -140,6 +142,7 @@ def postmortem(
     ] = "",
     *,
     store: Store = DEFAULT_STORE,
+    metrics: Metrics = "",
     html: Annotated[
         Path | None, typer.Option(help="Write a page with figures that needs nothing else.")
     ] = None,
@@ -157,6 +160,7 @@ def postmortem(
     files = {"--html": html, "--markdown": markdown, "--json": json}
     named = [text for flag, file in files.items() if file for text in (flag, str(file))]
     arguments = ["--store", str(store), "--lang", lang, *named, "--", incident]
+    os.environ[METRICS] = metrics
     _run_beside("dashboards.share", arguments)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -15,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from why504.cli.explaining import length_ns, open_store
-from why504.cli.options import DEFAULT_STORE, Json, Store, clear_errors
+from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.report import as_json as incident_as_json
 from why504.report import plain
 
 if TYPE_CHECKING:
     from why504.diagnose.now import Busy, Holder, Holding, Now, Stuck
+    from why504.stores.base import EvidenceStore
     from why504.stores.following import Following
 
 _EVERY_S: Final = 1.0
@@ -32,6 +32,7 @@ _SHORT_TRACE: Final = 12
 def now(
     *,
     store: Store = DEFAULT_STORE,
+    metrics: Metrics = "",
     slower_than: Annotated[
         str, typer.Option(help="A request that is open for longer is explained: 10s, 500ms.")
     ] = "10s",
@@ -45,7 +46,7 @@ def now(
     With --watch and --json it prints one document a line.
     """
     with clear_errors():
-        following = _following(store, length_ns(slower_than) / 1e9)
+        following = _following(open_store(store, metrics), length_ns(slower_than) / 1e9)
         try:
             if not watch:
                 _print(following.look(time.time_ns()), as_json=as_json, indent=2)
@@ -57,11 +58,11 @@ def now(
             return
 
 
-def _following(store: Path, slow_s: float) -> Following:
+def _following(store: EvidenceStore, slow_s: float) -> Following:
     from why504.diagnose.live import Live
     from why504.stores.following import Following
 
-    return Following(open_store(store), Live(slow_s=slow_s))
+    return Following(store, Live(slow_s=slow_s))
 
 
 def _each_second(following: Following) -> None:

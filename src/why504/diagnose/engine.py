@@ -18,6 +18,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.causes import UNKNOWN
 from why504.diagnose.caveats import caveats
 from why504.diagnose.clocks import Skew, in_step
+from why504.diagnose.counted import compared
 from why504.diagnose.gateways import one_span_each
 from why504.diagnose.graph import wait_graph
 from why504.diagnose.overlay import Backends, lay_locks, lay_stalls
@@ -57,7 +58,11 @@ def explain(
     if not victims:
         return []
     court = _Court(_blamer(evidence), skews)
-    incidents = [incident for burst in bursts(victims) for incident in court.incidents(burst)]
+    incidents = [
+        incident
+        for burst in bursts(victims)
+        for incident in compared(court.incidents(burst), burst, evidence)
+    ]
     if what_if:
         incidents = [replayed(each, court.blamer) for each in incidents]
     return sorted(incidents, key=lambda incident: incident.window.start_ns)

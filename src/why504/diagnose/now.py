@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from why504.measured import Measured
 from why504.model import Incident, Site
 
 
@@ -123,3 +124,7 @@ class Now:
     """How long the gateway waits: as it told last, else as it waited before the latest 504s."""
     heard_ns: int | None = None
     """When a process that serves requests was last heard of; None: not within 15 minutes."""
+    lag_s: float = 0.0
+    """So much earlier than it was asked for is `at_ns`: what is younger the store does not find."""
+    measured: Measured | None = None
+    """Gauges, as they were told last before it was asked for; None where there are none."""

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from why504.measured import Measured
 from why504.model import Evidence, Window
+
+
+class Newest(Protocol):
+    """A live reading of a store: what came since the last look; for one thread at a time."""
+
+    @property
+    def lag_s(self) -> float:
+        """For how long what was sent may not be found yet: a moment is complete after that."""
+
+    def newer(self, window: Window) -> list[Any]:
+        """Return the rows that came since the last call, in the columns of `records.Row`.
+
+        The first call reads what overlaps `window`. A row may come again.
+
+        Raises:
+            StoreUnavailable: the store can't be read now; the next call makes up for it.
+        """
+
+    def measured(self) -> Measured | None:
+        """Return what metrics tell at this moment; None where no server of them was named."""
 
 
 class EvidenceStore(Protocol):
@@ -47,3 +68,6 @@ class EvidenceStore(Protocol):
         Raises:
             StoreUnavailable: the store can't be read now.
         """
+
+    def newest(self) -> Newest:
+        """Return a live reading, which nobody has looked through yet."""

@@ -1,29 +1,48 @@
-"""Opens the store that somebody named: a folder, or the address of Tempo."""
+"""Opens the store that somebody named: a folder, or the address of Tempo; and metrics beside it."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from why504.stores.parquet import ParquetStore
-    from why504.stores.tempo.store import TempoStore
+    from why504.stores.base import EvidenceStore
+
+METRICS: Final = "WHY504_PROMETHEUS"
+"""Variable with the address of Prometheus."""
 
 
-def open_store(place: Path | str) -> ParquetStore | TempoStore:
-    """Return the store at a place; the environment says how Tempo is asked (WHY504_TEMPO_*).
+def open_store(place: Path | str, metrics: str | None = None) -> EvidenceStore:
+    """Return the store at a place; the environment says how servers are asked (WHY504_TEMPO_*).
+
+    Args:
+        place: a folder, or Tempo's address.
+        metrics: Prometheus' address, none if empty; None: WHY504_PROMETHEUS has it, or nobody.
 
     Raises:
-        ConfigError: the address or a setting makes no sense.
+        ConfigError: an address or a setting makes no sense.
         MissingExtra: what reads the embedded store is not installed.
     """
+    store = _store_at(place)
+    address = os.environ.get(METRICS, "") if metrics is None else metrics
+    if not address:
+        return store
+    from why504.stores.access import PrometheusSettings
+    from why504.stores.metered import MeteredStore
+    from why504.stores.prometheus.store import prometheus
+
+    return MeteredStore(store, prometheus(address, PrometheusSettings.from_env()))
+
+
+def _store_at(place: Path | str) -> EvidenceStore:
     address = address_in(place)
     if address is None:
         from why504.stores.parquet import ParquetStore
 
         return ParquetStore(Path(place))
-    from why504.config import TempoSettings
+    from why504.stores.access import TempoSettings
     from why504.stores.tempo.store import tempo
 
     return tempo(address, TempoSettings.from_env())

@@ -16,6 +16,7 @@ from why504 import tables
 from why504.errors import MissingExtra, StoreUnavailable
 from why504.model import Evidence, Window
 from why504.stores import columns
+from why504.stores.base import Newest
 from why504.stores.records import Row, evidence
 from why504.stores.sampled import Sampling
 
@@ -147,6 +148,10 @@ class ParquetStore:
         window = Window(min(row.start_ns for row in told), max(row.end_ns for row in told) + 1)
         return evidence(rows, window, self._heard())
 
+    def newest(self) -> Newest:
+        """Return a live reading: of segments that came since the last look."""
+        return _Newest(self)
+
     def newer(self, seen: set[str], window: Window) -> list[Any]:
         """Return the rows that came since the last call, in the columns of `Row`.
 
@@ -224,6 +229,24 @@ class ParquetStore:
             except duckdb.Error as error:
                 log.warning("segment %s is left out, it can't be read: %s", file, error)
                 self._unreadable.add(file.name)
+
+
+class _Newest:
+    """What a folder has that was not read yet."""
+
+    lag_s = 0.0
+    """A segment can be read as soon as it is written."""
+
+    def __init__(self, store: ParquetStore) -> None:
+        self._store = store
+        self._seen: set[str] = set()
+
+    def newer(self, window: Window) -> list[Any]:
+        """Return the rows of new segments. Raises as `ParquetStore.newer` does."""
+        return self._store.newer(self._seen, window)
+
+    def measured(self) -> None:
+        """Return that there are no metrics."""
 
 
 _PROBE: Final = f"SELECT max(hash({_COLUMNS})) FROM read_parquet($files)"  # noqa: S608, our own columns

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from lab.standins.tempoindex import Tempo
-from why504.config import TempoSettings
+from why504.stores.access import TempoSettings
 from why504.stores.tempo.client import Client
 from why504.stores.tempo.store import TempoStore
 

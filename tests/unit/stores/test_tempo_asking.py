@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from lab.standins.tempoindex import Tempo
 from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
 from tests.unit.stores.tempo_served import ADDRESS, Clock, served, store_on
-from why504.config import TempoSettings
 from why504.diagnose import explain
 from why504.errors import ConfigError, StoreUnavailable
 from why504.model import Evidence, Window
+from why504.stores.access import TempoSettings
+from why504.stores.http import ATTEMPTS
 from why504.stores.opening import address_in, open_store
 from why504.stores.tempo import search
-from why504.stores.tempo.client import ATTEMPTS, Client
+from why504.stores.tempo.client import Client
 from why504.stores.tempo.search import Asking
 from why504.stores.tempo.store import TempoStore
 
@@ -519,7 +520,7 @@ def test_a_trace_of_five_megabytes_is_read():
 
 
 def test_an_answer_without_end_is_given_up(monkeypatch):
-    monkeypatch.setattr("why504.stores.tempo.client.LARGEST_BYTES", 10_000)
+    monkeypatch.setattr("why504.stores.http.LARGEST_BYTES", 10_000)
     store = store_on(lambda _: httpx.Response(200, content=b" " * 20_000), now_ns=NOW_NS)
 
     with pytest.raises(StoreUnavailable, match="ask for a shorter time"):

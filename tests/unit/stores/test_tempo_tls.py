@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from why504.config import TempoSettings
 from why504.errors import StoreUnavailable
+from why504.stores.access import TempoSettings
 from why504.stores.tempo.store import tempo
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes certificates")

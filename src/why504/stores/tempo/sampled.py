@@ -31,7 +31,7 @@ from why504.stores.sampling import (
     holders_by_lot,
 )
 from why504.stores.tempo import search
-from why504.stores.tempo.search import Asking, pieces
+from why504.stores.tempo.search import TOLD_WITHIN_NS, Asking, pieces
 from why504.stores.tempo.telling import (
     code_of,
     heard,
@@ -51,8 +51,6 @@ _MOST_AT_ONCE: Final = 2_500
 _BRIEF_MS: Final = (0, 200, 1_000, 5_000, 30_000)
 _AROUND_NS: Final = 60 * 10**9
 """A clock that is off by less hides nothing."""
-_TOLD_WITHIN_NS: Final = 330 * 10**9
-"""What is open is told again by then."""
 _INCIDENTS: Final = 4
 """So many of them get all the traces that an incident may have; more of them share those."""
 _FEWEST: Final = 24
@@ -147,8 +145,8 @@ class Sampling:
     def _told(self, lots: Lots) -> _Burst:
         """Search for what went on around a burst."""
         around = Window(lots.burst.start_ns - _AROUND_NS, lots.burst.end_ns + _AROUND_NS)
-        held = Window(lots.burst.start_ns - _TOLD_WITHIN_NS, around.end_ns)
-        later = Window(around.start_ns, around.end_ns + _TOLD_WITHIN_NS)
+        held = Window(lots.burst.start_ns - TOLD_WITHIN_NS, around.end_ns)
+        later = Window(around.start_ns, around.end_ns + TOLD_WITHIN_NS)
         burst = _Burst(lots, around)
         burst.told += self._holds(held)
         burst.told += self._spread(search.WAITS, around)

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from why504 import names
-from why504.errors import StoreUnavailable
 from why504.model import Window
 from why504.stores.records import Row
 from why504.stores.tempo import decoding
@@ -24,65 +23,69 @@ from why504.stores.tempo.decoding import Found
 PAGE: Final = 5_000
 _MOST_PAGE: Final = 262_144
 """Tempo's own `max_result_limit`."""
-_SPANS_EACH: Final = 100
+SPANS_EACH: Final = 100
 """Of a trace; Tempo's own limit."""
+TOLD_WITHIN_NS: Final = 330 * 10**9
+"""What is open is told again by then, and processes tell of themselves."""
 _LATEST: Final = " with (most_recent=true)"
 _SECOND_NS: Final = 10**9
 
 
-def _select(*attributes: str) -> str:
+def select(*attributes: str) -> str:
+    """Return what has a search tell attributes."""
     return f" | select({', '.join(attributes)})"
 
 
-def _span(*attributes: str) -> tuple[str, ...]:
+def span(*attributes: str) -> tuple[str, ...]:
+    """Return attributes of a span as TraceQL names them."""
     return tuple(f"span.{name}" for name in attributes)
 
 
-def _of_kind(kind: str, *conditions: str) -> str:
+def of_kind(kind: str, *conditions: str) -> str:
+    """Return the query of records of one kind."""
     told = (f'span.{names.KIND}="{kind}"', *conditions)
     return f"{{ {' && '.join(told)} }}"
 
 
-_WHO: Final = ("name", "kind", "resource.service.name", "resource.service.instance.id")
-_OPEN: Final = _span(names.SNAPSHOT_OF, names.SNAPSHOT_SEQUENCE)
-_RECORD: Final = (*_WHO, "span:parentID", *_span(names.KIND, names.RESOURCE, names.OUTCOME), *_OPEN)
-_PLACE: Final = _span(names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE)
+WHO: Final = ("name", "kind", "resource.service.name", "resource.service.instance.id")
+_OPEN: Final = span(names.SNAPSHOT_OF, names.SNAPSHOT_SEQUENCE)
+_RECORD: Final = (*WHO, "span:parentID", *span(names.KIND, names.RESOURCE, names.OUTCOME), *_OPEN)
+_PLACE: Final = span(names.CODE_FILE, names.CODE_LINE, names.CODE_FUNCTION, names.CODE_STACKTRACE)
 
-_PEER: Final = _span(
+_PEER: Final = span(
     names.DB_SYSTEM, names.DB_NAMESPACE, names.MESSAGING_SYSTEM, names.SERVER_ADDRESS,
     names.SERVER_PORT,
 )  # fmt: skip
 
 EVERYTHING: Final = "{ }"
-_GATEWAY: Final = f'resource.service.name="{names.GATEWAY_SERVICE}"'
+GATEWAY: Final = f'resource.service.name="{names.GATEWAY_SERVICE}"'
 TIMED_OUT: Final = tuple(
-    f"{{ {_GATEWAY} && span.{names.HTTP_STATUS}={status} }}" + _select(*_WHO)
-    for status in (504, 499)
+    f"{{ {GATEWAY} && span.{names.HTTP_STATUS}={status} }}" + select(*WHO) for status in (504, 499)
 )
 """Requests that somebody may have given up on; one query each, as a page may be full."""
-GATEWAY_REQUESTS: Final = f"{{ {_GATEWAY} && kind=server }}"
-REQUESTS: Final = "{ kind=server }" + _select(*_WHO)
-OPEN: Final = f"{{ span.{names.SNAPSHOT_SEQUENCE} > 0 }}" + _select(*_RECORD)
+GATEWAY_REQUESTS: Final = f"{{ {GATEWAY} && kind=server }}"
+REQUESTS: Final = "{ kind=server }" + select(*WHO)
+OPEN: Final = f"{{ span.{names.SNAPSHOT_SEQUENCE} > 0 }}" + select(*_RECORD)
 """What was told while it was open."""
-VITALS: Final = _of_kind(names.VITALS) + _select(
+VITALS: Final = of_kind(names.VITALS) + select(
     *_RECORD,
-    *_span(
+    *span(
         names.CPU_USED_S, names.CPU_DELAY_S, names.CPU_THROTTLED_S, names.CPU_LIMIT,
         names.GC_CPU_S, names.MEMORY_RSS, names.MEMORY_LIMIT, names.MAJOR_FAULTS,
     ),
 )  # fmt: skip
 WATCHED: Final = tuple(
-    f'{{ name="{name}" }}' + _select(*_WHO, *_PEER, *_span(names.BROKER_QUEUES))
+    f'{{ name="{name}" }}' + select(*WHO, *_PEER, *span(names.BROKER_QUEUES))
     for name in (names.LOCKS_WATCHED, names.BROKER_WATCHED)
 )
-WAITS: Final = _of_kind(names.WAIT) + _select(*_RECORD)
-STALLS: Final = _of_kind(names.STALL) + _select(
+WAITS: Final = of_kind(names.WAIT) + select(*_RECORD)
+STALLS: Final = of_kind(names.STALL) + select(
     *_RECORD, *_PLACE,
-    *_span(names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S),
+    *span(names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S),
 )  # fmt: skip
-SHARED: Final = f'{{ span.{names.RESOURCE} =~ "(db.lock|broker):.*" }}' + _select(
+SHARED: Final = f'{{ span.{names.RESOURCE} =~ "(db.lock|broker):.*" }}' + select(
     *_RECORD, *_PEER,
-    *_span(
+    *span(
         names.BACKEND_PID, names.LOCK_SESSION, names.DB_QUERY, names.BROKER_TROUBLE,
         names.BROKER_BLOCKED, names.BROKER_BLOCKING, names.BROKER_QUEUES,
     ),
@@ -93,7 +96,7 @@ SHARED: Final = f'{{ span.{names.RESOURCE} =~ "(db.lock|broker):.*" }}' + _selec
 def holds(longer_than_ms: int) -> str:
     """Return the query of holds that lasted, or are known to last, at least so long."""
     at_least = (f"duration >= {longer_than_ms}ms",) if longer_than_ms else ()
-    return _of_kind(names.HOLD, *at_least) + _select(*_RECORD, *_span(names.BACKEND_PID))
+    return of_kind(names.HOLD, *at_least) + select(*_RECORD, *span(names.BACKEND_PID))
 
 
 def slow(limit_s: float) -> tuple[str, str]:
@@ -101,8 +104,8 @@ def slow(limit_s: float) -> tuple[str, str]:
     at_least = f"duration >= {max(1, round(limit_s * 1000))}ms"
     told_open = f'span.{names.SNAPSHOT_KIND}="server"'
     return (
-        f"{{ kind=server && {at_least} }}" + _select(*_WHO),
-        _of_kind(names.SNAPSHOT, told_open, at_least) + _select(*_WHO, *_OPEN),
+        f"{{ kind=server && {at_least} }}" + select(*WHO),
+        of_kind(names.SNAPSHOT, told_open, at_least) + select(*WHO, *_OPEN),
     )
 
 
@@ -181,7 +184,7 @@ class Asking:
             return [], False
         limit = min(limit, self._largest_page)
         params: dict[str, str | int] = {
-            "q": query, "start": seconds[0], "end": seconds[1], "limit": limit, "spss": _SPANS_EACH,
+            "q": query, "start": seconds[0], "end": seconds[1], "limit": limit, "spss": SPANS_EACH,
         }  # fmt: skip
         try:
             body = self._json("api/search", params)
@@ -251,9 +254,7 @@ class Asking:
         try:
             return decode()
         except (ValueError, RecursionError):
-            raise StoreUnavailable(
-                f"what answers at {self._client.name} is not Tempo's API: no traces in its JSON"
-            ) from None
+            raise self._client.no_api("no traces in its JSON") from None
 
 
 def pieces(window: Window, count: int) -> Iterator[Window]:

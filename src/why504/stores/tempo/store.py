@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from why504.config import TempoSettings
 from why504.errors import StoreUnavailable
 from why504.model import Evidence, Window
+from why504.stores.access import TempoSettings
+from why504.stores.base import Newest
 from why504.stores.records import Row, evidence
 from why504.stores.tempo import search
 from why504.stores.tempo.client import Client
+from why504.stores.tempo.newest import Latest
 from why504.stores.tempo.sampled import Sampling
-from why504.stores.tempo.search import Asking, Result
+from why504.stores.tempo.search import TOLD_WITHIN_NS, Asking, Result
 from why504.stores.tempo.telling import heard
 
 log = logging.getLogger(__name__)
@@ -25,8 +27,6 @@ log = logging.getLogger(__name__)
 MOST_WHOLE: Final = 2_000
 """Traces that a window may have which is asked for whole."""
 _SECOND_NS: Final = 10**9
-_TOLD_WITHIN_NS: Final = 330 * _SECOND_NS
-"""What is open is told again by then, and processes tell of themselves."""
 _MOST_RECORDS: Final = 20_000
 _PARTS: Final = 256
 """The oldest span is known to this part of the time that is looked back on."""
@@ -114,21 +114,13 @@ class TempoStore:
         last_ns = max(row.end_ns for row in rows)
         window = Window(min(row.start_ns for row in rows), last_ns + 1)
         # What is open was open for as long as its process went on to tell of itself.
-        later = Window(last_ns, last_ns + _TOLD_WITHIN_NS)
+        later = Window(last_ns, last_ns + TOLD_WITHIN_NS)
         told = asking.latest(search.VITALS, later, _MOST_RECORDS).rows if _still_open(rows) else []
         return self._told(evidence(rows, window, heard([*rows, *told])), asking)
 
-    def newer(self, seen: set[str], window: Window) -> NoReturn:
-        """Raise: what is new is found half a minute late, by searching all there is.
-
-        Raises:
-            StoreUnavailable: always.
-        """
-        del seen, window
-        raise StoreUnavailable(
-            f"Tempo at {self._client.name} shows what is new {self._settings.lag_s:.0f} s late: "
-            "what is open now is seen in the embedded store only (why504 receive)"
-        )
+    def newest(self) -> Newest:
+        """Return a live reading of the last minutes (newest.py)."""
+        return Latest(self._client, self._settings, self._now_ns)
 
     def _told(self, told: Evidence, asking: Asking) -> Evidence:
         if asking.partial:
@@ -144,13 +136,13 @@ class TempoStore:
 
     def _whole(self, asking: Asking, window: Window, found: Result, most: int) -> Evidence | None:
         """Return a window with all that a search found in it; None if that is more than `most`."""
-        later = Window(window.start_ns, window.end_ns + _TOLD_WITHIN_NS)
+        later = Window(window.start_ns, window.end_ns + TOLD_WITHIN_NS)
         # A record without a request is a trace of one span, and of those there are many.
         alone = asking.latest(search.VITALS, later, _MOST_RECORDS).rows
         for query in search.WATCHED:
             alone += asking.latest(query, window, _MOST_RECORDS).rows
         known = {row.trace_id.hex() for row in alone}
-        before = Window(window.start_ns - _TOLD_WITHIN_NS, window.start_ns)
+        before = Window(window.start_ns - TOLD_WITHIN_NS, window.start_ns)
         still = asking.latest(search.OPEN, before, most + 1).traces
         wanted = {*found.traces, *still} - known
         if len(wanted) > most:
