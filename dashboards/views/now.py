@@ -11,7 +11,7 @@ from dashboards import live
 from dashboards.draw import ages, seconds, stuck
 from dashboards.draw.spec import spec
 from dashboards.draw.text import duration, moment, percent, plain
-from dashboards.views import silence, standing
+from dashboards.views import measures, silence, standing
 from dashboards.visit import Visit
 from dashboards.words import common
 from dashboards.words import now as words
@@ -46,9 +46,11 @@ def _look(visit: Visit, folder: Path, *, paused: bool) -> None:
         return
     said = words.AS_OF_PAUSED if paused else words.AS_OF
     st.text(visit.say(said, time=moment(seen.now.at_ns, visit.zone, date=False)))
+    measures.late(visit, seen.now)
     told = verdicts.health(seen.now, visit.settings.gateway_limit_s)
     if told.state == verdicts.UNHEARD and not seen.now.open:
         silence.nobody(visit, folder, seen.now, told)
+        measures.measures(visit, seen.now, told)
     else:
         _draw(visit, seen.now, told)
 
@@ -68,6 +70,7 @@ def _seen(visit: Visit, folder: Path, *, paused: bool) -> live.Seen:
 def _draw(visit: Visit, now: Now, told: Health) -> None:
     silence.verdict(visit, told)
     _figures(visit, told)
+    measures.measures(visit, now, told)
     _blocker(visit, now)
     _incidents(visit, now)
     left, right = st.columns(2, gap="medium")

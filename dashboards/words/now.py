@@ -48,6 +48,26 @@ CANT_READ = Said(
     "Hiện không đọc được kho dữ liệu; sẽ thử lại mỗi 2 giây. Những gì hiển thị bên dưới là cũ hơn.",
 )
 
+LATE = Said(
+    "The trace store shows what is {lag} old; gauges, if there are any, are younger.",
+    "Kho trace chỉ cho thấy những gì đã cũ {lag}; số đo, nếu có, thì mới hơn.",
+)
+GAUGES_OF = Said("{service}, by its gauges at {time}", "{service}, theo số đo lúc {time}")
+GAUGES_OPEN = Said(
+    "{count:,} in flight, the oldest for {age}", "{count:,} đang xử lý, lâu nhất {age}"
+)
+GAUGES_BLOCKED = Said(
+    "{count:,} of {all:,} event loops blocked, for {age}",
+    "{count:,} trên {all:,} vòng lặp sự kiện bị chặn, suốt {age}",
+)
+GAUGES_TAKEN = Said(
+    "{name}: {units} in use, {waiting:,} wait", "{name}: {units} đang dùng, {waiting:,} đang chờ"
+)
+NO_GAUGES = Said(
+    "Gauges are missing, or some of them; spans are shown all the same.",
+    "Thiếu số đo hoặc một phần số đo; các span vẫn được hiển thị.",
+)
+
 BLOCKS_MOST = Said("Most wait for", "Được chờ nhiều nhất")
 OLDEST = Said("Open the longest", "Mở lâu nhất")
 BLOCKER_DOES = Said("{does} · open for {age}", "{does} · đã mở {age}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -15,6 +17,7 @@ from rich.text import Text
 
 from why504.cli.explaining import length_ns, open_store
 from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
+from why504.diagnose.gauges import Standing, standings
 from why504.report import as_json as incident_as_json
 from why504.report import plain
 
@@ -104,6 +107,9 @@ def now_as_json(told: Now) -> dict[str, Any]:
         "holders": [_holding_as_json(holding) for holding in told.holders],
         "limit_s": told.limit_s,
         "heard_ns": told.heard_ns,
+        "lag_s": told.lag_s,
+        "gauges": [asdict(one) for one in standings(told.measured)],
+        "problems": list(told.measured.problems) if told.measured else [],
     }
 
 
@@ -136,12 +142,35 @@ def render_now(told: Now) -> RenderableType:
         said = f"{finding.cause}  {plain(finding.title)}: {plain(finding.sentence)}"
         of = f"  ({told.explained} of {told.victims} victims, {finding.confidence:.0%} of blame)"
         parts.append(Text(said, style="bold yellow").append(of, style="not bold dim"))
+    parts += _gauges(told)
     if told.silent:
         silent = plain(", ".join(told.silent))
         parts.append(Text(f"not heard of for a minute: {silent}", style="red"))
     if told.dropped:
         parts.append(Text(f"{told.dropped} spans and records had to be dropped", style="red"))
     return Group(*parts, Text(), _resources(told.resources), Text(), _requests(told.open))
+
+
+def _gauges(told: Now) -> Iterator[RenderableType]:
+    """Yield what gauges tell, a line a service, and what is late or could not be read."""
+    if told.lag_s:
+        when = datetime.fromtimestamp(told.at_ns / 1e9, tz=UTC)
+        said = f"as of {when:%H:%M:%S} UTC: the trace store shows what is {told.lag_s:g} s old"
+        yield Text(said, style="dim")
+    for one in standings(told.measured):
+        yield Text(plain(_standing(one)), style="cyan")
+    for problem in told.measured.problems if told.measured else ():
+        yield Text(plain(problem), style="red")
+
+
+def _standing(one: Standing) -> str:
+    parts = [f"{one.open} in flight"] if one.open is not None else []
+    parts += [f"the oldest for {one.oldest_s:.1f} s"] if one.oldest_s else []
+    parts += [f"event loop blocked for {one.stall_s:.1f} s"] if one.stall_s else []
+    for taken in one.taken:
+        units = f"{taken.in_use} of {taken.capacity}" if taken.capacity else str(taken.in_use)
+        parts.append(f"{taken.name} {units} in use, {taken.waiting} wait")
+    return f"by gauges, {one.service} ({one.processes} processes): {'; '.join(parts)}"
 
 
 def _resources(resources: Any) -> RenderableType:

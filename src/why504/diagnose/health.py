@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from why504.diagnose.gauges import Standing, hang, standings
 from why504.diagnose.kept import SILENT_NS
 from why504.diagnose.now import Busy, Now, Stuck
 from why504.diagnose.victims import GATEWAY_TIMEOUT
@@ -25,6 +26,9 @@ SLOW_S: Final = 5.0
 """Open for longer is slow; where the gateway waits for less than twice as long, half of that."""
 HUNG_S: Final = 10.0
 """Waiting for longer is hanging, also where no gateway tells of it."""
+_OLDEST_S: Final = 30.0
+"""The oldest request by gauges, where nobody tells how long the gateway waits: as the rule
+OldestInFlightRequest has it."""
 _JUST_NOW_S: Final = 10
 _A_MINUTE_S: Final = 60.0
 BINS: Final = 24
@@ -53,6 +57,8 @@ class Health:
     """Of the slow ones, those that the gateway answered 504, or has waited for long enough to."""
     slow_after_s: float
     limit_s: float | None
+    standings: Sequence[Standing] = ()
+    """What gauges tell, service by service; none where nobody asks Prometheus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +114,12 @@ def health(now: Now, limit_s: float | None = None) -> Health:
     asked = [one for one in now.open if one.asked]
     slow = [one for one in asked if one.age_s >= slow_after_s]
     late = [one for one in slow if _is_late(one, limit_s)]
-    heard_s = None if now.heard_ns is None else max(0.0, (now.at_ns - now.heard_ns) / 1e9)
+    by_gauges = standings(now.measured)
+    heard_ns = max([now.heard_ns or 0, *(one.told_ns for one in by_gauges)])
+    heard_s = max(0.0, (now.at_ns - heard_ns) / 1e9) if heard_ns else None
     return Health(
-        state=_state(now, slow, heard_s, limit_s),
+        state=_state(now, slow, heard_s, limit_s, by_gauges),
+        standings=by_gauges,
         heard_s=heard_s,
         timeouts=sum(now.timeouts_per_s),
         open=len(now.open),
@@ -121,8 +130,15 @@ def health(now: Now, limit_s: float | None = None) -> Health:
     )
 
 
-def _state(now: Now, slow: Sequence[Stuck], heard_s: float | None, limit_s: float | None) -> str:
-    if any(now.timeouts_per_s[-_JUST_NOW_S:]) or _hangs(slow, limit_s):
+def _state(
+    now: Now,
+    slow: Sequence[Stuck],
+    heard_s: float | None,
+    limit_s: float | None,
+    by_gauges: Sequence[Standing],
+) -> str:
+    gave_up = any(now.timeouts_per_s[-_JUST_NOW_S:])
+    if gave_up or _hangs(slow, limit_s) or hang(by_gauges, limit_s or _OLDEST_S):
         return HUNG
     if heard_s is None or heard_s * 1e9 > SILENT_NS:
         return UNHEARD

@@ -82,7 +82,16 @@ def test_a_tempo_that_can_not_be_asked_is_a_sentence(opened, monkeypatch, env, s
     assert not any("hunter2" in text for text in texts(page))
 
 
-def test_the_live_page_says_that_tempo_is_late(opened, tempo):
+def test_the_live_page_shows_what_tempo_has_and_how_old_it_is(opened, tempo, monkeypatch):
+    now_ns = T0_NS + 600 * SECOND_NS
+    monkeypatch.setattr("time.time_ns", lambda: now_ns)
+    told = {"http.response.status_code": 504, "http.request.method": "POST"}
+    spans = [
+        span(name="POST /v1/pay", start_s=500 + n, end_s=560 + n, attributes=told) for n in range(4)
+    ]
+    tempo.take(protobuf(*spans, resource=GATEWAY))
+
     page = opened("now")
 
-    assert any("why504 receive" in text for text in texts(page))
+    assert any("4 × 504 in the last minute" in text for text in texts(page))
+    assert any("30" in caption.value for caption in page.caption)

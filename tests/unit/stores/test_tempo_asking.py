@@ -317,11 +317,6 @@ def test_nobody_is_asked_about_the_future():
             assert told["start"] < now_ns // SECOND_NS - 30
 
 
-def test_the_live_view_says_that_it_needs_another_store():
-    with pytest.raises(StoreUnavailable, match="why504 receive"):
-        served(a_tempo(), now_ns=NOW_NS).newer(set(), HOUR)
-
-
 # --- a server in trouble -------------------------------------------------------------------------
 
 

@@ -52,13 +52,14 @@ _GATEWAY: Final = span(
 _PARENT: Final = ("span:parentID", "status")
 _GAVE_UP: Final = f"{{ {GATEWAY} && span.{names.HTTP_STATUS} >= 499 }}"
 
-ALL: Final = (
+OPEN: Final = Search(
+    f"{{ span.{names.SNAPSHOT_SEQUENCE} > 0 }}"
+    + select(*WHO, *_PARENT, *_OPEN, *_PLACE, *_REQUEST, *_CALL, *_POOL, *_STALL),
+    5_000,
+)
+"""What is told while it is open."""
+ONCE: Final = (
     Search(_GAVE_UP + select(*WHO, *_PARENT, *_REQUEST, *_GATEWAY), 5_000),
-    Search(
-        f"{{ span.{names.SNAPSHOT_SEQUENCE} > 0 }}"
-        + select(*WHO, *_PARENT, *_OPEN, *_PLACE, *_REQUEST, *_CALL, *_POOL, *_STALL),
-        5_000,
-    ),
     Search(
         f'{{ span.{names.KIND} =~ "hold|wait|stall" }}'
         + select(*WHO, *_PARENT, *_OPEN, *_PLACE, *_POOL, *_STALL),
@@ -75,5 +76,5 @@ ALL: Final = (
     ),
     Search("{ kind=server }" + select(*WHO, *_PARENT, *_REQUEST, *_GATEWAY), 100),
 )
-"""Who was given up on; what is open; what was held, waited for and stood; what processes tell of
-themselves; locks and alarms; whether anybody looked for those; and the usual."""
+"""Who was given up on; what was held, waited for and stood; what processes tell of themselves;
+locks and alarms; whether anybody looked for those; and the usual."""

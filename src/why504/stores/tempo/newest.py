@@ -1,13 +1,13 @@
 """A live reading of Tempo: what came since the last look, by a few searches and some whole traces.
 
 A search shows of a trace in several parts one part only, and what is open is told in a new part
-each time. So searches say which requests are open, and those that matter most are read whole, by
-id, which has no lag: who holds something first, then who was read longest ago.
+each time. So searches say which requests are open, and some are read whole, by id: who holds
+something first, then of whom nobody heard for longest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +18,7 @@ from why504.stores.access import TempoSettings
 from why504.stores.records import Row
 from why504.stores.tempo import live_queries
 from why504.stores.tempo.client import Client
+from why504.stores.tempo.live_queries import Search
 from why504.stores.tempo.search import SPANS_EACH, TOLD_WITHIN_NS, Asking, Result
 
 MOST_READ: Final = 40
@@ -26,6 +27,9 @@ _MOST_OPEN: Final = 20_000
 """Traces with something open that are kept in mind."""
 _LATE_NS: Final = 15 * 10**9
 """What is exported, and searched for, so much after it was told is not missed."""
+_SECOND_NS: Final = 10**9
+_SOON_NS: Final = 5 * _SECOND_NS
+"""What is exported so much later than is usual is found by the next look all the same."""
 _Key = tuple[bytes, bytes]
 
 
@@ -39,6 +43,16 @@ class _Open:
     """Whether it has something that others may wait for."""
     read_ns: int = 0
     """When it was last read whole."""
+
+    @property
+    def told_ns(self) -> int:
+        """When anything open in it was told last; 0 if nothing is open any more."""
+        return max(self.parts.values(), default=0)
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Who comes first is read first."""
+        return self.read_ns > 0 or not self.holds, max(self.told_ns, self.read_ns)
 
 
 class Latest:
@@ -76,8 +90,14 @@ class Latest:
         now_ns = self._now_ns()
         asking = Asking(self._client, now_ns)
         last_ns = self._looked_ns or now_ns - TOLD_WITHIN_NS
-        start_ns = last_ns - int(self.lag_s * 1e9) - _LATE_NS
-        found = _searched(asking, Window(max(start_ns, window.start_ns), now_ns))
+        shown_ns = now_ns - int(self.lag_s * 1e9)
+        since_ns = max(last_ns - int(self.lag_s * 1e9) - _LATE_NS, window.start_ns)
+        searches = [(one, Window(since_ns, now_ns)) for one in live_queries.ONCE]
+        searches += [
+            (live_queries.OPEN, Window(max(shown_ns - width_ns, window.start_ns), now_ns))
+            for width_ns in _widths_ns(now_ns - last_ns)
+        ]
+        found = _searched(asking, searches)
         rows = [row for result in found for row in result.rows]
         cut = [
             one.trace_id for result in found for one in result.traces.values()
@@ -90,7 +110,9 @@ class Latest:
         for trace_id in chosen:
             if trace_id in self._open:
                 self._open[trace_id].read_ns = now_ns
-        fresh = self._fresh(rows)
+        # A trace read by its id is younger than what searches show: later than the moment that all
+        # is seen of, a 504 would be there and who held it up would not.
+        fresh = self._fresh(row for row in rows if row.end_ns <= shown_ns)
         self._forget(window.start_ns, now_ns)
         self._looked_ns = now_ns
         return fresh
@@ -112,16 +134,9 @@ class Latest:
     def _chosen(self, cut: Iterable[str]) -> list[bytes]:
         """Return the traces that are read whole: of those with too many spans to show some first.
 
-        Then who holds something, of whom most is to be told, and who was read longest ago.
+        Then who holds something, then of whom nobody heard for longest: they may have ended.
         """
-        ordered = sorted(
-            (trace_id for trace_id, one in self._open.items() if one.parts),
-            key=lambda trace_id: (
-                self._open[trace_id].read_ns > 0 and not self._open[trace_id].holds,
-                self._open[trace_id].read_ns,
-                trace_id,
-            ),
-        )
+        ordered = sorted(self._open, key=lambda trace_id: (*self._open[trace_id].rank, trace_id))
         first = [bytes.fromhex(trace_id) for trace_id in cut][: MOST_READ // 4]
         return list(dict.fromkeys([*first, *ordered]))[:MOST_READ]
 
@@ -141,19 +156,29 @@ class Latest:
     def _forget(self, oldest_ns: int, now_ns: int) -> None:
         self._seen = {key: end_ns for key, end_ns in self._seen.items() if end_ns >= oldest_ns}
         told_ns = now_ns - TOLD_WITHIN_NS - int(self.lag_s * 1e9)
-        latest = sorted(
-            (
-                (max(one.parts.values()), trace_id)
-                for trace_id, one in self._open.items()
-                if one.parts and max(one.parts.values()) >= told_ns
-            ),
-            reverse=True,
-        )
-        self._open = {trace_id: self._open[trace_id] for _, trace_id in latest[:_MOST_OPEN]}
+        still = [(one.told_ns, key) for key, one in self._open.items() if one.told_ns >= told_ns]
+        self._open = {key: self._open[key] for _, key in sorted(still, reverse=True)[:_MOST_OPEN]}
 
 
-def _searched(asking: Asking, window: Window) -> list[Result]:
+def _widths_ns(elapsed_ns: int) -> Iterator[int]:
+    """Yield how far back to look for what is open, some lengths of time.
+
+    What is open is told again once it is half as old again. A search that goes back for as long as
+    since then finds the last part only; one that goes back further may show an earlier part, by
+    which a request would have ended long ago. Whoever looks every few seconds has seen all others.
+    """
+    yield elapsed_ns + _SOON_NS
+    if elapsed_ns <= _SOON_NS:
+        yield elapsed_ns + _SECOND_NS
+        return
+    width_ns = elapsed_ns + _SOON_NS
+    while width_ns > 2 * _SECOND_NS:
+        width_ns = width_ns * 2 // 3
+        yield width_ns
+
+
+def _searched(asking: Asking, searches: Sequence[tuple[Search, Window]]) -> list[Result]:
     """Ask all searches at once; return what each found."""
-    with ThreadPoolExecutor(len(live_queries.ALL)) as pool:
-        told = pool.map(lambda one: asking.latest(one.query, window, one.most), live_queries.ALL)
+    with ThreadPoolExecutor(len(searches)) as pool:
+        told = pool.map(lambda one: asking.latest(one[0].query, one[1], one[0].most), searches)
         return list(told)
