@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts stack-check picture screenshots explorer docs clean
+.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts stack-check picture screenshots explorer docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ bench-live: install  ## the live view at 10,000 open requests, beside reading an
 
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive
+
+bench-tempo: install  ## 1 M spans in a server like Tempo: requests, and the embedded store's verdict (5 min)
+	@exec $(BIN)/python -m bench.tempo $(ARGS)
 
 bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misbehaves (25 min)
 	@exec $(BIN)/python -m bench.alerts $(ARGS)

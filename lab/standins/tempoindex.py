@@ -74,6 +74,8 @@ class Tempo:
         self._tenant, self._token, self._clock = tenant, token, clock
         self._parts: list[Part] = []
         self._live: dict[bytes, Part] = {}
+        self._by_start: list[Part] | None = None
+        """Latest first; None once something came."""
         self._spans: dict[bytes, list[tuple[bytes, bytes, Any]]] = {}
         """By trace: the resource and scope in protobuf, and the span."""
 
@@ -101,6 +103,7 @@ class Tempo:
         if part is None or now_s - part.touched_s > IDLE_S:
             part = self._live[trace_id] = Part(trace_id, now_s)
             self._parts.append(part)
+        self._by_start = None
         part.touched_s = now_s
         return part
 
@@ -112,6 +115,7 @@ class Tempo:
             for span in part.spans:
                 into.add(span)
         self._parts = list(whole.values())
+        self._by_start = None
         self._live = {}
 
     def answer(self, target: str, headers: Mapping[str, str]) -> Answer:
@@ -146,10 +150,10 @@ class Tempo:
         most = int(asked.get("spss", 3))
         hits: dict[bytes, tuple[Part, list[Seen]]] = {}
         for part in self._ordered(query):
-            if limit <= len(hits) and part.trace_id not in hits:
-                break
             if part.start_ns > window[1] or part.end_ns < window[0]:
                 continue
+            if limit <= len(hits) and part.trace_id not in hits:
+                break
             spans = [span for span in part.spans if query.matches(span)]
             if spans:
                 # Of a trace in several parts only one part is shown.
@@ -162,8 +166,10 @@ class Tempo:
 
     def _ordered(self, query: Query) -> list[Part]:
         settled_s = self._clock() - self.lag_s
-        parts = [part for part in self._parts if part.arrived_s <= settled_s]
-        return sorted(parts, key=lambda part: -part.start_ns) if query.most_recent else parts
+        if query.most_recent and self._by_start is None:
+            self._by_start = sorted(self._parts, key=lambda part: -part.start_ns)
+        parts = self._by_start if query.most_recent and self._by_start else self._parts
+        return [part for part in parts if part.arrived_s <= settled_s]
 
     def _count(self, asked: Mapping[str, str]) -> dict[str, Any]:
         text, _, rest = asked.get("q", "").rpartition(" | ")

@@ -141,6 +141,8 @@ class Facts:
             ran = source.attributes.get(names.THREAD_CPU_SHARE)
             wanted = source.attributes.get(names.THREAD_WANTED_SHARE, ran)
             if isinstance(ran, int | float) and isinstance(wanted, int | float):
+                # One that was read of many alike ran for those too.
+                ran *= self.blamer.stands_for(source)
                 rows.append((source.start_ns, self.blamer.end_of(source), ran, wanted))
         return rows
 

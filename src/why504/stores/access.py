@@ -86,7 +86,7 @@ class TempoSettings(Access):
     lag_s: float = 30.0
     """What is younger a search may not find yet: Tempo's `query_end_cutoff`."""
     traces: int = 150
-    """So many traces of an incident are read whole, at most."""
+    """So many traces are read whole for the incidents of a window, at least 24 for each."""
 
     def check(self) -> None:
         """Raise ConfigError if a setting makes no sense."""

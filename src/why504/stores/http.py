@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,12 +78,15 @@ class HttpClient:
     ) -> None:
         self.name = checked(address, server.name, access.PREFIX)
         self.clock = clock
+        self.requests = 0
+        """Questions that were asked so far, repeated ones too."""
         self.bytes_read = 0
-        """Of all answers, as they came over the network, unpacked."""
+        """Of all answers, unpacked."""
         self._access = access
         self._server = server
         self._sleep = sleep
         self._busy_until_s = 0.0
+        self._counting = threading.Lock()
         user = (access.user, access.secret()) if access.user else None
         self._http = httpx.Client(
             base_url=self.name,
@@ -125,6 +129,10 @@ class HttpClient:
             self._busy_until_s = max(self._busy_until_s, self.clock() + pause_s)
         raise StoreUnavailable(self._trouble(status, body))
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def _wait_for_quiet(self, until_s: float) -> None:
         pause_s = self._busy_until_s - self.clock()
         if pause_s > 0:
@@ -141,6 +149,8 @@ class HttpClient:
 
     def _ask(self, path: str, params: Params, until_s: float) -> tuple[int, httpx.Headers, bytes]:
         limit_s = min(until_s, self.clock() + self._access.timeout_s)
+        with self._counting:
+            self.requests += 1
         with self._http.stream("GET", path, params=dict(params)) as response:
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -152,7 +162,8 @@ class HttpClient:
                     )
                 if self.clock() > limit_s:
                     raise httpx.ReadTimeout("the answer trickles in")
-            self.bytes_read += len(body)
+            with self._counting:
+                self.bytes_read += len(body)
             return response.status_code, response.headers, bytes(body)
 
     def _read(self, body: bytes) -> Any:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench import busy_day
+from lab.standins.tempofill import tempo_with
 from tests.unit.receive.otlp_bodies import protobuf
 from tests.unit.stores.hangs_by_hand import API, GATEWAY, loop_hang, pool_hang
-from tests.unit.stores.tempo_bodies import tempo_with
 from tests.unit.stores.tempo_served import served
 from why504.diagnose import explain
 from why504.model import Window

@@ -1,8 +1,8 @@
 """A sampled reading of Tempo: of a large window, which traces are read whole.
 
 Searches tell who timed out, all of them, and who held and waited; chance, weighed as in the
-embedded store (stores/sampling.py), says which of them are read. At most some 200 questions for an
-incident, however many spans there are.
+embedded store (stores/sampling.py), says which of them are read. At most some 200 questions for up
+to three incidents, however many spans there are, and 40 for each more.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from why504.stores.tempo.telling import (
     longest,
     overlaps,
     present,
+    with_queues,
 )
 
 MOST_VICTIMS: Final = 200_000
@@ -51,9 +52,8 @@ _MOST_AT_ONCE: Final = 2_500
 _BRIEF_MS: Final = (0, 200, 1_000, 5_000, 30_000)
 _AROUND_NS: Final = 60 * 10**9
 """A clock that is off by less hides nothing."""
-_INCIDENTS: Final = 4
-"""So many of them get all the traces that an incident may have; more of them share those."""
 _FEWEST: Final = 24
+"""Traces of an incident, however many incidents share them."""
 _USUAL: Final = 24
 _PIECES: Final = 4
 
@@ -77,7 +77,7 @@ class Sampling:
 
     Args:
         asking: Tempo.
-        most: so many traces are read whole for an incident.
+        most: so many traces are read whole for all incidents of a window, and 24 at least for each.
     """
 
     def __init__(self, asking: Asking, most: int) -> None:
@@ -97,7 +97,7 @@ class Sampling:
         windows = bursts(found)
         if not windows:
             return Evidence(window, sample=Sample({}, {}, self._requests(window)))
-        most = max(_FEWEST, min(self._most, _INCIDENTS * self._most // len(windows)))
+        most = max(_FEWEST, self._most // len(windows))
         bursts_ = [self._told(Lots(one)) for one in windows]
         for burst in bursts_:
             self._choose(burst, found, [r.name for r in victims.values()], most)
@@ -153,6 +153,7 @@ class Sampling:
         for query in (search.STALLS, search.SHARED, *search.WATCHED):
             burst.deciding += self._asking.latest(query, held, _MOST_RECORDS).rows
         burst.deciding += self._asking.latest(search.VITALS, later, _MOST_RECORDS).rows
+        burst.deciding = with_queues(burst.deciding, self._asking)
         return burst
 
     def _holds(self, window: Window) -> list[Row]:

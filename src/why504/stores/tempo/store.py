@@ -20,7 +20,7 @@ from why504.stores.tempo.client import Client
 from why504.stores.tempo.newest import Latest
 from why504.stores.tempo.sampled import Sampling
 from why504.stores.tempo.search import TOLD_WITHIN_NS, Asking, Result
-from why504.stores.tempo.telling import heard
+from why504.stores.tempo.telling import heard, with_queues
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class TempoStore:
         wanted = {*found.traces, *still} - known
         if len(wanted) > most:
             return None
-        rows = asking.traces(sorted(wanted)) + alone
+        rows = with_queues(asking.traces(sorted(wanted)) + alone, asking)
         heard_ns = heard(rows)
         mine = _belonging(rows, window, heard_ns)
         return evidence([row for row in rows if row.trace_id in mine], window, heard_ns)

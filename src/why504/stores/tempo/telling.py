@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from why504.diagnose.steps import Presence
 from why504.model import Evidence, Window
 from why504.stores.records import Row
 from why504.stores.sampling import Candidates
+from why504.stores.tempo.search import Asking
+
+_MOST_WATCHES: Final = 20
 
 
 def heard(rows: Iterable[Row]) -> dict[str, int]:
@@ -23,6 +27,19 @@ def heard(rows: Iterable[Row]) -> dict[str, int]:
     for row in rows:
         heard_ns[row.instance] = max(row.end_ns, heard_ns.get(row.instance, 0))
     return heard_ns
+
+
+def with_queues(rows: list[Row], asking: Asking) -> list[Row]:
+    """Return rows in which the watches of a broker that had an alarm tell of its queues.
+
+    Those are lists, which no search returns: the latest watches are read whole.
+    """
+    if not any((row.resource or "").startswith("broker:") for row in rows):
+        return rows
+    watches = sorted((r for r in rows if r.name == names.BROKER_WATCHED), key=lambda r: -r.end_ns)
+    told = asking.traces(row.trace_id.hex() for row in watches[:_MOST_WATCHES])
+    read = {row.trace_id for row in told}
+    return [row for row in rows if row.trace_id not in read] + told
 
 
 def present(told: Evidence) -> dict[str, Presence]:

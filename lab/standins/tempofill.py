@@ -1,21 +1,36 @@
-"""What a folder of the embedded store holds, as the OTLP that it once was."""
+"""Fills the stand-in for Tempo with what a folder of the embedded store holds, as it once came."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow.parquet as pq
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
 from lab.standins.tempoindex import Tempo
-from tests.unit.receive.otlp_bodies import key_values
 from why504 import tables
 from why504.stores.records import Row
 
-FLUSH_NS = 5 * 10**9
+FLUSH_NS: Final = 5 * 10**9
+"""Processes export as often."""
+_SETTLED_S: Final = 3600.0
+"""So long after the last of it Tempo is asked."""
+
+
+def tempo_with(folder: Path) -> Tempo:
+    """Return a stand-in that was sent what a folder holds, over time and in portions."""
+    now = [0.0]
+    tempo = Tempo(clock=lambda: now[0])
+    for at_s, body in portions(rows_in(folder)):
+        now[0] = at_s
+        tempo.take(body)
+    now[0] += _SETTLED_S
+    return tempo
 
 
 def rows_in(folder: Path) -> list[dict[str, Any]]:
@@ -28,8 +43,6 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 
 def portions(rows: list[dict[str, Any]]) -> Iterator[tuple[float, bytes]]:
     """Yield what each process exported every five seconds: when, and an OTLP body."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
     groups: dict[tuple[int, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         groups[row["end_ns"] // FLUSH_NS, row["service"], row["instance"]].append(row)
@@ -37,14 +50,14 @@ def portions(rows: list[dict[str, Any]]) -> Iterator[tuple[float, bytes]]:
         message = ExportTraceServiceRequest()
         resource = message.resource_spans.add()
         named = {"service.name": service, "service.instance.id": instance}
-        resource.resource.attributes.extend(key_values(named))
+        resource.resource.attributes.extend(_key_values(named))
         scope = resource.scope_spans.add()
         for row in told:
             _add(scope, row)
         yield (tick + 1) * FLUSH_NS / 1e9, message.SerializeToString()
 
 
-def _add(scope: Any, row: dict[str, Any]) -> None:
+def _add(scope: Any, row: Mapping[str, Any]) -> None:
     attributes = json.loads(row["attributes"])
     for column in tables.SPANS:
         if column.attribute and row[column.name] is not None:
@@ -58,17 +71,26 @@ def _add(scope: Any, row: dict[str, Any]) -> None:
         kind=row["kind"],
         start_time_unix_nano=row["start_ns"],
         end_time_unix_nano=row["end_ns"],
-        attributes=key_values(attributes),
+        attributes=_key_values(attributes),
     )
     span.status.code = row["status"]
 
 
-def tempo_with(folder: Path) -> Tempo:
-    """Return a stand-in that was sent what a folder holds, over time and in portions."""
-    now = [0.0]
-    tempo = Tempo(clock=lambda: now[0])
-    for at_s, body in portions(rows_in(folder)):
-        now[0] = at_s
-        tempo.take(body)
-    now[0] += 3600
-    return tempo
+def _key_values(attributes: Mapping[str, Any]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=_any_value(value)) for key, value in attributes.items()]
+
+
+def _any_value(value: Any) -> AnyValue:
+    match value:
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case list():
+            return AnyValue(array_value=ArrayValue(values=[_any_value(one) for one in value]))
+        case None:
+            return AnyValue()
+        case _:
+            return AnyValue(string_value=str(value))
