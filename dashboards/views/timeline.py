@@ -36,7 +36,9 @@ def section(visit: Visit, folder: Path, incident: Incident) -> None:
     st.header(say(words.TITLE), help=_how_to_read(shown.kinds, say))
     st.vega_lite_chart(spec=shown.chart, key="timeline", alt=say(words.ALT))
     st.caption(say(words.READ))
-    if shown.sampled:
+    if shown.source:
+        st.text(say(words.MEASURED, source=plain(shown.source)))
+    elif shown.sampled:
         st.caption(say(words.SAMPLED))
 
 
@@ -46,6 +48,8 @@ class _Drawn(NamedTuple):
     kinds: Set[str]
     """Of the series that are shown."""
     sampled: bool
+    source: str
+    """Whose metrics are among the rows; empty if none are."""
 
 
 def _key(visit: Visit, incident: Incident) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def _drawn(
     told, sampled = _told(folder, _incident.id, _incident.count, _incident)
     chart = draw.chart(told, _incident, _visit.say, _visit.ink, zone=_visit.zone, alerts=alerts)
     kinds = {series.kind for series in told.series}
-    return _Drawn(spec(chart), kinds, sampled)
+    return _Drawn(spec(chart), kinds, sampled, told.source)
 
 
 def prepare(folder: Path, incident: Incident) -> None:

@@ -37,6 +37,12 @@ SAMPLED = Said(
     "There was too much to read all of it: the figures are estimates from a sample.",
     "Dữ liệu quá nhiều để đọc hết: các con số được ước lượng từ một mẫu.",
 )
+MEASURED = Said(
+    "What {source} has is shown as it counts and measures all of it, now and then; other rows are "
+    "estimates from a sample.",
+    "Những gì {source} có được hiển thị theo số đếm và số đo của toàn bộ, ghi theo từng khoảng; "
+    "các hàng khác được ước lượng từ một mẫu.",
+)
 ALT = Said(
     "Rows of figures on one time axis: 504s per second, requests and connections, blocked event "
     "loops and failed calls before, during and after the incident.",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from why504.diagnose.course import tracks
+from why504.diagnose.course.metered import Metered
+from why504.diagnose.course.moments import MOST as MOST_MOMENTS
 from why504.diagnose.course.moments import Moment, moments
 from why504.diagnose.course.pools import pools
 from why504.diagnose.course.reading import Reading, Series, everything, ready
@@ -32,6 +34,8 @@ class Timeline:
     series: Sequence[Series]
     """All with the same number of values."""
     moments: Sequence[Moment]
+    source: str = ""
+    """Whose metrics stand in for spans that were not read; empty where all is of spans."""
 
     def edge_ns(self, place: int) -> int:
         """Return when a bucket begins; the last reaches to the end of the window."""
@@ -43,8 +47,9 @@ class Timeline:
 def timeline(evidence: Evidence, incident: Incident) -> Timeline:
     """Return at most 12 series that say something, of at most 240 buckets, and moments in order.
 
-    The 504s come first and are always there. Of a sample the series are estimates, and what can't
-    be told of one honestly (requests in flight) is left out.
+    The 504s come first and are always there. Of a sample the series are those of metrics, as far
+    as there are any; the others are estimates, and what can't be told of a sample honestly
+    (requests in flight) is left out.
 
     Args:
         evidence: of the incident's time, with what was before and after it.
@@ -52,20 +57,23 @@ def timeline(evidence: Evidence, incident: Incident) -> Timeline:
     """
     evidence = ready(evidence)
     reading = Reading(evidence, _axis(evidence, incident.window))
+    told = Metered(reading, incident)
     series = [
-        *tracks.timeouts(reading, incident),
-        *tracks.open_requests(reading),
-        *pools(reading),
-        *tracks.stalls(reading),
+        *(told.timeouts() or tracks.timeouts(reading, incident)),
+        *(told.open_requests() or tracks.open_requests(reading)),
+        *(told.pools() or pools(reading)),
+        *(told.stalls() or tracks.stalls(reading)),
         *tracks.failed_calls(reading),
-        *tracks.queued(reading),
-        *tracks.vitals(reading),
+        *(told.queued() or tracks.queued(reading)),
+        *(told.vitals() or tracks.vitals(reading)),
     ]
+    happened = sorted([*moments(reading), *told.starts()], key=lambda moment: moment.at_ns)
     return Timeline(
         window=reading.buckets.window,
         bucket_ns=reading.buckets.bucket_ns,
         series=series[:MOST_SERIES],
-        moments=moments(reading),
+        moments=happened[:MOST_MOMENTS],
+        source=told.source,
     )
 
 
