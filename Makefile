@@ -45,7 +45,7 @@ bench-live: install  ## the live view at 10,000 open requests, beside reading an
 bench-receive: install  ## OTLP over HTTP to durable Parquet, beside a plain loop (1 min)
 	@exec $(BIN)/python -m bench.receive
 
-bench-tempo: install  ## 1 M spans in a server like Tempo: requests, and the embedded store's verdict (5 min)
+bench-tempo: install  ## 1 M spans in a server like Tempo: requests and the verdict (5 min)
 	@exec $(BIN)/python -m bench.tempo $(ARGS)
 
 bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misbehaves (25 min)

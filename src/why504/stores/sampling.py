@@ -58,6 +58,8 @@ class Intervals:
     resource: Codes
     start_ns: Times
     end_ns: Times
+    stands_for: Floats | None = None
+    """For how many alike each stands, itself included; None: all are known."""
 
     def those(self, mine: NDArray[np.bool_]) -> Intervals:
         """Return some of them."""
@@ -68,6 +70,7 @@ class Intervals:
             self.resource[rows],
             self.start_ns[rows],
             self.end_ns[rows],
+            None if self.stands_for is None else self.stands_for[rows],
         )
 
 
@@ -103,6 +106,8 @@ class EvenLots(Lots):
         """Take the burst, and whether of all that are given chances together one is drawn."""
         super().__init__(burst)
         self._one_at_least = one_at_least
+        self._luck: float | None = None
+        """What is left of the last drawing: with it the next goes on, as if it were one."""
 
     def give(self, trace: Codes, chance: Floats, start_ns: Times) -> None:
         """Give each trace a chance of being read, 0.0 to 1.0; those alike in it are alike."""
@@ -113,9 +118,12 @@ class EvenLots(Lots):
             chance = chance / total
         order = np.lexsort((trace, -chance))
         # Each takes a stretch as long as its chance; whoever has a whole number in it is drawn.
-        luck = float(np.bitwise_xor.reduce(trace)) / 2.0**64 if len(trace) else 0.0
+        luck = self._luck
+        if luck is None:
+            luck = float(np.bitwise_xor.reduce(trace)) / 2.0**64 if len(trace) else 0.0
         reached = np.floor(np.cumsum(chance[order]) + luck + 1e-9)
         those = order[np.diff(reached, prepend=np.floor(luck)) > 0]
+        self._luck = float((chance.sum() + luck) % 1.0)
         self.take(trace[those], chance[those])
 
 
@@ -178,6 +186,8 @@ def holders_by_lot(records: Intervals, most: float, lots: Lots) -> dict[int, Pre
         held = holds.those(holds.resource == resource)
         presence = Presence.of(held.start_ns, held.end_ns)
         owed = owed_by(waited.start_ns, waited.end_ns, held.start_ns, held.end_ns, presence)
+        if held.stands_for is not None:
+            owed = owed * held.stands_for
         total = float(owed.sum())
         if total > 0:
             chance = owed * (most / total) if len(owed) > most else np.where(owed > 0, 1.0, 0.0)

@@ -48,8 +48,10 @@ MOST_VICTIMS: Final = 200_000
 _MOST_RECORDS: Final = 10_000
 """Of stalls, locks and vitals of a burst."""
 _MOST_AT_ONCE: Final = 2_500
-"""Holds of a burst; if there are more, the brief ones are passed over. Waits of a quarter of it."""
-_BRIEF_MS: Final = (0, 200, 1_000, 5_000, 30_000)
+"""Holds of a burst; of more, of the brief ones a part stands for all. Waits of a quarter of it."""
+_BRIEF_MS: Final = (0, 1_000, 5_000, 30_000)
+_MOST_BRIEF: Final = 500
+"""Of each half of a burst: the latest, which were all in a stretch of time that ends with it."""
 _AROUND_NS: Final = 60 * 10**9
 """A clock that is off by less hides nothing."""
 _FEWEST: Final = 24
@@ -70,6 +72,8 @@ class _Burst:
     """What is rare and decides: whole, and in evidence whether its trace is read or not."""
     kinds: list[Codes] = field(default_factory=list)
     """Victims that are alike."""
+    alike: dict[str, float] = field(default_factory=dict)
+    """Traces with brief holds -> for how many alike each stands."""
 
 
 class Sampling:
@@ -148,7 +152,7 @@ class Sampling:
         held = Window(lots.burst.start_ns - TOLD_WITHIN_NS, around.end_ns)
         later = Window(around.start_ns, around.end_ns + TOLD_WITHIN_NS)
         burst = _Burst(lots, around)
-        burst.told += self._holds(held)
+        burst.told += self._holds(held, burst)
         burst.told += self._spread(search.WAITS, around)
         for query in (search.STALLS, search.SHARED, *search.WATCHED):
             burst.deciding += self._asking.latest(query, held, _MOST_RECORDS).rows
@@ -156,15 +160,34 @@ class Sampling:
         burst.deciding = with_queues(burst.deciding, self._asking)
         return burst
 
-    def _holds(self, window: Window) -> list[Row]:
-        """Return the holds of a window: all, or if that is too much, the longer ones."""
+    def _holds(self, window: Window, burst: _Burst) -> list[Row]:
+        """Return the holds of a window: all, or if that is too much, brief ones for all alike."""
         query = ""
         for brief_ms in _BRIEF_MS:
             query = search.holds(brief_ms)
             result = self._asking.latest(query, window, _MOST_AT_ONCE)
             if result.complete:
-                return result.rows
+                return result.rows + (self._brief(brief_ms, burst) if brief_ms else [])
         return self._spread(query, window)
+
+    def _brief(self, brief_ms: int, burst: _Burst) -> list[Row]:
+        """Return some brief holds of a burst, and note for how many each stands.
+
+        The latest of a piece of time are all there were in its last stretch, so that each stands
+        for as many as there are such stretches in the piece.
+        """
+        rows: list[Row] = []
+        for piece in pieces(burst.lots.burst, 2):
+            found = self._asking.latest(search.brief_holds(brief_ms), piece, _MOST_BRIEF)
+            if not found.traces:
+                continue
+            first_ns = min(one.start_ns for one in found.traces.values())
+            known_ns = piece.end_ns - max(first_ns, piece.start_ns)
+            whole_ns = piece.end_ns - piece.start_ns
+            times = 1.0 if found.complete else max(1.0, whole_ns / max(1, known_ns))
+            burst.alike |= dict.fromkeys(found.traces, times)
+            rows += found.rows
+        return rows
 
     def _spread(self, query: str, window: Window) -> list[Row]:
         """Return what matches, of each quarter of a window the latest."""
@@ -179,7 +202,7 @@ class Sampling:
         """Draw the traces that are read for one burst: about `most`."""
         rows = burst.told + burst.deciding
         told = evidence(rows, burst.window, heard(rows))
-        records = self._intervals(told)
+        records = self._intervals(told, burst.alike)
         taken = self._take(burst, longest(burst.deciding, most // 5))
         taken += self._take(burst, lock_owners(told)[: most // 10])
         left = most - taken - min(_USUAL, most // 6)
@@ -190,7 +213,8 @@ class Sampling:
         even = EvenLots(burst.lots.burst, one_at_least=resources <= share)
         holders_by_lot(records, share, even)
         for traces, chances in zip(even.traces, even.chances, strict=True):
-            burst.lots.take(traces, chances)
+            times = [burst.alike.get(self._ids[code], 1.0) for code in traces.tolist()]
+            burst.lots.take(traces, chances / np.array(times, np.float64))
         chosen, _ = drawn([burst.lots])
         left -= len(chosen) - taken
         left += self._usual(burst, set(victims), min(_USUAL, most // 6))
@@ -210,12 +234,12 @@ class Sampling:
         start_ns = burst.lots.burst.start_ns
         before = Window(start_ns - USUAL_FOR_NS, start_ns)
         chosen: dict[str, None] = {}
-        for number, piece in enumerate(pieces(before, _PIECES), 1):
-            rows = self._asking.any_of(search.REQUESTS, piece, 50 * most // _PIECES).rows
+        for number, piece in enumerate(pieces(before, 2), 1):
+            rows = self._asking.any_of(search.REQUESTS, piece, 25 * most).rows
             rows = [row for row in rows if row.end_ns <= start_ns]
             rows.sort(key=lambda row: (row.name not in wanted, row.trace_id[::-1]))
             for row in rows:
-                if len(chosen) < most * number // _PIECES:
+                if len(chosen) < most * number // 2:
                     chosen.setdefault(row.trace_id.hex())
         return most - self._take(burst, chosen)
 
@@ -263,7 +287,7 @@ class Sampling:
             self._ids[codes[-1]] = trace_id
         return np.array(codes, np.uint64)
 
-    def _intervals(self, told: Evidence) -> Intervals:
+    def _intervals(self, told: Evidence, alike: Mapping[str, float]) -> Intervals:
         records: list[Record] = [*told.waits, *told.holds]
         return Intervals(
             self._codes(record.trace_id for record in records),
@@ -271,4 +295,5 @@ class Sampling:
             np.array([code_of(resource_key(record).encode()) for record in records], np.uint64),
             np.array([record.start_ns for record in records], np.int64),
             np.array([end_of(record, told.heard_ns) for record in records], np.int64),
+            np.array([alike.get(record.trace_id, 1.0) for record in records], np.float64),
         )

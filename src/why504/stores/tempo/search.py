@@ -99,6 +99,12 @@ def holds(longer_than_ms: int) -> str:
     return of_kind(names.HOLD, *at_least) + select(*_RECORD, *span(names.BACKEND_PID))
 
 
+def brief_holds(shorter_than_ms: int) -> str:
+    """Return the query of holds that lasted less."""
+    brief = f"duration < {shorter_than_ms}ms"
+    return of_kind(names.HOLD, brief) + select(*_RECORD, *span(names.BACKEND_PID))
+
+
 def slow(limit_s: float) -> tuple[str, str]:
     """Return the queries of requests that took, and of such as are open for, so long or longer."""
     at_least = f"duration >= {max(1, round(limit_s * 1000))}ms"
