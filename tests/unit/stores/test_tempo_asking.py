@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -22,7 +24,7 @@ from why504.model import Evidence, Window
 from why504.stores.access import TempoSettings
 from why504.stores.http import ATTEMPTS
 from why504.stores.opening import address_in, open_store
-from why504.stores.tempo import search
+from why504.stores.tempo import decoding, live_queries, search
 from why504.stores.tempo.client import Client
 from why504.stores.tempo.search import Asking
 from why504.stores.tempo.store import TempoStore
@@ -108,12 +110,14 @@ def test_every_query_has_its_conditions_on_one_span():
     queries = [
         search.EVERYTHING, search.REQUESTS, search.OPEN, search.VITALS, search.WAITS, search.STALLS,
         search.SHARED, search.GATEWAY_REQUESTS, search.holds(0), search.holds(200),
-        *search.TIMED_OUT, *search.WATCHED, *search.slow(1.5),
+        *search.TIMED_OUT, *search.WATCHED, *search.slow(1.5), search.brief_holds(1_000),
+        live_queries.OPEN.query, *(one.query for one in live_queries.ONCE),
     ]  # fmt: skip
     for query in queries:
         assert query.count("{") == query.count("}") == 1
         assert query.startswith("{ ")
         assert "nil" not in query
+        assert "link" not in query, "select returns one link of several"
         assert not re.search(r"}\s*(>>|<<|&&|\|\||>|<|~)", query)
 
 
@@ -315,6 +319,41 @@ def test_nobody_is_asked_about_the_future():
         if told:
             assert told["start"] < told["end"] <= now_ns // SECOND_NS
             assert told["start"] < now_ns // SECOND_NS - 30
+
+
+def test_an_attribute_that_is_absent_is_not_the_word_nil():
+    told = {"key": "why504.resource", "value": {"stringValue": "nil"}}
+    one = {
+        "spanID": "1f", "name": "x", "startTimeUnixNano": str(T0_NS), "durationNanos": "5",
+        "attributes": [told],
+    }  # fmt: skip
+    found = {"traceID": "ab", "startTimeUnixNano": str(T0_NS), "spanSets": [{"spans": [one]}]}
+
+    ((trace,), _) = decoding.found({"traces": [found]})
+
+    assert (trace.trace_id, trace.rows[0].resource) == ("ab".rjust(32, "0"), None)
+    assert trace.rows[0].span_id == bytes(7) + b"\x1f"
+
+
+def test_traces_are_read_several_at_once_and_never_more_than_that():
+    tempo, guard = a_tempo(*(timed_out(n) for n in range(40))), threading.Lock()
+    together, most = [0], [0]
+
+    def answer(request):
+        with guard:
+            together[0] += 1
+            most[0] = max(most[0], together[0])
+        if "/traces/" in request.url.path:
+            time.sleep(0.01)
+        with guard:
+            together[0] -= 1
+            told = tempo.answer(request.url.raw_path.decode(), request.headers)
+        return httpx.Response(told.status, content=told.body)
+
+    evidence = store_on(answer, now_ns=NOW_NS, parallel=3).sample(HOUR)
+
+    assert len(evidence.spans) == 40
+    assert most[0] == 3
 
 
 # --- a server in trouble -------------------------------------------------------------------------
