@@ -37,7 +37,8 @@ def _of_threads(labels: Mapping[str, str]) -> str:
 
 def _of_queue(labels: Mapping[str, str]) -> str:
     queue, vhost = labels.get("queue", ""), labels.get("vhost", "")
-    return f"{queue} of {vhost}" if vhost else queue
+    # RabbitMQ's own page adds all queues up, unless it is asked for its detailed one.
+    return f"{queue} of {vhost}" if vhost else queue or "all queues"
 
 
 class Row(NamedTuple):

@@ -67,8 +67,8 @@ class Prometheus:
             return told
         problem = (
             f"{self.source} has no {queries.TIMEOUTS.metric} of this time: how many timed out is "
-            "known from spans only (is `why504 receive` scraped, and does WHY504_PROMETHEUS_MATCH "
-            "fit?)"
+            "known from spans only (is `why504 watch`, or `receive`, scraped, and does "
+            "WHY504_PROMETHEUS_MATCH fit?)"
         )
         return Measured(told.source, step_s, (), (problem,))
 
