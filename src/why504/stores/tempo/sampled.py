@@ -8,7 +8,7 @@ to three incidents, however many spans there are, and 40 for each more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -33,6 +33,7 @@ from why504.stores.sampling import (
 from why504.stores.tempo import search
 from why504.stores.tempo.search import TOLD_WITHIN_NS, Asking, pieces
 from why504.stores.tempo.telling import (
+    Burst,
     code_of,
     heard,
     inside_of,
@@ -58,22 +59,6 @@ _FEWEST: Final = 24
 """Traces of an incident, however many incidents share them."""
 _USUAL: Final = 24
 _PIECES: Final = 4
-
-
-@dataclass(slots=True)
-class _Burst:
-    """What searches tell of one burst of victims, and which traces are to be read for it."""
-
-    lots: Lots
-    window: Window
-    told: list[Row] = field(default_factory=list)
-    """Waits and holds, with what it takes to weigh them."""
-    deciding: list[Row] = field(default_factory=list)
-    """What is rare and decides: whole, and in evidence whether its trace is read or not."""
-    kinds: list[Codes] = field(default_factory=list)
-    """Victims that are alike."""
-    alike: dict[str, float] = field(default_factory=dict)
-    """Traces with brief holds -> for how many alike each stands."""
 
 
 class Sampling:
@@ -146,12 +131,12 @@ class Sampling:
 
     # --- who held what they waited for ------------------------------------------------------------
 
-    def _told(self, lots: Lots) -> _Burst:
+    def _told(self, lots: Lots) -> Burst:
         """Search for what went on around a burst."""
         around = Window(lots.burst.start_ns - _AROUND_NS, lots.burst.end_ns + _AROUND_NS)
         held = Window(lots.burst.start_ns - TOLD_WITHIN_NS, around.end_ns)
         later = Window(around.start_ns, around.end_ns + TOLD_WITHIN_NS)
-        burst = _Burst(lots, around)
+        burst = Burst(lots, around)
         burst.told += self._holds(held, burst)
         burst.told += self._spread(search.WAITS, around)
         for query in (search.STALLS, search.SHARED, *search.WATCHED):
@@ -160,7 +145,7 @@ class Sampling:
         burst.deciding = with_queues(burst.deciding, self._asking)
         return burst
 
-    def _holds(self, window: Window, burst: _Burst) -> list[Row]:
+    def _holds(self, window: Window, burst: Burst) -> list[Row]:
         """Return the holds of a window: all, or if that is too much, brief ones for all alike."""
         query = ""
         for brief_ms in _BRIEF_MS:
@@ -170,7 +155,7 @@ class Sampling:
                 return result.rows + (self._brief(brief_ms, burst) if brief_ms else [])
         return self._spread(query, window)
 
-    def _brief(self, brief_ms: int, burst: _Burst) -> list[Row]:
+    def _brief(self, brief_ms: int, burst: Burst) -> list[Row]:
         """Return some brief holds of a burst, and note for how many each stands.
 
         The latest of a piece of time are all there were in its last stretch, so that each stands
@@ -198,35 +183,41 @@ class Sampling:
             for row in self._asking.latest(query, piece, _MOST_AT_ONCE).rows
         ]
 
-    def _choose(self, burst: _Burst, found: Candidates, victims: Sequence[str], most: int) -> None:
+    def _choose(self, burst: Burst, found: Candidates, victims: Sequence[str], most: int) -> None:
         """Draw the traces that are read for one burst: about `most`."""
         rows = burst.told + burst.deciding
         told = evidence(rows, burst.window, heard(rows))
-        records = self._intervals(told, burst.alike)
         taken = self._take(burst, longest(burst.deciding, most // 5))
         taken += self._take(burst, lock_owners(told)[: most // 10])
         left = most - taken - min(_USUAL, most // 6)
+        left += self._usual(burst, set(victims), min(_USUAL, most // 6))
         victims_here = int(inside_of(found, burst.lots.burst).sum())
-        share = max(left // 3, left - victims_here)
-        share = min(share, most // 2)
+        share = min(max(left // 3, left - victims_here), most // 2)
+        chosen = self._evenly(burst, found, max(left - share, most // 4))
+        self._holders(burst, self._intervals(told, burst.alike), chosen, share)
+
+    def _holders(self, burst: Burst, records: Intervals, victims: Codes, share: int) -> None:
+        """Draw about so many of those who held what the chosen victims waited for.
+
+        Of victims that are read, somebody has to be read who held them up.
+        """
+        mine = records.held | np.isin(records.trace, victims)
+        if not (mine & ~records.held).any():
+            mine = np.ones(len(records.trace), np.bool_)
         resources = len(set(records.resource.tolist()))
         even = EvenLots(burst.lots.burst, one_at_least=resources <= share)
-        holders_by_lot(records, share, even)
+        holders_by_lot(records.those(mine), share, even)
         for traces, chances in zip(even.traces, even.chances, strict=True):
             times = [burst.alike.get(self._ids[code], 1.0) for code in traces.tolist()]
             burst.lots.take(traces, chances / np.array(times, np.float64))
-        chosen, _ = drawn([burst.lots])
-        left -= len(chosen) - taken
-        left += self._usual(burst, set(victims), min(_USUAL, most // 6))
-        self._evenly(burst, found, max(left, most // 4))
 
-    def _take(self, burst: _Burst, trace_ids: Iterable[str]) -> int:
+    def _take(self, burst: Burst, trace_ids: Iterable[str]) -> int:
         """Have traces read for certain; return how many."""
         codes = self._codes(dict.fromkeys(trace_ids))
         burst.lots.take(codes, np.ones(len(codes)))
         return len(codes)
 
-    def _usual(self, burst: _Burst, wanted: set[str], most: int) -> int:
+    def _usual(self, burst: Burst, wanted: set[str], most: int) -> int:
         """Have requests read from before the burst, those like the victims first.
 
         Returns how many fewer were found than wanted.
@@ -243,13 +234,14 @@ class Sampling:
                     chosen.setdefault(row.trace_id.hex())
         return most - self._take(burst, chosen)
 
-    def _evenly(self, burst: _Burst, found: Candidates, most: int) -> None:
-        """Have victims read, of each kind evenly over time, and note who is alike."""
+    def _evenly(self, burst: Burst, found: Candidates, most: int) -> Codes:
+        """Have victims read, of each kind evenly over time, and note who is alike; return them."""
         inside = inside_of(found, burst.lots.burst)
         alike = found.alike
         if 2 * len(set(alike[inside].tolist())) > most:
             alike = np.zeros_like(alike)  # Routes that are all different are no kinds.
         kinds = sorted(set(alike[inside].tolist()))
+        chosen = [found.trace[:0]]
         for kind in kinds:
             mine = np.flatnonzero(inside & (alike == kind))
             mine = mine[np.argsort(found.end_ns[mine], kind="stable")]
@@ -259,10 +251,12 @@ class Sampling:
             those = mine[np.arange(number) * len(mine) // number]
             burst.lots.take(found.trace[those], np.full(number, number / len(mine)))
             burst.kinds.append(found.trace[mine])
+            chosen.append(found.trace[those])
+        return np.concatenate(chosen)
 
     # --- reading them -----------------------------------------------------------------------------
 
-    def _read(self, all_of: Sequence[_Burst], window: Window, requests: int) -> Evidence:
+    def _read(self, all_of: Sequence[Burst], window: Window, requests: int) -> Evidence:
         chosen, stands_for = drawn([burst.lots for burst in all_of])
         kinds = [kind for burst in all_of for kind in burst.kinds]
         weights = calibrated(kinds, chosen, stands_for)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,10 +16,26 @@ from why504.diagnose.endings import end_of
 from why504.diagnose.steps import Presence
 from why504.model import Evidence, Window
 from why504.stores.records import Row
-from why504.stores.sampling import Candidates
+from why504.stores.sampling import Candidates, Codes, Lots
 from why504.stores.tempo.search import Asking
 
 _MOST_WATCHES: Final = 20
+
+
+@dataclass(slots=True)
+class Burst:
+    """What searches tell of one burst of victims, and which traces are to be read for it."""
+
+    lots: Lots
+    window: Window
+    told: list[Row] = field(default_factory=list)
+    """Waits and holds, with what it takes to weigh them."""
+    deciding: list[Row] = field(default_factory=list)
+    """What is rare and decides: whole, and in evidence whether its trace is read or not."""
+    kinds: list[Codes] = field(default_factory=list)
+    """Victims that are alike."""
+    alike: dict[str, float] = field(default_factory=dict)
+    """Traces with brief holds -> for how many alike each stands."""
 
 
 def heard(rows: Iterable[Row]) -> dict[str, int]:
