@@ -13,8 +13,10 @@ from why504.model import Evidence, Window
 from why504.stores.base import EvidenceStore, Newest
 from why504.stores.prometheus.store import Prometheus
 
+_FIRST_S: Final = 12.0
+"""The first look waits until it is known whether anybody answers."""
 _PATIENCE_S: Final = 1.0
-"""A look at what is open does not wait longer for gauges: what was told before is shown again."""
+"""A later one does not wait longer for gauges: what was told before is shown again."""
 
 
 class MeteredStore:
@@ -96,7 +98,8 @@ class _Gauged:
         """Return the gauges; those of an earlier look where the server is slow."""
         if self._asked is not None:
             try:
-                self._told = self._asked.result(_PATIENCE_S)
+                patience_s = _FIRST_S if self._told is None else _PATIENCE_S
+                self._told = self._asked.result(patience_s)
                 self._asked = None
             except Pending:
                 pass

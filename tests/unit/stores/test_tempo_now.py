@@ -1,5 +1,7 @@
 """The live view on Tempo: the same as on the embedded store, as of what Tempo can show."""
 
+import threading
+import time
 from dataclasses import replace
 
 import httpx
@@ -215,3 +217,26 @@ def test_without_prometheus_the_view_is_the_same_and_says_so(tmp_path):
     expected = service.embedded.look(service.now_ns() - int(LAG_S * 1e9))
     assert shape(replace(found, measured=None)) == shape(expected)
     assert any("can't reach Prometheus" in problem for problem in found.measured.problems)
+
+
+def test_gauges_that_are_slow_hold_up_no_look_but_the_first(tmp_path):
+    served, slow = Served(), threading.Event()
+    served.add("http_server_active_requests", [(T0_NS / 1e9, 8)])
+
+    def answer(asked):
+        if slow.is_set():
+            time.sleep(3)
+        return served(asked)
+
+    service = Service(tmp_path, pool_hang())
+    following = Following(MeteredStore(service.store, metrics_on(answer, now_s=T0_NS / 1e9)))
+    service.until(5)
+    first = following.look(service.now_ns())
+    slow.set()
+    began_s = time.monotonic()
+
+    again = following.look(service.now_ns())
+
+    assert time.monotonic() - began_s < 3
+    assert again.measured == first.measured
+    assert [track.values for track in first.measured.of("open")] == [[8.0]]
