@@ -112,6 +112,20 @@ def test_a_sample_of_the_same_spans_has_the_same_verdict_and_counts(server, tmp_
 
     assert evidence.sample is not None or len({s.trace_id for s in evidence.spans}) <= 3
     assert [(i.id, i.count) for i in found] == [(i.id, i.count) for i in expected]
-    assert [(i.finding.cause, i.finding.mechanism, i.finding.site) for i in found] == [
-        (i.finding.cause, i.finding.mechanism, i.finding.site) for i in expected
+    assert [(i.finding.cause, i.finding.mechanism) for i in found] == [
+        (i.finding.cause, i.finding.mechanism) for i in expected
     ]
+    for part, true in zip(found, expected, strict=True):
+        assert part.finding.site in worst_lines(true)
+
+
+def worst_lines(incident):
+    """Return the line that is named, and those of which a few in a hundred requests say the same.
+
+    Of 14, 13 and 13 threads at three lines, a sample may have most of any.
+    """
+    sites = {leaf.site for leaf in incident.finding.leaves}
+    alike = [blame for blame in incident.blames if blame.leaf.site in sites]
+    most = max((blame.share for blame in alike), default=0.0)
+    near = {blame.leaf.site for blame in alike if blame.share >= 0.9 * most}
+    return near | {incident.finding.site}

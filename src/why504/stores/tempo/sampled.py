@@ -192,9 +192,11 @@ class Sampling:
         left = most - taken - min(_USUAL, most // 6)
         left += self._usual(burst, set(victims), min(_USUAL, most // 6))
         victims_here = int(inside_of(found, burst.lots.burst).sum())
-        share = min(max(left // 3, left - victims_here), most // 2)
+        records = self._intervals(told, burst.alike)
+        holders_here = len(set(records.trace[records.held].tolist()))
+        share = min(max(left // 3, left - victims_here), most // 2, holders_here)
         chosen = self._evenly(burst, found, max(left - share, most // 4))
-        self._holders(burst, self._intervals(told, burst.alike), chosen, share)
+        self._holders(burst, records, chosen, share)
 
     def _holders(self, burst: Burst, records: Intervals, victims: Codes, share: int) -> None:
         """Draw about so many of those who held what the chosen victims waited for.
