@@ -187,7 +187,8 @@ class Sampling:
         """Draw the traces that are read for one burst: about `most`."""
         rows = burst.told + burst.deciding
         told = evidence(rows, burst.window, heard(rows))
-        taken = self._take(burst, longest(burst.deciding, most // 5))
+        # Whole: a search may have shown an earlier part of what is still open.
+        taken = self._take(burst, longest(burst.deciding, most // 3))
         taken += self._take(burst, lock_owners(told)[: most // 10])
         left = most - taken - min(_USUAL, most // 6)
         left += self._usual(burst, set(victims), min(_USUAL, most // 6))
