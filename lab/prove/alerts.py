@@ -80,13 +80,16 @@ def _hang(run: Run, row: Fault, folder: Path, stack: ExitStack) -> Told:
     return told
 
 
-def watched(run: Run, row: Fault, load: Load, log: Path, on_call: OnCall) -> Told:
-    """Look until a card tells a cause, or the load is over."""
+def watched(
+    run: Run, row: Fault, load: Load, log: Path, on_call: OnCall, *, since_s: float = 0.0
+) -> Told:
+    """Look until a card tells a cause, or the load is over; at nothing from before `since_s`."""
     told = Told()
     while load.running and not told.cause:
         time.sleep(LOOK_S)
-        told.first_504_s = min(_timeouts_s(log), default=float("nan"))
-        cards = on_call.cards("P0")
+        timeouts_s = (moment_s for moment_s in timeouts(log) if moment_s >= since_s)
+        told.first_504_s = min(timeouts_s, default=float("nan"))
+        cards = [card for card in on_call.cards("P0") if card["at"] >= since_s]
         told.alerts = tuple(card["text"] for card in cards)
         if cards and not told.card_s > 0:
             told.card_s = cards[0]["at"]
@@ -99,7 +102,8 @@ def watched(run: Run, row: Fault, load: Load, log: Path, on_call: OnCall) -> Tol
     return told
 
 
-def _timeouts_s(access_log: Path) -> Iterator[float]:
+def timeouts(access_log: Path) -> Iterator[float]:
+    """Yield when the gateway answered 504, in Unix seconds, by its own log."""
     with access_log.open(encoding="utf-8") as lines:
         for line in lines:
             # The last line may be half written.

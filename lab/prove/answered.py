@@ -26,7 +26,14 @@ class Answers:
     """Without a sample that is a number."""
     refused: dict[str, str] = field(default_factory=dict)
     """Where -> why it was no question."""
-    slowest_ms: float = 0.0
+    took_ms: list[tuple[str, float]] = field(default_factory=list)
+    """(where, ms) of each that was answered."""
+
+    @property
+    def p95_ms(self) -> float:
+        """Return the 95th percentile of how long they took, NaN without any."""
+        took_ms = sorted(ms for _, ms in self.took_ms)
+        return round(took_ms[int(0.95 * (len(took_ms) - 1))], 1) if took_ms else math.nan
 
     @property
     def told(self) -> int:
@@ -53,7 +60,7 @@ def ask(prometheus: Prometheus, asked_: Sequence[Asked], start_s: float, end_s: 
             answers.refused[one.where] = str(error)
             continue
         took_ms = 1000 * (time.perf_counter() - began_s)
-        answers.slowest_ms = max(answers.slowest_ms, took_ms)
+        answers.took_ms.append((one.where, round(took_ms, 1)))
         if not any(_is_number(value) for each in series for value in each["values"]):
             answers.empty.append(one)
     return answers

@@ -157,7 +157,7 @@ def _serve(
     port: int,
 ) -> None:
     import uvicorn
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, ProcessCollector
 
     from why504.alerts.app import create_app
     from why504.alerts.guard.acknowledging import ack_routes
@@ -177,6 +177,7 @@ def _serve(
     place = _place(settings, ledger)
     delivery = Delivery(ledger, outside.first(), place, pace, clock, explained=store is not None)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     registry.register(Delivering(ledger, clock))
     if settings.explorer_url:
         lead_to_explorer(registry, settings.explorer_url)
