@@ -32,7 +32,8 @@ VERDICT: Final = Section(
         ),
         stat(
             "Do spans arrive?", "ops",
-            "sum(rate(why504_receiver_spans_total[5m]))",
+            "sum(rate(why504_receiver_spans_total[5m]))"
+            " or sum(rate(otelcol_receiver_accepted_spans_total[5m]))",
             normal="Some a second whenever there are requests.",
             todo="None: nothing can be explained. Is the receiver up, does the probe know its "
             "address (`WHY504_ENDPOINT`)?",
@@ -130,6 +131,71 @@ EVIDENCE: Final = Section(
     ),
 )  # fmt: skip
 
+ON_THE_WAY: Final = Section(
+    "Is anything lost on the way to Tempo?",
+    (
+        graph(
+            "Does the watch get rid of its spans?", "s",
+            Query("topk(12, max by (service_name) (why504_watch_unsent_age_seconds))",
+                  "{{service_name}}"),
+            normal="0 s.",
+            todo="Nobody takes the gateway's 504s, locks and alarms: is the receiver or the "
+            "collector up?",
+            alert="WatchCannotSend",
+        ),
+        graph(
+            "Does the watch give spans up?", "short",
+            Query("topk(12, sum by (service_name, reason) "
+                  "(increase(why504_watch_dropped_spans_total[15m])))",
+                  "{{service_name}} {{reason}}"),
+            normal="0 within 15 minutes.",
+            todo="queue_full: nobody took them for too long. refused: whoever takes them says why.",
+            alert="WatchDropsSpans",
+        ),
+        graph(
+            "How many spans does the collector take?", "ops",
+            Query("sum(rate(otelcol_receiver_accepted_spans_total[$__rate_interval]))", "taken"),
+            Query("sum(rate(otelcol_receiver_refused_spans_total[$__rate_interval]))", "refused"),
+            normal="In step with the requests, none refused. Empty without a collector.",
+            todo="Refused: its memory limit, or a queue that is full. Senders try again.",
+            alert="CollectorRefusesSpans",
+        ),
+        graph(
+            "Does the collector lose spans?", "short",
+            Query("topk(12, sum by (exporter) "
+                  "(increase(otelcol_exporter_send_failed_spans_total[10m])))",
+                  "not sent {{exporter}}"),
+            Query("topk(12, sum by (exporter) "
+                  "(increase(otelcol_exporter_enqueue_failed_spans_total[10m])))",
+                  "not queued {{exporter}}"),
+            normal="Nothing: these are born when something is lost first.",
+            todo="Its log says what Tempo answered.",
+            alert="CollectorLosesSpans",
+        ),
+        graph(
+            "How full are the collector's queues?", "percentunit",
+            Query("topk(12, max by (exporter) "
+                  "(otelcol_exporter_queue_size / otelcol_exporter_queue_capacity))",
+                  "{{exporter}}"),
+            normal="Near 0 %.",
+            todo="Whoever is behind the exporter is slow or down; what waits is on disk.",
+            alert="CollectorQueueFilling",
+        ),
+        graph(
+            "Is evidence thrown away?", "short",
+            Query("topk(12, sum by (reason) (increase(tempo_discarded_spans_total[10m])))",
+                  "by Tempo {{reason}}"),
+            Query("sum(increase("
+                  "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total[15m]))",
+                  "by sampling, undecided"),
+            normal="Nothing: these too are born late.",
+            todo="Tempo answers 200 and discards beyond its limits: raise `max_traces_per_user` "
+            "or the rate. Undecided: more traces at once than the sampler keeps.",
+            alert="TempoDiscardsSpans",
+        ),
+    ),
+)  # fmt: skip
+
 DELIVERY: Final = Section(
     "Do alerts arrive?",
     (
@@ -198,6 +264,6 @@ BOARD: Final = Board(
     uid="why504-alerting",
     title="Probe and pipeline health",
     question="May one believe the other dashboards, and would somebody be told?",
-    sections=(VERDICT, EVIDENCE, DELIVERY),
+    sections=(VERDICT, EVIDENCE, ON_THE_WAY, DELIVERY),
     of_a_service=False,
 )

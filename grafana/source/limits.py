@@ -62,5 +62,11 @@ _ROWS: Final = (
     Limit("AlertsGivenUp", P1, 0),
     Limit("TelemetryPipelineSilent", P1, 0, below=True, fine=JUST_ABOVE_0),
     Limit("ProbeErrors", P2, 0),
+    Limit("WatchCannotSend", P1, 60),
+    Limit("WatchDropsSpans", P2, 0),
+    Limit("CollectorLosesSpans", P1, 0),
+    Limit("CollectorQueueFilling", P1, 0.5),
+    Limit("CollectorRefusesSpans", P2, 0),
+    Limit("TempoDiscardsSpans", P1, 0),
 )
 LIMITS: Final = {row.alert: row for row in _ROWS}

@@ -91,7 +91,7 @@ def _ordinary(run: Run, row: Fault, deployed: Deployment, on_call: OnCall) -> tu
     with load_of(deployed, Plan({**row.before, "score": 1}, lasts_s), seed=1) as before:
         before.wait(lasts_s + GATEWAY_TIMEOUT_S)
     time.sleep(SETTLE_S)
-    asked = answered.questions(GIVEN)
+    asked, _ = answered.questions(GIVEN)
     healthy = answered.ask(on_call.prometheus, asked, began_s, time.time())
     run.say(f"{healthy.told} of {healthy.number} queries of the dashboards have data")
     return healthy, len(on_call.cards("P0"))
@@ -111,13 +111,15 @@ def _hang(
         time.sleep(SETTLE_S)
         # While it hangs, as somebody looks who was just woken up.
         ended_s = time.time()
-        hung = answered.ask(on_call.prometheus, answered.questions(GIVEN), began_s, ended_s)
+        asked, elsewhere = answered.questions(GIVEN)
+        hung = answered.ask(on_call.prometheus, asked, began_s, ended_s)
         verdict.checks += _alerting(row, on_call, told, began_s, ended_s, verdict.facts)
         verdict.checks += _showing(row, deployed, on_call, hung, healthy, began_s)
         verdict.facts["slowest query"] = max(hung.took_ms, key=lambda pair: pair[1])
         verdict.facts["without data while all was well"] = [one.where for one in healthy.empty]
         verdict.facts["queries without data"] = [f"{one.where}: {one.text}" for one in hung.empty]
         verdict.facts["queries that were refused"] = hung.refused
+        verdict.facts["queries of what does not run here"] = [one.where for one in elsewhere]
     # It hangs: nobody waits for what is still open.
     deployed.service.kill()
 

@@ -41,7 +41,8 @@ WELL_KNOWN = {
     "process_cpu_seconds_total": set(),
     "ALERTS": {"alertname", "alertstate", "severity"},
 }
-SPAN_COUNTS = "traces_span_metrics_"
+OF_OTHERS = {"exporter", "reason"}
+"""Labels of the collector's and Tempo's own metrics, which are known by the rules about them."""
 
 
 def of(source: str) -> list:
@@ -84,7 +85,13 @@ def grouped_by(expression: str) -> set[str]:
 @pytest.fixture(scope="session")
 def known(told_metrics) -> dict[str, set[str]]:
     recorded = {name: grouped_by(text) - {"le"} for name, text in RECORDED.items()}
-    return told_metrics | WELL_KNOWN | recorded
+    others = {
+        selector.name: OF_OTHERS
+        for rule in ALERTS.values()
+        for selector in selectors(rule["expr"])
+        if selector.name.startswith(("otelcol_", "tempo_"))
+    }
+    return told_metrics | WELL_KNOWN | recorded | others
 
 
 @pytest.fixture(scope="session")
