@@ -10,6 +10,11 @@ _FULL: Final = (
     'db_client_connection_count{state="used",<family>}'
     " / ignoring (state) db_client_connection_max{<family>}"
 )
+# Who does not wait waits for 0 s: without waits within five minutes the rule has no number.
+_WAIT: Final = (
+    "(service_pool:db_client_connection_wait_time_seconds:p95_5m{<family>} >= 0"
+    " or 0 * max by (service_name, pool) (db_client_connection_max{<family>}))"
+)
 _SITE: Final = "span.code.function.name, span.code.file.path, span.code.line.number"
 
 VERDICT: Final = Section(
@@ -37,8 +42,8 @@ VERDICT: Final = Section(
         ),
         stat(
             "How long do they wait?", "s",
-            "max(service_pool:db_client_connection_wait_time_seconds:p95_5m{<family>})",
-            normal="Nothing to show: nobody waited within five minutes; else below 0.1 s.",
+            f"max({_WAIT})",
+            normal="0 s: nobody waited within five minutes; else p95 below 0.1 s.",
             todo="The pool is too small for the load, or connections are kept too long.",
             alert="DBPoolWait",
         ),
@@ -80,9 +85,8 @@ WHERE: Final = Section(
         ),
         graph(
             "How long do 95 % of those that wait have to wait?", "s",
-            Query("topk(12, service_pool:db_client_connection_wait_time_seconds:p95_5m{<family>})",
-                  "{{service_name}} {{pool}}"),
-            normal="Below 0.1 s, or nothing where nobody waits.",
+            Query(f"topk(12, {_WAIT})", "{{service_name}} {{pool}}"),
+            normal="0 s where nobody waits, else below 0.1 s.",
             todo="Compare with how long connections are kept, beside it.",
             alert="DBPoolWait",
         ),
