@@ -206,7 +206,7 @@ BOARD: Final = Board(
     boxes=(
         Box("usd_per_million_in", "USD per million tokens in", "0.59", "By your contract."),
         Box("usd_per_million_out", "USD per million tokens out", "0.79", "By your contract."),
-        Box("langfuse_url", "Langfuse", "http://localhost:3000", "Where the link on top leads."),
+        Box("langfuse_url", "Langfuse", "http://localhost:3001", "Where the link on top leads."),
     ),
     links=(("Langfuse: prompts and answers", "${langfuse_url}"),),
 )  # fmt: skip
