@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts stack-check picture screenshots explorer docs clean
+.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ prove-alerts: install  ## five hangs: the right card within 120 s; an hour of he
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
 
+demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)
+	@exec $(BIN)/python -m lab.prove dashboards $(if $(FAULT),--fault $(FAULT)) $(ARGS)
+
 stack-check: install  ## what Compose, Tempo, Grafana and all others read, without Docker (1 min)
 	@exec $(BIN)/python -m bench.stack_check
 
@@ -92,6 +95,9 @@ screenshots: install  ## every page of the explorer, in both themes and as on a 
 
 explorer: install  ## open the incident explorer on what is stored
 	@exec $(BIN)/why504 explorer
+
+dashboards: install  ## write grafana/dashboards anew from grafana/source
+	@$(BIN)/python -m grafana.source
 
 docs: install  ## write the pages that are made: docs/cli.md and docs/telemetry.md
 	@$(BIN)/typer why504.cli utils docs --name why504 --output docs/cli.md

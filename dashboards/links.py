@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from why504.model import Incident, Victim
 
 TRACE_ID: Final = re.compile("[0-9a-f]{32}")
+_SHORT: Final = re.compile("[0-9a-f]{16,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ def held(victim: Victim, holder: str) -> Victim:
     """Return a request with whoever an address says holds it up; anything but an id is ignored."""
     known = TRACE_ID.fullmatch(holder) is not None
     return replace(victim, holder_trace_id=holder) if known else victim
+
+
+def padded(trace_id: str) -> str:
+    """Return an id with the zeros that Tempo's search, and with it Grafana, leaves out in front."""
+    return trace_id.zfill(32) if _SHORT.fullmatch(trace_id) else trace_id
 
 
 def elsewhere(address: str, trace_id: str) -> str:

@@ -32,7 +32,7 @@ def page(visit: Visit) -> None:
     # A link from this page to itself leaves the browser's address as it was.
     wanted.from_dict(wanted.to_dict())
     try:
-        asked = wanted.get("trace", "")
+        asked = links.padded(wanted.get("trace", ""))
         choice = links.choose(incidents, wanted.get("incident", ""), asked)
         if asked and choice.missing == "trace":
             _stranger(visit, folder, asked, wanted.get("holder", ""))

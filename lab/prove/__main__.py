@@ -18,7 +18,7 @@ from typing import Final
 from rich.console import Console
 
 from lab.faults import ROOT
-from lab.prove import alerts, broker, database, llm, nightly, quiet
+from lab.prove import alerts, broker, dashboards, database, llm, nightly, quiet
 from lab.prove.run import Run
 from lab.prove.verdict import Journal, Verdict, publish
 from why504.errors import Why504Error
@@ -30,6 +30,7 @@ PROOFS: Final[Mapping[str, Callable[[Run], Verdict]]] = {
     "nightly": nightly.prove,
     "alerts": alerts.prove,
     "quiet": quiet.prove,
+    "dashboards": dashboards.prove,
 }
 
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--brief", action="store_true", help="a rehearsal of seconds: proves nothing, keeps nothing"
     )
+    parser.add_argument("--fault", default="F1", help="how `dashboards` hangs the service")
     given = parser.parse_args(arguments)
     errors = Console(stderr=True)
     (ROOT / ".run").mkdir(exist_ok=True)
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say = Journal(errors)
     try:
         with ExitStack() as stack:
-            verdict = PROOFS[given.proof](Run(folder, say, given.brief, stack))
+            verdict = PROOFS[given.proof](Run(folder, say, given.brief, stack, given.fault))
     except Why504Error as error:
         errors.print(f"why504: {error}", style="red", markup=False)
         return 2

@@ -69,24 +69,27 @@ def _hang(run: Run, row: Fault, folder: Path, stack: ExitStack) -> Told:
     targets = {SERVICE: deployed.metrics_address, RECEIVER: deployed.receiver_address}
     on_call = OnCall.begin(folder, folder / OURS, targets, stack)
     run.say(f"{row.id}: ordinary load, {BEFORE_S:g} s")
-    with _load(deployed, Plan(row.before, BEFORE_S), seed=1) as before:
+    with load_of(deployed, Plan(row.before, BEFORE_S), seed=1) as before:
         before.wait(BEFORE_S + GATEWAY_TIMEOUT_S)
     run.say(f"{row.id}: {row.description}")
     stack.enter_context(ACTIONS[row.outside](deployed.world))
-    with _load(deployed, Plan(row.during, AFTER_S), seed=2) as load:
-        told = _watched(run, row, load, deployed.gateway.access_log, on_call)
+    with load_of(deployed, Plan(row.during, AFTER_S), seed=2) as load:
+        told = watched(run, row, load, deployed.gateway.access_log, on_call)
     # It hangs: nobody waits for what is still open.
     deployed.service.kill()
     return told
 
 
-def _watched(run: Run, row: Fault, load: Load, log: Path, on_call: OnCall) -> Told:
-    """Look until a card tells a cause, or the load is over."""
+def watched(
+    run: Run, row: Fault, load: Load, log: Path, on_call: OnCall, *, since_s: float = 0.0
+) -> Told:
+    """Look until a card tells a cause, or the load is over; at nothing from before `since_s`."""
     told = Told()
     while load.running and not told.cause:
         time.sleep(LOOK_S)
-        told.first_504_s = min(_timeouts_s(log), default=float("nan"))
-        cards = on_call.cards("P0")
+        timeouts_s = (moment_s for moment_s in timeouts(log) if moment_s >= since_s)
+        told.first_504_s = min(timeouts_s, default=float("nan"))
+        cards = [card for card in on_call.cards("P0") if card["at"] >= since_s]
         told.alerts = tuple(card["text"] for card in cards)
         if cards and not told.card_s > 0:
             told.card_s = cards[0]["at"]
@@ -99,7 +102,8 @@ def _watched(run: Run, row: Fault, load: Load, log: Path, on_call: OnCall) -> To
     return told
 
 
-def _timeouts_s(access_log: Path) -> Iterator[float]:
+def timeouts(access_log: Path) -> Iterator[float]:
+    """Yield when the gateway answered 504, in Unix seconds, by its own log."""
     with access_log.open(encoding="utf-8") as lines:
         for line in lines:
             # The last line may be half written.
@@ -107,5 +111,6 @@ def _timeouts_s(access_log: Path) -> Iterator[float]:
                 yield float(json.loads(line)["ts"])
 
 
-def _load(deployed: Deployment, plan: Plan, *, seed: int) -> Load:
+def load_of(deployed: Deployment, plan: Plan, *, seed: int) -> Load:
+    """Return clients of the gateway, who wait for longer than it does."""
     return Load(deployed.gateway.url, shots(plan, seed), timeout_s=GATEWAY_TIMEOUT_S * 4)

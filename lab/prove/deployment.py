@@ -94,10 +94,10 @@ def deploy(folder: Path, stack: ExitStack, settings: Mapping[str, str] | None = 
     }
     ports = [free_port() for _ in range(APIS)]
     kept = (
-        *(_api(folder, f"api-{n}", port, environment) for n, port in enumerate(ports, 1)),
-        _program(folder, "service.relay", RELAY, environment, name="relay"),
+        *(start_api(folder, f"api-{n}", port, environment) for n, port in enumerate(ports, 1)),
+        start_program(folder, "service.relay", RELAY, environment, name="relay"),
         *(
-            _program(folder, "service.worker", WORKER, environment, name=f"worker-{n}")
+            start_program(folder, "service.worker", WORKER, environment, name=f"worker-{n}")
             for n in range(1, WORKERS + 1)
         ),
     )
@@ -107,7 +107,8 @@ def deploy(folder: Path, stack: ExitStack, settings: Mapping[str, str] | None = 
     return Service(folder, database, url, broker, groq, gateway, environment, kept)
 
 
-def _api(folder: Path, name: str, port: int, environment: Mapping[str, str]) -> Kept:
+def start_api(folder: Path, name: str, port: int, environment: Mapping[str, str]) -> Kept:
+    """Start a process of the API on `port`, which may not be ready yet."""
     argv = uvicorn("service.main:create_app", port)
     metrics_port = free_port()
     own = {"OTEL_SERVICE_NAME": "context-handling", "WHY504_METRICS_PORT": str(metrics_port)}
@@ -116,9 +117,10 @@ def _api(folder: Path, name: str, port: int, environment: Mapping[str, str]) -> 
     return Kept(program, kind=API, metrics_port=metrics_port, ready=ready)
 
 
-def _program(
+def start_program(
     folder: Path, module: str, kind: str, environment: Mapping[str, str], *, name: str
 ) -> Kept:
+    """Start a relay or a worker, which may not be ready yet."""
     metrics_port = free_port()
     own = {
         "OTEL_SERVICE_NAME": f"context-handling-{kind}",

@@ -19,6 +19,8 @@ class Run:
     rehearsal: bool
     stack: ExitStack
     """Ends whatever the run started."""
+    fault: str = "F1"
+    """A row of lab/faults.py, for proofs that hang the service in one way."""
 
     def during(self, sentence: str, seconds: float) -> None:
         """Tell what the world is like now, and let it be so for a while."""

@@ -64,7 +64,7 @@ class Prometheus:
         config.write_text(configuration(targets, alertmanager), encoding="utf-8")
         port = free_port()
         argv = [str(binary), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-        argv += [f"--web.listen-address=127.0.0.1:{port}"]
+        argv += [f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage"]
         url = f"http://127.0.0.1:{port}"
         return cls(start(Program(argv, "prometheus", folder), ready=answers(f"{url}/-/ready")), url)
 
@@ -73,15 +73,28 @@ class Prometheus:
         samples: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return samples
 
+    def query_range(
+        self, expression: str, start_s: float, end_s: float, step_s: float
+    ) -> list[dict[str, Any]]:
+        """Return the series of a range query: `{metric, values}`; times are Unix seconds."""
+        times = {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
+        series: list[dict[str, Any]] = self._get("query_range", query=expression, **times)["result"]
+        return series
+
+    def exemplars(self, expression: str, start_s: float, end_s: float) -> list[dict[str, Any]]:
+        """Return the exemplars of an expression's series: `{labels, value, timestamp}`."""
+        times = {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}"}
+        told = self._get("query_exemplars", query=expression, **times)
+        return [one for series in told for one in series["exemplars"]]
+
     def rules(self) -> list[dict[str, Any]]:
         """Return every rule: its name, `health`, `lastError`, for alerts `state`."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
-    def _get(self, path: str, **params: str) -> dict[str, Any]:
+    def _get(self, path: str, **params: str) -> Any:
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=10)
         answer.raise_for_status()
-        data: dict[str, Any] = answer.json()["data"]
-        return data
+        return answer.json()["data"]
 
 
 def configuration(targets: Mapping[str, str], alertmanager: str) -> str:

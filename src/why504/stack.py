@@ -8,7 +8,7 @@ from why504.errors import ConfigError
 
 
 def folder() -> Path:
-    """Return the folder that holds `service/`, `lab/`, `dashboards/`, `otel/` and `alerts/`.
+    """Return the folder that holds `service/`, `lab/`, `dashboards/`, `otel/`, `alerts/` and so on.
 
     Raises:
         ConfigError: neither is there.

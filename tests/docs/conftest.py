@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,3 +32,19 @@ def repository_files() -> list[Path]:
 
 def hidden(path: Path) -> bool:
     return "__pycache__" in path.parts or any(part.startswith(".") for part in path.parts)
+
+
+@pytest.fixture(scope="session")
+def told_metrics() -> dict[str, set[str]]:
+    """Every series that probe, receiver, service and router serve -> its labels, by otel/schema."""
+    rows = {
+        name: row
+        for file in (ROOT / "otel" / "schema").glob("*.yaml")
+        for name, row in yaml.safe_load(file.read_text()).get("metrics", {}).items()
+    }
+    told = {name: set(row["labels"]) for name, row in rows.items()}
+    for name, row in rows.items():
+        if row["type"] == "histogram":
+            told[f"{name}_bucket"] = {*row["labels"], "le"}
+            told |= {f"{name}{part}": set(row["labels"]) for part in ("_count", "_sum")}
+    return told

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from why504.alerts.alert import Level
 from why504.alerts.intake import Taken
+from why504.alerts.kept.causes import UNKNOWN
 from why504.alerts.kept.ledger import Ledger
 from why504.alerts.kept.message import ESCALATION, ROOMS
 from why504.probe.clock import Clock
 
 _TOLD: Final = (Level.P0, Level.P1, Level.P2)
+CAUSES: Final = (
+    "A1a", "A1b", "A1c", "A2a", "A2b", "A2c", "A3", "B1", "B2", "B3", "C1", "C2", "D1", "E1",
+    "F1", "G1", "G2", UNKNOWN,
+)  # fmt: skip
+"""Rows of the taxonomy, as diagnose/causes.py has them: the router does without the engine."""
 
 
 class Taking:
@@ -49,6 +55,12 @@ class Taking:
     def unavailable(self) -> None:
         """Count a request that could not be made durable."""
         self._requests.labels("unavailable").inc()
+
+
+def lead_to_explorer(registry: CollectorRegistry, url: str) -> None:
+    """Tell dashboards where the incident explorer is, as cards tell people."""
+    info = Info("why504_alerts_explorer", "Where the incident explorer is.", registry=registry)
+    info.info({"url": url})
 
 
 class Guarding:
@@ -129,7 +141,26 @@ class Delivering(Collector):
         for room in ROOMS:
             for state, count in self._ledger.states(room).items():
                 messages.add_metric([state, room], count)
-        yield from (number, oldest, messages, *self._answers())
+        yield from (number, oldest, messages, *self._answers(), *self._why())
+
+    def _why(self) -> Iterator[Metric]:
+        # `service_name` is a label of the scrape target: the router's own.
+        labels = ["service", "cause"]
+        burning = GaugeMetricFamily(
+            "why504_alerts_burning_incidents", "P0 incidents that burn, by cause.", labels=labels
+        )
+        for told, count in self._ledger.causes.burning().items():
+            burning.add_metric(told, count)
+        timed_out = CounterMetricFamily(
+            "why504_alerts_timed_out_requests",
+            "Requests that timed out in P0 incidents that are over, by cause.",
+            labels=labels,
+        )
+        counts = self._ledger.causes.timed_out()
+        for service in self._ledger.causes.services():
+            for cause in CAUSES:
+                timed_out.add_metric([service, cause], counts.get((service, cause), 0))
+        yield from (burning, timed_out)
 
     def _answers(self) -> Iterator[Metric]:
         yield CounterMetricFamily(

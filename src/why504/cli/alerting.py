@@ -157,11 +157,11 @@ def _serve(
     port: int,
 ) -> None:
     import uvicorn
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, ProcessCollector
 
     from why504.alerts.app import create_app
     from why504.alerts.guard.acknowledging import ack_routes
-    from why504.alerts.metrics import Delivering
+    from why504.alerts.metrics import Delivering, lead_to_explorer
     from why504.alerts.rooms.delivery import Delivery
     from why504.alerts.rooms.explaining import Explaining
     from why504.alerts.rooms.finding import StoredEvidence
@@ -177,7 +177,10 @@ def _serve(
     place = _place(settings, ledger)
     delivery = Delivery(ledger, outside.first(), place, pace, clock, explained=store is not None)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     registry.register(Delivering(ledger, clock))
+    if settings.explorer_url:
+        lead_to_explorer(registry, settings.explorer_url)
     work: list[Work] = [delivery.run]
     work += guarding(
         ledger, delivery.sender.reach, outside, settings, place, registry=registry, clock=clock

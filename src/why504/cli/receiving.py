@@ -40,13 +40,14 @@ def receive(
     The account for RabbitMQ needs the tag `monitoring`. /metrics counts spans, and what the
     gateway answered: alerts/rules are made of it.
     """
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, ProcessCollector
 
     from why504.receive.server import serve
 
     sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq)
     stop = threading.Event()
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
 
     def ready(bound_port: int) -> None:
         endpoint = f"http://{host}:{bound_port}"

@@ -15,7 +15,8 @@ from typing import Any, Final
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from why504.errors import NotOtlp, StoreUnavailable, TooLarge
 from why504.receive.body import protobuf_from_json, unpacked
@@ -72,7 +73,7 @@ def create_app(
         elif scope["method"] != route:
             answer = _Answer(405, b"use " + route.encode() + b"\n", headers=_allow(route))
         elif scope["path"] == "/metrics":
-            answer = _Answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+            answer = _metrics(scope, registry)
         elif route == "GET":
             answer = _health(spool)
         else:
@@ -80,6 +81,13 @@ def create_app(
         await _send(send, answer)
 
     return app
+
+
+def _metrics(scope: Scope, registry: CollectorRegistry) -> _Answer:
+    # Only in OpenMetrics, which Prometheus asks for, is there room for exemplars.
+    accept = next((value for name, value in scope["headers"] if name.lower() == b"accept"), b"")
+    encode, content_type = choose_encoder(accept.decode("latin-1"))
+    return _Answer(200, encode(registry), content_type)
 
 
 _ROUTES: Final = {"/v1/traces": "POST", "/healthz": "GET", "/metrics": "GET"}

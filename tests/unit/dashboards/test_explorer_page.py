@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.links import padded
 from dashboards.settings import Settings
 from dashboards.words.engine import GLOSSARY
 from tests.unit.dashboards import explorer_examples as told
@@ -374,3 +375,12 @@ def test_what_telemetry_says_is_never_interpreted_and_always_bounded(
         cells = [str(cell) for column in table.value for cell in table.value[column]]
         assert max(map(len, cells)) <= 2_000
         assert not any("\u202e" in cell for cell in cells)
+
+
+def test_a_trace_is_known_by_an_id_without_its_leading_zeros():
+    whole = "00000ac0b9999962e1e4b540b9cfba75"
+
+    assert padded(whole.lstrip("0")) == whole
+    assert padded(whole) == whole
+    # What is no id of a trace is not made one.
+    assert (padded(""), padded("abc"), padded("<b>")) == ("", "abc", "<b>")

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from prometheus_client import CollectorRegistry, Histogram
 
 from tests.unit.receive.otlp_bodies import protobuf, span
 from why504.errors import StoreUnavailable
@@ -189,6 +190,23 @@ def test_a_future_is_never_left_waiting_after_close(spool):
 
     with pytest.raises(StoreUnavailable):
         spool.add(b"", None)
+
+
+async def test_prometheus_gets_exemplars_and_people_get_text(spool):
+    registry = CollectorRegistry()
+    counted = Histogram("some_seconds", "Of some.", registry=registry)
+    counted.observe(1.0, {"trace_id": "9f3c"})
+    app = create_app(spool, registry=registry)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+        plain = await client.get("/metrics")
+        asked = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+        told = await client.get("/metrics", headers=asked)
+
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "trace_id" not in plain.text
+    assert told.headers["content-type"].startswith("application/openmetrics-text")
+    assert '# {trace_id="9f3c"} 1.0' in told.text
 
 
 async def test_what_came_and_what_was_refused_is_counted(client):

@@ -18,6 +18,7 @@ from why504.alerts.alert import RESOLVED, Alert, Level
 from why504.alerts.guard import heartbeat
 from why504.alerts.kept.acknowledgements import Acknowledgements
 from why504.alerts.kept.booking import Booking
+from why504.alerts.kept.causes import Causes
 from why504.alerts.kept.database import Database
 from why504.alerts.kept.incidents import Incidents
 from why504.alerts.kept.keeping import Keeping
@@ -48,6 +49,7 @@ class Ledger:
         """
         self._database = Database(file, SCHEMA + TICKETS, MIGRATIONS)
         self.incidents = Incidents(self._database)
+        self.causes = Causes(self._database)
         self.notices = Notices(self._database)
         self.acknowledgements = Acknowledgements(self._database)
         self.keeping = Keeping()
