@@ -32,7 +32,7 @@ check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/docs
+	$(BIN)/pytest -q -n auto tests/docs
 
 bench: bench-engine bench-live bench-receive  ## every benchmark, one after another
 
