@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 import pytest
 
 from lab.prove.asked import TEMPO, asked, boards
+from lab.standins.tempofill import tempo_with
 from tests.unit.receive.otlp_bodies import protobuf
-from tests.unit.stores.tempo_bodies import tempo_with
-from tests.unit.stores.test_tempo_parity import API, GATEWAY, loop_hang, pool_hang
+from tests.unit.stores.hangs_by_hand import API, GATEWAY, loop_hang, pool_hang
 from why504.receive.decode import Decoder
 from why504.receive.segments import Segments
 from why504.stores.parquet import ParquetStore
