@@ -1,0 +1,319 @@
+"""`why504.resource("model", asyncio.Lock())`: a lock that tells who waits for it and who has it.
+
+Wrappers pass everything on. Without a probe that is all they do; with one, what is free is taken
+first and noted afterwards, so that only those who have to wait pay for more than a note.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, NamedTuple, TypeVar, overload
+
+from why504 import names
+from why504.errors import ConfigError
+from why504.probe.named import LISTENING, Listener, Resource
+
+L = TypeVar("L")
+
+
+@overload
+def resource(name: str) -> Resource: ...
+@overload
+def resource(name: str, lock: L) -> L: ...
+def resource(name: str, lock: Any = None) -> Any:
+    """Name a lock, a semaphore or anything else that requests may wait for.
+
+    Args:
+        name: what people are to read in the answer: up to 64 letters, digits and `_ . : / -`.
+        lock: a lock or semaphore of threading, asyncio or anyio, or a limiter of anyio.
+
+    Returns:
+        The lock to use in place of the one given, which works as that one does. Without one a
+        `Resource`: `with it.waiting(): ...` and `with it.held(): ...` tell what you say.
+
+    Raises:
+        ConfigError: the name has other characters, or the lock is of no kind that is known.
+    """
+    if lock is None:
+        return Resource(names.limiter, name)
+    for kind in _KINDS:
+        module = sys.modules.get(kind.module)
+        classes = tuple(getattr(module, one) for one in kind.classes if hasattr(module, one))
+        if isinstance(lock, classes):
+            return kind.wrapper(kind.named(name, lock), lock, kind.is_taken)
+    raise ConfigError(
+        f"{lock!r} is no lock, semaphore or limiter of threading, asyncio or anyio; of a Condition"
+        f" name the lock inside it, for anything else use why504.resource({name!r}).waiting() and"
+        " .held()"
+    )
+
+
+class _Wrapper:
+    """What all wrappers have in common: everything else is the wrapped lock's."""
+
+    __slots__ = ("__weakref__", "_is_taken", "_lock", "_resource")
+
+    def __init__(self, named: Resource, lock: Any, is_taken: Callable[[Any], bool]) -> None:
+        object.__setattr__(self, "_resource", named)
+        object.__setattr__(self, "_lock", lock)
+        object.__setattr__(self, "_is_taken", is_taken)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lock, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._lock, name, value)
+
+    def __repr__(self) -> str:
+        return f"<why504 resource {self._resource.full_name}: {self._lock!r}>"
+
+    def _give_back(
+        self, release: Callable[[], None], key: int | None = None, places: int = 1
+    ) -> None:
+        listener = LISTENING.listener
+        if listener is None:
+            release()
+            return
+        # Looked up first, for afterwards it may be somebody else's; told once it is free.
+        holds = [listener.returning(self._resource, key) for _ in range(places)]
+        try:
+            release()
+        except BaseException:
+            for hold in holds:
+                listener.kept(self._resource, hold)
+            raise
+        for hold in holds:
+            listener.returned(self._resource, hold)
+
+
+class ThreadLock(_Wrapper):
+    """A lock or semaphore of threading."""
+
+    __slots__ = ()
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Take it as `threading.Lock.acquire` and `threading.Semaphore.acquire` do."""
+        listener = LISTENING.listener
+        given = () if timeout is None else (timeout,)
+        if listener is None or (given and not blocking):
+            return bool(self._lock.acquire(blocking, *given))
+        if self._lock.acquire(False):
+            self._note(listener, None)
+            return True
+        if not blocking:
+            return False
+        return self._wait(listener, lambda: self._lock.acquire(True, *given))
+
+    def release(self, n: int = 1) -> None:
+        """Give it back; of a semaphore, `n` places of it."""
+        if n == 1:
+            self._give_back(self._lock.release)
+        else:
+            self._give_back(lambda: self._lock.release(n), places=n)
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _wait(self, listener: Listener, acquire: Callable[[], Any]) -> bool:
+        wait = listener.asks(self._resource)
+        outcome, got = "cancelled", False
+        try:
+            got = acquire() is not False
+            outcome = "acquired" if got else "timeout"
+        finally:
+            listener.waited(self._resource, wait, outcome)
+        if got:
+            self._note(listener, wait)
+        return got
+
+    def _note(self, listener: Listener, wait: Any) -> None:
+        try:
+            listener.took(self._resource, wait, self._key())
+        except BaseException:
+            # A signal handler's, or a test's: whoever asked will never learn that it is theirs.
+            self._lock.release()
+            raise
+
+    def _key(self) -> int | None:
+        return None
+
+
+class ReentrantLock(ThreadLock):
+    """An RLock: a thread's own, however often it takes it; a Condition gives it up as a whole."""
+
+    __slots__ = ()
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Take it as `threading.RLock.acquire` does."""
+        if self._lock._is_owned():
+            return bool(self._lock.acquire())
+        return super().acquire(blocking, timeout)
+
+    def release(self, n: int = 1) -> None:
+        """Give it back once."""
+        self._lock.release()
+        self._returned()
+
+    def _release_save(self) -> Any:
+        state = self._lock._release_save()
+        self._returned()
+        return state
+
+    def _acquire_restore(self, state: Any) -> None:
+        listener = LISTENING.listener
+        if listener is None:
+            self._lock._acquire_restore(state)
+        else:
+            self._wait(listener, lambda: self._lock._acquire_restore(state))
+
+    def _returned(self) -> None:
+        listener = LISTENING.listener
+        if listener is not None and not self._lock._is_owned():
+            listener.returned(self._resource, listener.returning(self._resource, self._key()))
+
+    def _key(self) -> int | None:
+        return threading.get_ident()
+
+
+class AsyncLock(_Wrapper):
+    """A lock or semaphore of asyncio or anyio."""
+
+    __slots__ = ()
+
+    async def acquire(self) -> Any:
+        """Take it as the wrapped one does."""
+        return await self._taking(self._lock.acquire)
+
+    async def _taking(self, acquire: Callable[..., Any], *borrower: object) -> Any:
+        listener, named = LISTENING.listener, self._resource
+        if listener is None:
+            return await acquire(*borrower)
+        # Of one that is free just now whoever waited for it is the next.
+        wait = listener.asks(named) if named.waits or self._is_taken(self._lock) else None
+        outcome = "cancelled"
+        try:
+            got = await acquire(*borrower)
+            outcome = "acquired"
+        finally:
+            if wait is not None:
+                listener.waited(named, wait, outcome)
+        self._note(listener, wait, *borrower)
+        return got
+
+    def _note(self, listener: Listener, wait: Any, *borrower: object) -> None:
+        try:
+            listener.took(self._resource, wait, id(borrower[0]) if borrower else None)
+        except BaseException:
+            # A signal handler's, or a test's: whoever asked will never learn that it is theirs.
+            if borrower:
+                self._lock.release_on_behalf_of(borrower[0])
+            else:
+                self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Give it back."""
+        self._give_back(self._lock.release)
+
+    async def __aenter__(self) -> Any:
+        await self.acquire()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class AnyioLock(AsyncLock):
+    """One of anyio's, which may be taken without waiting."""
+
+    __slots__ = ()
+
+    def acquire_nowait(self) -> None:
+        """Take it, or raise `anyio.WouldBlock`."""
+        self._lock.acquire_nowait()
+        if LISTENING.listener is not None:
+            self._note(LISTENING.listener, None)
+
+
+class AnyioLimiter(AnyioLock):
+    """anyio's CapacityLimiter, whose tokens may be borrowed on behalf of somebody else."""
+
+    __slots__ = ()
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Take a token for `borrower`."""
+        await self._taking(self._lock.acquire_on_behalf_of, borrower)
+
+    def acquire_on_behalf_of_nowait(self, borrower: object) -> None:
+        """Take a token for `borrower`, or raise `anyio.WouldBlock`."""
+        self._lock.acquire_on_behalf_of_nowait(borrower)
+        if LISTENING.listener is not None:
+            self._note(LISTENING.listener, None, borrower)
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        """Give back the token of `borrower`."""
+        self._give_back(lambda: self._lock.release_on_behalf_of(borrower), id(borrower))
+
+
+class Kind(NamedTuple):
+    """What may be named, and how it is watched."""
+
+    module: str
+    """Where its classes are, once the application has imported it."""
+    classes: tuple[str, ...]
+    wrapper: type[_Wrapper]
+    named: Callable[[str, Any], Resource]
+    is_taken: Callable[[Any], bool] = lambda lock: lock.locked()
+    """Whether it is known that one would have to wait; never asked of threading's."""
+
+
+def _one(name: str, lock: Any) -> Resource:
+    return Resource(names.lock, name, lambda: 1)
+
+
+def _several(name: str, lock: Any) -> Resource:
+    places = int(lock.value if hasattr(lock, "value") else lock._value)
+    return Resource(names.limiter, name, lambda: places)
+
+
+def _tokens(name: str, lock: Any) -> Resource:
+    def total() -> int | None:
+        return None if math.isinf(lock.total_tokens) else int(lock.total_tokens)
+
+    return Resource(names.limiter, name, total)
+
+
+_KINDS: Final = (
+    Kind("_thread", ("LockType", "lock"), ThreadLock, _one),
+    Kind("_thread", ("RLock",), ReentrantLock, _one),
+    Kind("threading", ("_PyRLock", "_RLock"), ReentrantLock, _one),
+    Kind("threading", ("Semaphore",), ThreadLock, _several),
+    Kind("asyncio", ("Lock",), AsyncLock, _one),
+    Kind("asyncio", ("Semaphore",), AsyncLock, _several),
+    Kind("anyio", ("Lock",), AnyioLock, _one),
+    Kind("anyio", ("Semaphore",), AnyioLock, _several, lambda lock: lock.value == 0),
+    Kind(
+        "anyio",
+        ("CapacityLimiter",),
+        AnyioLimiter,
+        _tokens,
+        lambda lock: lock.available_tokens <= 0,
+    ),
+)
+"""Bounded semaphores are semaphores. Their limits have no other reader than `_value`."""
