@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import anyio
 import anyio.to_thread
@@ -241,9 +242,8 @@ def test_a_wait_and_the_hold_that_made_it_are_told_with_their_lines(probe):
     thread = threading.Thread(target=holder)
     thread.start()
     has_it.wait(5)
-    with TracerProvider().get_tracer("test").start_as_current_span("request") as request:
-        with lock:
-            time.sleep(HOLD_AFTER_S * 1.2)
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as request, lock:
+        time.sleep(HOLD_AFTER_S * 1.2)
     thread.join()
 
     (wait,) = probe.records(names.WAIT)
@@ -433,13 +433,10 @@ def test_a_lock_that_is_gone_is_held_by_nobody(probe):
 )
 def test_what_is_no_lock_is_told_by_whoever_waits_for_it(probe, error, outcome):
     gpu = why504.resource("gpu")
-    try:
-        with gpu.waiting():
-            time.sleep(0.005)
-            if error is not None:
-                raise error
-    except Exception as raised:
-        assert type(raised) is error
+    with pytest.raises(error) if error else nullcontext(), gpu.waiting():
+        time.sleep(0.005)
+        if error is not None:
+            raise error
     with gpu.held():
         time.sleep(HOLD_AFTER_S * 1.2)
         assert probe.open(names.HOLD) == ["limiter:gpu"]
