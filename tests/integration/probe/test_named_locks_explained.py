@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,46 +59,64 @@ def eventually(fact: Callable[[], object], within_s: float = 40) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def silence() -> Iterator[str]:
-    """The address of a server that takes connections, reads nothing and says nothing."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+class Stack:
+    """A receiver with its store, for services one after another."""
 
-
-@pytest.fixture
-def hung(tmp_path, silence) -> Callable[[list[str], int], dict[str, Any]]:
-    def hang(paths: list[str], waits: int) -> dict[str, Any]:
-        """Ask for these paths at once, let so many wait, and have the command line explain it."""
-        receiver, served = free_port(), free_port()
-        env = {
+    def __init__(self, folder: Path, endpoint: str, slow_url: str) -> None:
+        self.folder = folder
+        self.env = {
             **os.environ,
             "PYTHONPATH": f"{ROOT / 'src'}:{SERVICE.parent}",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_SERVICE_NAME": "named-locks",
             "WHY504_METRICS_PORT": "-1",
             "WHY504_SNAPSHOT_AFTER_S": "0.3",
-            "WHY504_STORE": str(tmp_path),
-            "SLOW_URL": silence,
+            "WHY504_STORE": str(folder),
+            "SLOW_URL": slow_url,
         }
-        receive = ["-m", "why504.cli", "receive", "--port", str(receiver)]
-        serve = ["-m", "uvicorn", "named_locks:app", "--port", str(served)]
-        url = f"http://127.0.0.1:{served}"
+
+    def hang(self, paths: list[str], waits: int) -> dict[str, Any]:
+        """Ask for these paths at once, let so many wait, and return what explains it."""
+        port, since_s = free_port(), time.time()
+        url = f"http://127.0.0.1:{port}"
+        serve = ["-m", "uvicorn", "named_locks:app", "--port", str(port)]
         with (
             ThreadPoolExecutor(len(paths)) as clients,  # let go by the service's end
-            running(receive, env, f"http://127.0.0.1:{receiver}/healthz"),
-            running(serve, env, f"{url}/ready"),
+            running(serve, self.env, f"{url}/ready"),
         ):
             asked = [clients.submit(ask, url + path) for path in paths]
-            eventually(lambda: told_waiting(tmp_path) >= waits)
+            eventually(lambda: self._waiting(since_s) >= waits)
             explain = ["-m", "why504.cli", "explain", "--json", "--slower-than", f"{HANGS_S}s"]
+            since = datetime.fromtimestamp(since_s, UTC).isoformat()
             ran = subprocess.run(
-                [sys.executable, *explain], env=env, cwd=ROOT, capture_output=True, check=False
-            )
+                [sys.executable, *explain, "--from", since],
+                env=self.env, cwd=ROOT, capture_output=True, check=True,
+            )  # fmt: skip
             assert not any(one.done() for one in asked)
-        return json.loads(ran.stdout)
+        (incident,) = json.loads(ran.stdout)
+        assert incident["blame_in_s"] == pytest.approx(incident["blame_out_s"], abs=1e-6)
+        return incident["finding"]
 
-    return hang
+    def _waiting(self, since_s: float) -> int:
+        """How many have been told to wait for what the user named, for long enough."""
+        store = ParquetStore(self.folder)
+        extent = store.extent()
+        waits = store.evidence(extent).waits if extent else []
+        named = [wait for wait in waits if wait.resource.startswith(("lock:", "limiter:"))]
+        mine = [wait for wait in named if wait.start_ns / 1e9 > since_s]
+        return sum((w.last_seen_ns - w.start_ns) / 1e9 > HANGS_S for w in mine)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    folder, port = tmp_path_factory.mktemp("store"), free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    # A server that takes connections, reads nothing and says nothing.
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        stack = Stack(folder, endpoint, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        receive = ["-m", "why504.cli", "receive", "--port", str(port)]
+        with running(receive, stack.env, f"{endpoint}/healthz"):
+            yield stack
 
 
 def ask(url: str) -> None:
@@ -105,28 +124,13 @@ def ask(url: str) -> None:
         httpx.get(url, timeout=60)
 
 
-def told_waiting(folder: Path) -> int:
-    """How many have been told to wait for what the user named, for long enough."""
-    store = ParquetStore(folder)
-    extent = store.extent()
-    waits = store.evidence(extent).waits if extent else []
-    named = [wait for wait in waits if wait.resource.startswith(("lock:", "limiter:"))]
-    return sum((w.last_seen_ns - w.start_ns) / 1e9 > HANGS_S for w in named)
-
-
-def only(incidents: list[dict[str, Any]]) -> dict[str, Any]:
-    (incident,) = incidents
-    assert incident["blame_in_s"] == pytest.approx(incident["blame_out_s"], abs=1e-6)
-    return incident["finding"]
-
-
 def at(code: str, function: str) -> str:
     return f"tests/services/named_locks.py:{line_of(code, function)}"
 
 
 @pytest.mark.slow
-def test_a_lock_held_over_a_slow_call_is_that_call(hung):
-    finding = only(hung(["/model"] * 5, waits=4))
+def test_a_lock_held_over_a_slow_call_is_that_call(stack):
+    finding = stack.hang(["/model"] * 5, waits=4)
 
     assert (finding["cause"], finding["mechanism"]) == ("D1", "lock")
     assert finding["site"] == at("client.get", "ask_the_model")
@@ -136,8 +140,8 @@ def test_a_lock_held_over_a_slow_call_is_that_call(hung):
 
 
 @pytest.mark.slow
-def test_the_places_of_a_semaphore_are_counted(hung):
-    finding = only(hung(["/gpu"] * 6, waits=4))
+def test_the_places_of_a_semaphore_are_counted(stack):
+    finding = stack.hang(["/gpu"] * 6, waits=4)
 
     assert (finding["cause"], finding["mechanism"]) == ("D1", "limiter")
     assert finding["site"] == at("client.get", "use_the_gpu")
@@ -146,8 +150,8 @@ def test_the_places_of_a_semaphore_are_counted(hung):
 
 
 @pytest.mark.slow
-def test_a_deadlock_of_two_locks_is_told_with_all_four_lines(hung):
-    finding = only(hung(["/order", "/restock", "/order", "/restock"], waits=4))
+def test_a_deadlock_of_two_locks_is_told_with_all_four_lines(stack):
+    finding = stack.hang(["/order", "/restock", "/order", "/restock"], waits=4)
 
     assert (finding["cause"], finding["mechanism"]) == ("UNKNOWN", "lock")
     assert finding["title"].startswith("A deadlock")
