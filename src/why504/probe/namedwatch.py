@@ -22,6 +22,8 @@ from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
 
+_OURS: Final = 2
+"""Frames between us and the user's line at least: a method of ours and of the lock's wrapper."""
 _FALSE_WAIT_S: Final = 0.001
 """A wait shorter than this met somebody who was just giving it back: nobody queued."""
 UNTOLD_LIMIT: Final = 1000
@@ -108,7 +110,7 @@ class NamedWatch:
                 names.THREAD_ID: place.thread_id,
                 names.POOL_IN_USE: len(resource.holds),
                 names.POOL_WAITING: len(resource.waits),
-                **site.attributes_of(site.caller_line()),
+                **site.attributes_of(site.caller_line(_OURS)),
             }
             capacity = resource.capacity()
             if capacity:
@@ -139,7 +141,7 @@ class NamedWatch:
             if key is None:
                 key = place.task_id or place.thread_id
             taken = Taken(resource.full_name, key, place, self._book.clock.monotonic_s())
-            taken.line = site.caller_line()
+            taken.line = site.caller_line(_OURS)
             if wait is not None:
                 taken.trace_id, taken.parent_id = wait.trace_id, wait.parent_id
             else:

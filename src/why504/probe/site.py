@@ -47,9 +47,12 @@ def calling_frame() -> FrameType | None:
     return sys._getframe(2)
 
 
-def caller_line() -> CodeLine | None:
-    """Return the user's innermost line that led to the caller; quick where that is near."""
-    frame: FrameType | None = sys._getframe(1)
+def caller_line(passed_over: int) -> CodeLine | None:
+    """Return the user's innermost line that led to the caller; quick where that is near.
+
+    `passed_over` frames, the caller's among them, are known to be no user's.
+    """
+    frame: FrameType | None = sys._getframe(1 + passed_over)
     for _ in range(_WALK_LIMIT):
         if frame is None:
             return user_line(_greenlet_parents())

@@ -78,16 +78,23 @@ class _Wrapper:
         if listener is None:
             release()
             return
-        # Looked up first, for afterwards it may be somebody else's; told once it is free.
-        holds = [listener.returning(self._resource, key) for _ in range(places)]
+        holds: list[Any] = []
+        try:
+            # Looked up first, for afterwards it may be somebody else's; told once it is free.
+            holds += [listener.returning(self._resource, key) for _ in range(places)]
+        finally:
+            # Whatever a test or a signal handler raises there.
+            self._release(release, listener, holds)
+        for hold in holds:
+            listener.returned(self._resource, hold)
+
+    def _release(self, release: Callable[[], None], listener: Listener, holds: list[Any]) -> None:
         try:
             release()
         except BaseException:
             for hold in holds:
                 listener.kept(self._resource, hold)
             raise
-        for hold in holds:
-            listener.returned(self._resource, hold)
 
 
 class ThreadLock(_Wrapper):
@@ -99,9 +106,9 @@ class ThreadLock(_Wrapper):
         """Take it as `threading.Lock.acquire` and `threading.Semaphore.acquire` do."""
         listener = LISTENING.listener
         given = () if timeout is None else (timeout,)
-        if listener is None or (given and not blocking):
+        if listener is None:
             return bool(self._lock.acquire(blocking, *given))
-        if self._lock.acquire(False):
+        if self._lock.acquire(False, *(() if blocking else given)):
             self._note(listener, None)
             return True
         if not blocking:
@@ -124,7 +131,7 @@ class ThreadLock(_Wrapper):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.release()
+        self._give_back(self._lock.release)
 
     def _wait(self, listener: Listener, acquire: Callable[[], Any]) -> bool:
         wait = listener.asks(self._resource)
@@ -165,6 +172,14 @@ class ReentrantLock(ThreadLock):
         """Give it back once."""
         self._lock.release()
         self._returned()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
 
     def _release_save(self) -> Any:
         state = self._lock._release_save()
@@ -236,7 +251,7 @@ class AsyncLock(_Wrapper):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.release()
+        self._give_back(self._lock.release)
 
 
 class AnyioLock(AsyncLock):

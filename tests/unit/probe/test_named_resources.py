@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import nullcontext
 
@@ -20,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import why504
 from why504 import names
 from why504.errors import ConfigError
+from why504.probe import named
 from why504.probe.clock import Clock
 from why504.probe.inflight import Registry
 from why504.probe.named import LISTENING, Resource
@@ -69,7 +72,9 @@ class Probe:
 
 
 @pytest.fixture
-def probe() -> Iterator[Probe]:
+def probe(monkeypatch) -> Iterator[Probe]:
+    # Locks of other tests may be garbage by now, or may not.
+    monkeypatch.setattr(named, "_known", weakref.WeakValueDictionary())
     assert LISTENING.listener is None
     probe = Probe()
     yield probe
@@ -449,7 +454,7 @@ def test_what_is_no_lock_is_told_by_whoever_waits_for_it(probe, error, outcome):
 
 
 def test_an_error_of_the_probe_is_counted_and_the_lock_works(probe, monkeypatch):
-    monkeypatch.setattr("why504.probe.site.caller_line", lambda: 1 / 0)
+    monkeypatch.setattr("why504.probe.site.caller_line", lambda passed_over: 1 / 0)
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     lock = why504.resource("model", threading.Lock())
     with lock:
@@ -462,7 +467,7 @@ def test_an_error_of_the_probe_is_counted_and_the_lock_works(probe, monkeypatch)
 
 
 def test_in_a_test_it_is_raised_and_nobody_has_the_lock(probe, monkeypatch):
-    monkeypatch.setattr("why504.probe.site.caller_line", lambda: 1 / 0)
+    monkeypatch.setattr("why504.probe.site.caller_line", lambda passed_over: 1 / 0)
     lock = why504.resource("model", threading.Lock())
     with pytest.raises(ZeroDivisionError):
         lock.acquire()
@@ -470,11 +475,21 @@ def test_in_a_test_it_is_raised_and_nobody_has_the_lock(probe, monkeypatch):
     assert not lock.locked()
 
 
+def test_in_a_test_an_error_is_raised_and_what_was_given_back_is_free(probe, monkeypatch):
+    lock = why504.resource("model", threading.Lock())
+    lock.acquire()
+    with monkeypatch.context() as broken:
+        broken.setattr(lock._resource, "holds", None)
+        with pytest.raises(AttributeError):
+            lock.release()
+
+    assert not lock.locked()
+
+
 def test_more_than_can_be_told_is_counted_and_forgotten(probe):
     lock = why504.resource("model", threading.Lock())
-    named = lock._resource
     for _ in range(UNTOLD_LIMIT + 5):
-        named.last_wait_s = float("inf")  # somebody waited for it meanwhile
+        lock._resource.last_wait_s = float("inf")  # somebody waited for it meanwhile
         with lock:
             pass
 
@@ -518,6 +533,68 @@ def test_threads_and_garbage_collection_at_once_leave_nothing_behind(probe):
     places.release(3)
     assert probe.open(names.HOLD) == probe.open(names.WAIT) == []
     assert not places._resource.holds
+
+
+def test_a_signal_handler_may_take_and_give_back_at_any_moment(probe):
+    lock = why504.resource("model", threading.Lock())
+    interrupted: list[bool] = []
+
+    def handler(number: int, frame: object) -> None:
+        interrupted.append(lock.acquire(False))
+        if interrupted[-1]:
+            lock.release()
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        deadline = time.monotonic() + 20
+        while len(interrupted) < 100 or len(set(interrupted)) < 2:
+            with lock:
+                pass
+            assert time.monotonic() < deadline
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert set(interrupted) == {True, False}
+    assert not lock.locked()
+    assert not lock._resource.holds
+    assert probe.open(names.HOLD) == []
+
+
+def test_a_signal_handler_that_raises_leaves_the_lock_free(probe):
+    class Interrupted(Exception):
+        pass
+
+    def handler(number: int, frame: object) -> None:
+        raise Interrupted
+
+    lock = why504.resource("model", threading.Lock())
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with lock:
+            pass
+        held = threading.Event()
+        done = threading.Event()
+
+        def hold() -> None:
+            with lock:
+                held.set()
+                done.wait(5)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(5)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(Interrupted):
+            lock.acquire()
+        done.set()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert outcomes(probe.records(names.WAIT)) == ["cancelled"]
+    assert lock.acquire(timeout=1)
 
 
 def test_a_second_probe_listens_once_the_first_is_gone(probe):
