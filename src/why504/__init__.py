@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from why504.probe.naming import resource
     from why504.probe.setup import instrument
-    from why504.probe.wrapped import resource
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "instrument", "resource"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
 
         return instrument
     if name == "resource":
-        from why504.probe.wrapped import resource
+        from why504.probe.naming import resource
 
         return resource
     raise AttributeError(f"module 'why504' has no attribute {name!r}")

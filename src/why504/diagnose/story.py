@@ -217,7 +217,7 @@ def _unknown(
         title=_RING_TITLE if ring else "The evidence does not name a cause",
         mechanism=mechanism_of(last_resource([top])) if top.leaf.kind != "unknown" else "unknown",
         site=top.site,
-        sentence=f"{chain[0].what}: no cause can be named; "
+        sentence=f"{chain[0].what}: {'a deadlock' if ring else 'no cause can be named'}; "
         f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}.",
         chain=chain,
         evidence_for=[
@@ -230,7 +230,11 @@ def _unknown(
             for s in sorted(named, key=lambda s: -s.seconds)
             if s.cause is not None
         ]
-        or ["nothing of what was recorded is a cause that why504 knows"],
+        or [
+            "none of the causes that why504 has a name for is a ring like this"
+            if ring
+            else "nothing of what was recorded is a cause that why504 knows"
+        ],
         advice=list(_RING_ADVICE)
         if ring
         else [
