@@ -56,7 +56,7 @@ def eventually(fact: Callable[[], object], within_s: float = 40) -> None:
     deadline = time.monotonic() + within_s
     while not fact():
         assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 class Stack:
