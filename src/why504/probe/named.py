@@ -101,7 +101,8 @@ class Resource:
         return f"<why504 resource {self.full_name}>"
 
     def __del__(self) -> None:
-        listener = LISTENING.listener
+        # While the interpreter goes down even a module's own names may be gone.
+        listener = LISTENING.listener if LISTENING else None
         if listener is not None and getattr(self, "holds", None):
             listener.lost(self)
 
