@@ -77,7 +77,7 @@ def _use(busy: Busy, say: Say) -> str:
 
 def _capacity(busy: Busy) -> int | None:
     # Only pools have several units: a loop runs one thing, and a lock has one holder that counts.
-    return busy.capacity if busy.resource.startswith(("db.pool:", "threadpool")) else 1
+    return busy.capacity if busy.resource.startswith(("db.pool:", "limiter:", "threadpool")) else 1
 
 
 def _share(busy: Busy) -> float:

@@ -19,12 +19,12 @@ MECHANISMS: Final = {
         "một đoạn mã chiếm vòng lặp sự kiện nên không yêu cầu nào khác chạy được",
     ),
     "lock": Said(
-        "requests queued behind a lock in the database",
-        "các yêu cầu xếp hàng sau một khóa trong cơ sở dữ liệu",
+        "requests queued behind a lock",
+        "các yêu cầu xếp hàng sau một khóa",
     ),
     "limiter": Said(
-        "all worker threads were taken",
-        "tất cả các luồng xử lý đều đang bận",
+        "all worker threads, or all places of another limit, were taken",
+        "mọi luồng xử lý, hoặc mọi chỗ của một giới hạn khác, đều đang bận",
     ),
     "queue": Said(
         "requests queued before they were taken up",

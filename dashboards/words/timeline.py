@@ -62,6 +62,7 @@ ROWS: Final = {
 """Kind of a series -> title of its row."""
 IN_USE: Final = {
     "db.pool": Said("Connections of pool {of} in use", "Kết nối đang dùng của pool {of}"),
+    "limiter": Said("Places of limiter {of} in use", "Chỗ đang dùng của giới hạn {of}"),
     "threadpool": Said("Worker threads in use {of}", "Luồng worker đang dùng {of}"),
 }
 WAITING: Final = {
@@ -69,6 +70,8 @@ WAITING: Final = {
         "Requests waiting for a connection of pool {of}", "Yêu cầu chờ kết nối của pool {of}"
     ),
     "db.lock": Said("Waiting for the lock on {of}", "Đang chờ khóa trên {of}"),
+    "lock": Said("Waiting for the lock {of}", "Đang chờ khóa {of}"),
+    "limiter": Said("Waiting for a place of limiter {of}", "Đang chờ chỗ của giới hạn {of}"),
     "threadpool": Said(
         "Requests waiting for a worker thread {of}", "Yêu cầu chờ luồng worker {of}"
     ),

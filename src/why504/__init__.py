@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from why504.probe.naming import resource
     from why504.probe.setup import instrument
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "instrument"]
+__all__ = ["__version__", "instrument", "resource"]
 
 
 def __getattr__(name: str) -> object:
-    # The probe is imported on first use, so that `why504 explain` works without a web framework.
+    # The probe is imported on first use, so that `why504 explain` works without a web framework
+    # and a lock is named without OpenTelemetry.
     if name == "instrument":
         from why504.probe.setup import instrument
 
         return instrument
+    if name == "resource":
+        from why504.probe.naming import resource
+
+        return resource
     raise AttributeError(f"module 'why504' has no attribute {name!r}")

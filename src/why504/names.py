@@ -215,6 +215,16 @@ def db_lock(relation: str, root_pid: int) -> str:
     return f"db.lock:{relation}#{root_pid}"
 
 
+def lock(name: str) -> str:
+    """Return the resource of a lock that the user named: `lock:model`."""
+    return f"lock:{name}"
+
+
+def limiter(name: str) -> str:
+    """Return the resource of what the user named and several may have: `limiter:gpu`."""
+    return f"limiter:{name}"
+
+
 def broker(node: str) -> str:
     """Return the resource that an alarm of a broker's node takes from all who publish."""
     return f"broker:{node}"

@@ -21,6 +21,7 @@ from why504.diagnose.activity import Activity, Segment
 from why504.diagnose.endings import end_of
 from why504.diagnose.leaves import Resting, Source, after_leaf, leaf_of, unheld_leaf
 from why504.diagnose.overlay import Backends
+from why504.diagnose.rings import ring_leaf
 from why504.diagnose.slots import Slots
 from why504.diagnose.steps import Piece, Presence, Shared, gaps_between, share_out
 from why504.diagnose.ways import VICTIMS, Carrier, LeafKey, Ways
@@ -182,12 +183,19 @@ class Blamer:
             ]
             if not live:
                 return
+        rings: dict[tuple[str, Activity], tuple[Leaf, str]] = {}
         for blamed in live:
-            leaf = Leaf(
-                "cycle",
-                f"a ring of requests that hold {plain(blamed.by.via)} and wait for one another",
-            )
-            _rest(verdict, blamed, leaf, "", None)
+            key = blamed.by.via, blamed.activity
+            if key not in rings:
+                middle_ns = (blamed.piece.start_ns + blamed.piece.end_ns) // 2
+                last = plain(blamed.by.via)
+                rings[key] = ring_leaf(blamed.activity, middle_ns, self._whose, last)
+            _rest(verdict, blamed, *rings[key], None)
+
+    def _whose(self, wait: Wait, time_ns: int) -> tuple[Hold, Activity | None] | None:
+        """Return who had what a wait was for, and for whom."""
+        hold = self.holder_at(resource_key(wait), time_ns)
+        return None if hold is None else (hold, self.owner_at(hold, time_ns).activity)
 
     def _cut(self, blamed: Blamed, waiting: dict[str, list[Blamed]], verdict: Verdict) -> None:
         """Cut one piece by what its activity did; what it waited through goes to `waiting`."""

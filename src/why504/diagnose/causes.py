@@ -127,7 +127,7 @@ CAUSES: Final = (
     Cause(
         "A1c",
         "Nested checkout: requests hold a connection and wait for a second one",
-        lambda case: case.kind == "cycle" and case.through("db.pool:"),
+        lambda case: case.kind == "cycle" and case.through("db.pool:") and not case.peer,
         "requests that hold a connection wait for another one ({resource}), all for one another",
         "who holds a connection waits for one, however far the waiting is followed",
         ("Pass the session on instead of opening another one inside it.",),

@@ -133,19 +133,28 @@ def _resource_link(
 def in_words(resource: str) -> str:
     """Return a resource for people: `pool main`, `the lock on friendship_status`."""
     kind, _, name = plain(resource).partition(":")
-    words = {"db.pool": f"pool {name}", "db.lock": f"the lock on {name.rpartition('#')[0]}"}
+    own = name.partition("#")[0]
+    words = {
+        "db.pool": f"pool {name}",
+        "db.lock": f"the lock on {name.rpartition('#')[0]}",
+        "lock": f"the lock {own}",
+        "limiter": f"the limiter {own}",
+    }
     return words.get(kind, plain(resource))
 
 
 def described(name: str, waits: Sequence[Wait]) -> str:
-    """Return a resource for people, a pool with how much of it is in use."""
+    """Return a resource for people, with how much is in use of what several may have."""
     if name.startswith("db.lock:"):
         relation, _, pid = name.removeprefix("db.lock:").rpartition("#")
         return f"a lock on {relation} that database backend {pid} keeps"
-    if not name.startswith("db.pool:"):
+    if name.startswith("lock:"):
+        return in_words(name)
+    if not name.startswith(("db.pool:", "limiter:")):
         return name
     capacity = _most(waits, names.POOL_CAPACITY)
-    text = f"a connection of {in_words(name)}"
+    unit = "a connection" if name.startswith("db.pool:") else "a place"
+    text = f"{unit} of {in_words(name)}"
     if capacity:
         in_use = _most(waits, names.POOL_IN_USE)
         text += f" ({in_use} of {capacity} in use, {_most(waits, names.POOL_WAITING)} waiting)"

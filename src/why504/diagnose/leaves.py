@@ -26,7 +26,7 @@ class Resting:
 
     leaf: Leaf
     peer: str = ""
-    """llm, broker, db, cache, http, or empty."""
+    """llm, broker, db, cache, http, or empty; of a ring lock where the user named what is in it."""
     seconds: float = 0.0
     by_resource: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Resource passed last before the leaf (empty: none) -> seconds."""

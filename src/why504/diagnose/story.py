@@ -24,13 +24,23 @@ _MECHANISMS = (
     ("db.pool:", "pool"),
     ("loop:", "loop"),
     ("db.lock:", "lock"),
+    ("lock:", "lock"),
     ("threadpool", "limiter"),
+    ("limiter:", "limiter"),
 )
 """Prefix of a resource -> how trouble with it reaches the victims."""
 _NAMED_SHARE = 0.3
 """A cause with less of the blame is not named: UNKNOWN is better than wrong."""
 _NEARLY_ALL = 0.8
 """A cause with less of the blame is told together with its share."""
+
+
+_RING_TITLE = "A deadlock: requests wait for one another in a ring"
+_RING_ADVICE = (
+    "Take locks in the same order everywhere, or hold only one of them at a time.",
+    "Bound every wait (`acquire(timeout=...)`, `asyncio.timeout`): a ring then ends by itself.",
+    "None of these requests can go on: restart the process.",
+)
 
 
 @dataclass(slots=True)
@@ -199,13 +209,15 @@ def _unknown(
 ) -> Finding:
     top = max(verdict.resting.values(), key=lambda resting: resting.seconds)
     chain = chain_to(top, verdict, victims, blamer)
+    # No row of the taxonomy is about an application's own locks, but a ring leaves no question.
+    ring = top.leaf.kind == "cycle"
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
     return Finding(
         cause=UNKNOWN,
-        title="The evidence does not name a cause",
+        title=_RING_TITLE if ring else "The evidence does not name a cause",
         mechanism=mechanism_of(last_resource([top])) if top.leaf.kind != "unknown" else "unknown",
         site=top.site,
-        sentence=f"{chain[0].what}: no cause can be named; "
+        sentence=f"{chain[0].what}: {'a deadlock' if ring else 'no cause can be named'}; "
         f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}.",
         chain=chain,
         evidence_for=[
@@ -218,8 +230,14 @@ def _unknown(
             for s in sorted(named, key=lambda s: -s.seconds)
             if s.cause is not None
         ]
-        or ["nothing of what was recorded is a cause that why504 knows"],
-        advice=[
+        or [
+            "none of the causes that why504 has a name for is a ring like this"
+            if ring
+            else "nothing of what was recorded is a cause that why504 knows"
+        ],
+        advice=list(_RING_ADVICE)
+        if ring
+        else [
             "Check that the probe runs in every worker: why504.instrument(app, engine=engine).",
             "Look at what is stuck now: why504 ps.",
         ],

@@ -26,6 +26,7 @@ from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits, sync_engine
 from why504.probe.metrics import Metrics, Together
+from why504.probe.namedwatch import NamedWatch
 from why504.probe.openrecord import RecordBook
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.publisher import Publisher, run_forever
@@ -146,6 +147,9 @@ class Probe:
             calls=calls,
             hold_after_s=settings.hold_after_s,
         )
+        self._named = NamedWatch(
+            self.book, self.registry, guard, hold_after_s=settings.hold_after_s
+        )
         self._hooks = None if app is None else self._hooked(app)
         self._start_lock = threading.Lock()
         self._started_pid = 0
@@ -173,6 +177,7 @@ class Probe:
                 self._after_fork()
             self._started_pid = os.getpid()
             self._libraries.attach()
+            self._named.attach()
             publisher = Publisher(
                 self.registry,
                 self.book,
@@ -186,6 +191,8 @@ class Probe:
 
             def publish() -> None:
                 self._libraries.attach()
+                self._named.attach()
+                self._named.tell()
                 publisher.tell_due(self._clock)
 
             self._run("why504 publisher", publish, PUBLISH_S)
@@ -208,6 +215,7 @@ class Probe:
         self._engines.detach()
         self._limits.detach()
         self._libraries.detach()
+        self._named.detach()
         self._collections.detach()
         if self._hooks is not None:
             self._hooks.detach()
@@ -220,6 +228,7 @@ class Probe:
 
     def flush(self) -> None:
         """Send what is queued now."""
+        self._named.tell()
         if self._own_export is not None:
             self._own_export.force_flush()
         self.sender.flush()
@@ -293,6 +302,7 @@ class Probe:
         self.registry.spans.clear()
         self.book.open_records.clear()
         self.watchdog.loops.clear()
+        self._named.forked()
         if self._alerting is not None:
             self._alerting.detach()
             self._alerting = None

@@ -47,6 +47,21 @@ def calling_frame() -> FrameType | None:
     return sys._getframe(2)
 
 
+def caller_line(passed_over: int) -> CodeLine | None:
+    """Return the user's innermost line that led to the caller; quick where that is near.
+
+    `passed_over` frames, the caller's among them, are known to be no user's.
+    """
+    frame: FrameType | None = sys._getframe(1 + passed_over)
+    for _ in range(_WALK_LIMIT):
+        if frame is None:
+            return user_line(_greenlet_parents())
+        if is_user_file(frame.f_code.co_filename):
+            return _line(frame)
+        frame = frame.f_back
+    return None
+
+
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:
     """Return the lines of another thread, innermost first, from `sys._current_frames()`."""
     with STILL:

@@ -63,6 +63,8 @@ def _queues(incident: Incident, blamer: Blamer, record: Record) -> Iterator[Plac
     limit_s = limit_of(incident)
     for resource, seconds in _waited_s(incident, blamer).items():
         units = record.capacity.get(resource)
+        if resource.startswith("lock:"):
+            continue  # of a lock there is one, whatever helps
         if units is not None and seconds >= incident.blame_in_s * _WAITED_SHARE:
             yield Place("queue", plain(resource), limit_s, resource=resource, units=units)
 
