@@ -20,8 +20,8 @@ from why504.diagnose.causes import UNKNOWN
 from why504.diagnose.hung.guess import Guess
 from why504.diagnose.hung.known import name_of, peer_at
 from why504.diagnose.hung.scene import Doing, Scene, alike
-from why504.diagnose.hung.snapshot import Facts, Frame, Socket
-from why504.diagnose.hung.stacks import is_own
+from why504.diagnose.hung.snapshot import Facts, Socket
+from why504.diagnose.hung.stacks import is_own, place
 from why504.report import plain
 
 _MOST_FRAMES: Final = 12
@@ -38,7 +38,7 @@ def render(scene: Scene, guess: Guess) -> RenderableType:
     facts = scene.look.facts
     parts: list[RenderableType] = [Text(plain(guess.sentence), style="bold yellow")]
     if guess.site:
-        parts.append(Text(f"line: {plain(_place(guess.site))}", style="bold cyan"))
+        parts.append(Text(f"line: {plain(place(guess.site))}", style="bold cyan"))
     main, others = scene.doings[:1], scene.doings[1:]
     parts += [_headed("Main thread", _main(one)) for one in main]
     if others:
@@ -67,7 +67,7 @@ def render(scene: Scene, guess: Guess) -> RenderableType:
 def as_json(scene: Scene, guess: Guess) -> dict[str, Any]:
     """Return one look as plain data: `guess`, `process`, `threads`, `sockets`, `listeners`."""
     told = asdict(guess)
-    told["site"] = _place(guess.site) if guess.site else None
+    told["site"] = place(guess.site) if guess.site else None
     return {
         "guess": told,
         "process": asdict(scene.look.facts),
@@ -91,11 +91,11 @@ def _thread(doing: Doing) -> dict[str, Any]:
         "does": doing.kind,
         "words": doing.words,
         "peer": doing.peer,
-        "site": _place(doing.site) if doing.site else None,
+        "site": place(doing.site) if doing.site else None,
         "stuck": thread.stuck,
         "cpu_s": thread.cpu_s,
         "system_call": thread.call,
-        "stack": [f"{_place(frame)} {frame.function}" for frame in thread.frames],
+        "stack": [f"{place(frame)} {frame.function}" for frame in thread.frames],
     }
 
 
@@ -105,7 +105,7 @@ def _main(doing: Doing) -> RenderableType:
     frames = doing.thread.frames
     for frame in frames[:_MOST_FRAMES]:
         style = "cyan" if is_own(frame) else "dim"
-        rows.append(Text(plain(f"{_place(frame)}  {frame.function}"), style=style))
+        rows.append(Text(plain(f"{place(frame)}  {frame.function}"), style=style))
     if len(frames) > _MOST_FRAMES:
         rows.append(Text(f"and {len(frames) - _MOST_FRAMES} more lines outside of it", style="dim"))
     return Group(*rows)
@@ -126,8 +126,8 @@ def _others(doings: Sequence[Doing]) -> RenderableType:
     for count, doing in rows[:_MOST_GROUPS]:
         name = doing.thread.name or f"thread {doing.thread.tid}"
         more = f" and {count - 1} more" if count > 1 else ""
-        place = _place(doing.site) if doing.site and doing.busy else ""
-        _row(table, f"{count} x", name + more, _sentence(doing), place)
+        where = place(doing.site) if doing.site and doing.busy else ""
+        _row(table, f"{count} x", name + more, _sentence(doing), where)
     left = sum(count for count, _ in rows[_MOST_GROUPS:])
     return Group(table, Text(f"and {left} more threads", style="dim")) if left else table
 
@@ -197,10 +197,6 @@ def _ago(ages_s: Sequence[float | None]) -> str:
 
 def _bytes(count: int) -> str:
     return f"{count} B" if count else ""
-
-
-def _place(frame: Frame) -> str:
-    return f"{frame.file}:{frame.line}"
 
 
 def _table(*headings: str) -> Table:

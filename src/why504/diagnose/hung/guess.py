@@ -11,6 +11,7 @@ from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME, UNKNOWN, Cause
 from why504.diagnose.hung.rules import RULES, Sighting, at
 from why504.diagnose.hung.scene import Scene
 from why504.diagnose.hung.snapshot import Frame
+from why504.diagnose.hung.stacks import place
 
 _BY_ID: Final = {cause.id: cause for cause in (*CAUSES, NOTHING_TO_BLAME)}
 
@@ -106,7 +107,7 @@ def _doubts(scene: Scene, seen: Sighting) -> list[str]:
 
 def _advice(cause: Cause, site: Frame | None) -> list[str]:
     """Return the taxonomy's advice; lines that need what only an incident knows are left out."""
-    known = {"site": f"{site.file}:{site.line}"} if site else {}
+    known = {"site": place(site)} if site else {}
     fields = string.Formatter()
     rows = [(line, {name for _, name, _, _ in fields.parse(line) if name}) for line in cause.advice]
     return [line.format(**known) for line, wanted in rows if wanted <= known.keys()]

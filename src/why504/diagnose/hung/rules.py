@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from why504.diagnose.causes import UNKNOWN
+from why504.diagnose.hung import stacks
+from why504.diagnose.hung.fold import MOST_SHARE
 from why504.diagnose.hung.known import name_of, peer_at
 from why504.diagnose.hung.scene import Doing, Scene, alike
 from why504.diagnose.hung.snapshot import Frame
@@ -52,7 +54,7 @@ class Rule:
 
 def at(site: Frame | None) -> str:
     """Return a line for a sentence: ` at app.py:12`; nothing where none is known."""
-    return f" at {site.file}:{site.line}" if site else ""
+    return f" at {stacks.place(site)}" if site else ""
 
 
 def _stopped(scene: Scene) -> Sighting | None:
@@ -80,7 +82,19 @@ def _starved(scene: Scene) -> Sighting | None:
     proof = [f"its threads were ready for {ready_s:.1f} s and ran for {facts.cpu_s:.1f} s"]
     if facts.throttled_s:
         proof.append(f"its CPU quota kept its cgroup from running for {facts.throttled_s:.1f} s")
-    return Sighting(("E1",), "the process is ready to run and gets no core", proof=proof)
+    said = "the process is ready to run and gets no core"
+    greedy = max(scene.doings, key=lambda doing: scene.wants(doing.thread), default=None)
+    if greedy is None or greedy.thread.site is None or scene.wants(greedy.thread) < MOST_SHARE:
+        return Sighting(("E1",), said, proof=proof)
+    # One endless computation and too many small ones are both starved: the latter get answered.
+    causes = ("E1", "A3") if scene.answers else ("A3", "E1")
+    answers = "still" if scene.answers else "not"
+    return Sighting(
+        causes,
+        f"{said}; whenever it has one, it computes{at(greedy.site)}",
+        greedy.site,
+        [*proof, f"it does {answers} answer clients meanwhile"],
+    )
 
 
 def _thrashes(scene: Scene) -> Sighting | None:
@@ -183,7 +197,7 @@ def _locks(scene: Scene) -> Sighting | None:
     waiting = [doing for doing in scene.workers if doing.kind == "lock"]
     if len(waiting) < 2 or len(waiting) < len(scene.workers):
         return None
-    places = list(dict.fromkeys(f"{one.site.file}:{one.site.line}" for one in waiting if one.site))
+    places = list(dict.fromkeys(stacks.place(one.site) for one in waiting if one.site))
     return Sighting(
         (UNKNOWN,),
         f"{_threads(len(waiting))} for locks ({', '.join(places[:4])}), and no thread runs "

@@ -90,6 +90,17 @@ class Scene:
         clients = [one for one in self.look.sockets if one.incoming]
         return all(one.received_ago_s is not None for one in clients)
 
+    @property
+    def answers(self) -> bool:
+        """Return whether a client was sent something while the process was looked at."""
+        window_s = self.look.facts.window_s
+        clients = (one for one in self.look.sockets if one.incoming)
+        return any(one.sent_ago_s is not None and one.sent_ago_s < window_s for one in clients)
+
+    def wants(self, thread: Thread) -> float:
+        """Return for what part of the look a thread ran, or would have with a core."""
+        return self.share(thread.cpu_s + thread.ready_s)
+
     def share(self, seconds: float) -> float:
         """Return what part of the look some seconds are."""
         return seconds / self.look.facts.window_s if self.look.facts.window_s > 0 else 0.0
@@ -104,6 +115,7 @@ class Scene:
         waits_for = self.sockets_of(thread)
         peer = stacks.peer_inside(frames) or next((peer_at(one).kind for one in waits_for), "")
         kind = self._kind(thread, peer)
+        peer = peer if kind in ("calls", "waits", "sleeps", "computes", "pool") else ""
         return Doing(thread, kind, peer, self._words(thread, kind, waits_for), site)
 
     def _kind(self, thread: Thread, peer: str) -> str:
@@ -148,6 +160,8 @@ class Scene:
             "lock": "waits for a lock",
             "sleeps": "sleeps",
         }.get(kind)
+        if kind == "rests" and self._is_of_a_library(thread):
+            return "a library's own thread"
         if said:
             return said
         if stacks.asks_for_a_name(thread.frames):

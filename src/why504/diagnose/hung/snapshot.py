@@ -40,7 +40,7 @@ class Thread:
     call: str = ""
     """The system call that it was in last (`futex`, `recvfrom`); empty if it ran, or unreadable."""
     fds: Sequence[int] = ()
-    """File descriptors that this call waits for; never those of an event loop."""
+    """File descriptors that this call waits for; all that it has, for a free event loop."""
 
     @property
     def stuck(self) -> bool:

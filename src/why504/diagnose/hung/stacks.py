@@ -62,6 +62,13 @@ def is_own(frame: Frame) -> bool:
     return _PROGRAM.search(path) is None
 
 
+def place(frame: Frame) -> str:
+    """Return a line for people: libraries below where they are installed."""
+    path = frame.file.replace("\\", "/")
+    installed = list(_INSTALLED.finditer(path)) or list(_STANDARD.finditer(path))
+    return f"{path[installed[-1].end() :] if installed else frame.file}:{frame.line}"
+
+
 def own_line(frames: Sequence[Frame]) -> Frame | None:
     """Return the application's innermost line, None where only libraries are on the stack."""
     return next((frame for frame in frames if is_own(frame)), None)

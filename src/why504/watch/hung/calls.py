@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import struct
 from typing import Final
 
@@ -26,23 +27,8 @@ _ARM: Final = {
 _NUMBERS: Final = {"x86_64": _X86, "aarch64": _ARM}
 """Machine -> number -> name: the calls that block."""
 _OF_ONE: Final = frozenset(
-    [
-        "read",
-        "write",
-        "readv",
-        "writev",
-        "pread64",
-        "connect",
-        "accept",
-        "accept4",
-        "sendto",
-        "recvfrom",
-        "sendmsg",
-        "recvmsg",
-        "flock",
-        "fsync",
-        "fdatasync",
-    ]
+    {"read", "write", "readv", "writev", "pread64", "connect", "accept", "accept4", "sendto"}
+    | {"recvfrom", "sendmsg", "recvmsg", "flock", "fsync", "fdatasync"}
 )
 """Calls whose first argument is the descriptor."""
 _MOST_FDS: Final = 64
@@ -63,6 +49,8 @@ def call_of(proc: Proc, tid: int) -> tuple[str, tuple[int, ...]]:
         return name, (first,)
     if name in ("poll", "ppoll"):
         return name, _polled(proc, first, second)
+    if name.startswith("epoll"):
+        return name, _registered(proc, first)
     return name, ()
 
 
@@ -77,3 +65,8 @@ def _polled(proc: Proc, address: int, count: int) -> tuple[int, ...]:
         return ()
     rows = struct.iter_unpack("=ihh", told[: len(told) // 8 * 8])
     return tuple(fd for fd, _, _ in rows if fd >= 0)
+
+
+def _registered(proc: Proc, epoll_fd: int) -> tuple[int, ...]:
+    found = re.findall(r"^tfd:\s+(\d+)", proc.text(f"fdinfo/{epoll_fd}"), re.MULTILINE)
+    return tuple(int(fd) for fd in found[:_MOST_FDS])

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from why504.diagnose.hung.fold import Sampled, threads_of
-from why504.diagnose.hung.snapshot import Facts, Look, Thread
+from why504.diagnose.hung.snapshot import Facts, Frame, Look, Thread
+from why504.diagnose.hung.stacks import is_own
 from why504.errors import AttachError, AttachForbidden
 from why504.watch.hung.calls import call_of
 from why504.watch.hung.proc import Proc, Stat
@@ -90,7 +91,7 @@ def _stacks(
         if time.monotonic() - begun_s > _MOST_S:
             break
         try:
-            seen.append(spy.sample(proc.pid, _SAMPLE_TIMEOUT_S))
+            seen.append(_short(spy.sample(proc.pid, _SAMPLE_TIMEOUT_S), proc.folder()))
         except AttachForbidden:
             raise
         except AttachError as error:
@@ -99,6 +100,17 @@ def _stacks(
     if not seen and failures:
         raise failures[0]
     return seen, [f"{len(failures)} of {samples} samples: {failures[-1]}"] if failures else []
+
+
+def _short(sample: Mapping[int, Sampled], folder: str) -> Mapping[int, Sampled]:
+    """Return a sample with the application's paths below its working directory."""
+    start = folder.rstrip("/") + "/"
+
+    def short(frame: Frame) -> Frame:
+        inside = folder and frame.file.startswith(start) and is_own(frame)
+        return frame._replace(file=frame.file.removeprefix(start)) if inside else frame
+
+    return {tid: replace(one, frames=tuple(map(short, one.frames))) for tid, one in sample.items()}
 
 
 def _threads(proc: Proc, threads: list[Thread], before: _Moment, after: _Moment) -> list[Thread]:

@@ -59,6 +59,13 @@ class Proc:
         """Return its command line, bounded."""
         return self.text("cmdline").replace("\0", " ").strip()[:_COMMAND_CHARS]
 
+    def folder(self) -> str:
+        """Return its working directory, to which its own paths are told; empty if unreadable."""
+        try:
+            return os.readlink(self._home / "cwd")
+        except OSError:
+            return ""
+
     def is_python(self) -> bool:
         """Return whether an interpreter runs in it; True where that can't be read."""
         try:
@@ -142,7 +149,8 @@ class Proc:
         """Return a file of its cgroups, the innermost first, in both versions' places."""
         found = []
         for line in self.text("cgroup").splitlines():
-            _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+            _, _, rest = line.partition(":")
+            controllers, _, path = rest.partition(":")
             wanted = name.partition(".")[0]
             if controllers and wanted not in controllers.split(","):
                 continue
