@@ -146,8 +146,8 @@ def _connections(scene: Scene) -> RenderableType:
         unsent = sum(one.unsent for one in alike_ones)
         unread = sum(one.unread for one in alike_ones)
         ages = (
-            _ago([one.sent_ago_s for one in alike_ones]),
-            _ago([one.received_ago_s for one in alike_ones]),
+            _ago([(one.sent_ago_s, one.sent_bytes) for one in alike_ones]),
+            _ago([(one.received_ago_s, one.received_bytes) for one in alike_ones]),
         )
         _row(table, f"{len(alike_ones)} x", *key, _bytes(unsent), _bytes(unread), *ages)
     rows: list[RenderableType] = [table]
@@ -189,10 +189,14 @@ def _further(guess: Guess, facts: Facts) -> list[str]:
     return lines
 
 
-def _ago(ages_s: Sequence[float | None]) -> str:
+def _ago(told: Sequence[tuple[float | None, int | None]]) -> str:
     """Return when the least recent one was: that is the one that hangs."""
-    known = [age for age in ages_s if age is not None]
-    return f"{max(known):.1f} s ago" if known else "?"
+    ages_s = [age_s for age_s, _ in told if age_s is not None]
+    if not ages_s:
+        return "?"
+    # The handshake counts as a byte.
+    ever = any(count is None or count > 1 for _, count in told)
+    return f"{max(ages_s):.1f} s ago" if ever else "never"
 
 
 def _bytes(count: int) -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from why504.cli.options import Json, clear_errors
-from why504.errors import AttachError, AttachForbidden
+from why504.errors import AttachError, AttachForbidden, MissingExtra
 
 if TYPE_CHECKING:
     from why504.diagnose.hung.snapshot import Look
@@ -33,12 +33,14 @@ def attach(
     Takes about two seconds, and neither stops the process nor writes to it. Needs root or the
     capability SYS_PTRACE, unless the process is of the same user on a machine that allows it.
     """
-    # The taxonomy's table comes with the engine, and that with numpy: only where it is wanted.
-    from why504 import attach as reading
-    from why504.diagnose.hung.guess import guess
-    from why504.diagnose.hung.scene import Scene
-
     with clear_errors():
+        # The taxonomy's table comes with the engine, and that with numpy: only where it is wanted.
+        try:
+            from why504 import attach as reading
+            from why504.diagnose.hung.guess import guess
+            from why504.diagnose.hung.scene import Scene
+        except ModuleNotFoundError as error:
+            raise MissingExtra("attach") from error
         looks, failures = _looks(pid, children)
     scenes = [(scene, guess(scene)) for scene in map(Scene, looks)]
     if as_json:

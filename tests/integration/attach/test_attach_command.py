@@ -71,6 +71,32 @@ def test_the_parent_of_workers_says_so_and_its_children_are_looked_at(start, att
     assert [one["cause"] for pid, one in guesses.items() if pid != hung].count("B1") == 0
 
 
+def test_from_outside_of_a_container_threads_and_connections_are_those_inside(ending, attach):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make namespaces here")
+    inside = (
+        "import socket, time\nport = socket.create_server(('127.0.0.1', 7504))\ntime.sleep(600)"
+    )
+    container = subprocess.Popen(
+        ["unshare", "-n", "-p", "-m", "-f", "--mount-proc", "--kill-child", sys.executable, "-c",
+         inside]
+    )  # fmt: skip
+    ending.callback(container.wait)
+    ending.callback(container.kill)
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
+    while not (pids := children.read_text().split()):
+        time.sleep(0.05)
+    time.sleep(1)
+
+    (look,) = json.loads(attach(pids[0], "--json").output)
+
+    (main,) = look["threads"]
+    assert main["tid"] == look["process"]["pid"] == int(pids[0])
+    assert main["does"] == "sleeps"
+    assert [one["port"] for one in look["listeners"]] == [7504]
+    assert look["listeners"][0]["room"] is not None
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [

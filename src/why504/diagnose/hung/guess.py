@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME, UNKNOWN, Cause
-from why504.diagnose.hung.rules import RULES, Sighting, at
+from why504.diagnose.hung.rules import RULES
 from why504.diagnose.hung.scene import Scene
+from why504.diagnose.hung.sighting import Sighting, at
 from why504.diagnose.hung.snapshot import Frame
 from why504.diagnose.hung.stacks import place
 
@@ -36,7 +37,7 @@ class Guess:
 
 def guess(scene: Scene) -> Guess:
     """Return the first guess at why a process hangs; that there is none is a guess too."""
-    seen = next((sight for rule in RULES if (sight := rule.sees(scene))), None) or _nothing(scene)
+    seen = next((sight for rule in RULES if (sight := rule(scene))), None) or _nothing(scene)
     cause = _BY_ID.get(seen.causes[0])
     against = [*seen.doubt, *_doubts(scene, seen)]
     if len(seen.causes) > 1:

@@ -15,7 +15,7 @@ from why504.diagnose.hung.snapshot import Frame, Listener, Look, Socket, Thread
 COMPUTES_SHARE: Final = 0.5
 """A thread that uses this share of a core computes, as in the engine."""
 _STILL_SHARE: Final = 0.05
-_SLEEPS: Final = frozenset({"nanosleep", "clock_nanosleep"})
+_SLEEPS: Final = frozenset({"sleep", "nanosleep", "clock_nanosleep"})
 _OWED_S: Final = 1.0
 """What was asked a shorter while ago is no hang."""
 
@@ -58,12 +58,13 @@ class Scene:
 
     @cached_property
     def workers(self) -> Sequence[Doing]:
-        """Threads that are busy outside any loop; those that sleep on their own are none."""
+        """Threads that are busy outside any loop; a thread of its own that rests is none."""
+        rests = {"sleeps", "waits", "calls"} if self._serves_nobody else {"sleeps", "waits"}
         rows = (doing for doing in self.doings if doing.busy and doing not in self.loops)
         return [
             doing
             for doing in rows
-            if doing.kind not in ("sleeps", "waits") or stacks.is_worker(doing.thread.frames)
+            if doing.kind not in rests or stacks.is_worker(doing.thread.frames)
         ]
 
     @cached_property
@@ -100,6 +101,12 @@ class Scene:
     def wants(self, thread: Thread) -> float:
         """Return for what part of the look a thread ran, or would have with a core."""
         return self.share(thread.cpu_s + thread.ready_s)
+
+    @property
+    def _serves_nobody(self) -> bool:
+        """Return whether it could serve and nobody waits: a call in the background is no hang."""
+        free = bool(self.loops) and not any(loop.busy for loop in self.loops)
+        return free and self.tells_idleness and bool(self.look.listeners) and not self.unanswered
 
     def share(self, seconds: float) -> float:
         """Return what part of the look some seconds are."""

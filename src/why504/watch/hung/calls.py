@@ -45,6 +45,8 @@ def call_of(proc: Proc, tid: int) -> tuple[str, tuple[int, ...]]:
     number = int(row[0])
     name = _NUMBERS.get(platform.machine(), {}).get(number, f"system call {number}")
     first, second = int(row[1], 16), int(row[2], 16)
+    if name in ("select", "pselect6") and first == 0:
+        return "sleep", ()  # of no descriptor at all: how Python slept before 3.11
     if name in _OF_ONE:
         return name, (first,)
     if name in ("poll", "ppoll"):

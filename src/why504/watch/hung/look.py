@@ -29,6 +29,10 @@ _CLOCKS: Final = (
     "when connections were used last: needs root or SYS_PTRACE, and Linux 5.6; without it nobody "
     "can tell whether a client waits"
 )
+_OLD: Final = (
+    "what some threads wait for in the kernel: they ended, or their Python is older than 3.11, "
+    "which does not know their ids"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,15 @@ def look_at(pid: int, *, samples: int = SAMPLES, window_s: float = WINDOW_S) -> 
     after = _moment(proc)
     connections, listeners, clocks = sockets_of(proc, fds := proc.fds())
     unseen = [_TASKS.format(pid=pid), *([] if clocks else [_CLOCKS]), *unread]
+    threads = _threads(proc, threads_of(seen), before, after)
+    if any(thread.tid not in after.times for thread in threads):
+        unseen.append(_OLD)
     if not fds:
         unseen.append("its descriptors and connections: they need its user, or root")
     return Look(
         facts=_facts(proc, before, after, len(fds)),
         samples=len(seen),
-        threads=_threads(proc, threads_of(seen), before, after),
+        threads=threads,
         sockets=connections,
         listeners=listeners,
         unseen=unseen,
@@ -83,7 +90,7 @@ def _stacks(
     spy: PySpy, proc: Proc, samples: int, window_s: float
 ) -> tuple[list[Mapping[int, Sampled]], list[str]]:
     """Return the samples that could be read, and what became of the others, for people."""
-    begun_s = time.monotonic()
+    begun_s, folder = time.monotonic(), proc.folder()
     seen: list[Mapping[int, Sampled]] = []
     failures: list[AttachError] = []
     for number in range(samples):
@@ -91,7 +98,7 @@ def _stacks(
         if time.monotonic() - begun_s > _MOST_S:
             break
         try:
-            seen.append(_short(spy.sample(proc.pid, _SAMPLE_TIMEOUT_S), proc.folder()))
+            seen.append(_as_here(spy.sample(proc.pid, _SAMPLE_TIMEOUT_S), proc, folder))
         except AttachForbidden:
             raise
         except AttachError as error:
@@ -102,15 +109,22 @@ def _stacks(
     return seen, [f"{len(failures)} of {samples} samples: {failures[-1]}"] if failures else []
 
 
-def _short(sample: Mapping[int, Sampled], folder: str) -> Mapping[int, Sampled]:
-    """Return a sample with the application's paths below its working directory."""
+def _as_here(sample: Mapping[int, Sampled], proc: Proc, folder: str) -> dict[int, Sampled]:
+    """Return a sample with ids as they are here, and the application's paths below its folder.
+
+    A thread of a container knows its id inside of it only.
+    """
     start = folder.rstrip("/") + "/"
+    ids = proc.inner_tasks()
 
     def short(frame: Frame) -> Frame:
         inside = folder and frame.file.startswith(start) and is_own(frame)
         return frame._replace(file=frame.file.removeprefix(start)) if inside else frame
 
-    return {tid: replace(one, frames=tuple(map(short, one.frames))) for tid, one in sample.items()}
+    return {
+        ids.get(tid, tid): replace(one, frames=tuple(map(short, one.frames)))
+        for tid, one in sample.items()
+    }
 
 
 def _threads(proc: Proc, threads: list[Thread], before: _Moment, after: _Moment) -> list[Thread]:

@@ -76,11 +76,6 @@ class Proc:
             return False
         return bool(_PYTHON.search(program)) or bool(_PYTHON.search(self.text("maps")))
 
-    def owner(self) -> int | None:
-        """Return the user that it runs as."""
-        found = re.search(r"^Uid:\s+\d+\s+(\d+)", self.text("status"), re.MULTILINE)
-        return int(found[1]) if found else None
-
     def age_s(self, stat: Stat) -> float:
         """Return for how long it has been there."""
         up = _text(self._root / "uptime").split()
@@ -116,6 +111,15 @@ class Proc:
             return sorted(int(name) for name in os.listdir(self._home / "task"))
         except OSError:
             return []
+
+    def inner_tasks(self) -> dict[int, int]:
+        """Return its threads' ids inside of its container -> their ids here."""
+        found = {}
+        for tid in self.tasks():
+            row = re.search(r"^NSpid:\s+(.+)$", self.text(f"task/{tid}/status"), re.MULTILINE)
+            if row:
+                found[int(row[1].split()[-1])] = tid
+        return found
 
     def thread_times(self, tid: int) -> tuple[float, float]:
         """Return for how long a thread ran, and for how long it was ready and had no core."""

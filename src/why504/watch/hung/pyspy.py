@@ -45,6 +45,8 @@ class PySpy:
     def sample(self, pid: int, timeout_s: float) -> Mapping[int, Sampled]:
         """Return the stack of each thread, by the thread's id in the kernel.
 
+        Where the interpreter does not know that (before 3.11), by its address, which is larger.
+
         Raises:
             AttachForbidden: this user may not read the process.
             AttachError: it is no Python process, it is gone, or reading took too long.
@@ -73,9 +75,16 @@ def parsed(told: bytes) -> Mapping[int, Sampled]:
     """
     try:
         rows: list[dict[str, Any]] = json.loads(told[:_LARGEST])
-        return {int(row["os_thread_id"]): _sampled(row) for row in rows}
+        return {_id(row): _sampled(row) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise AttachError("py-spy printed something else than stacks") from error
+
+
+def _id(row: dict[str, Any]) -> int:
+    """Return a thread's id in the kernel; before Python 3.11 only the main thread's is known."""
+    if row["os_thread_id"] is not None:
+        return int(row["os_thread_id"])
+    return int(row["pid"] if row["thread_name"] == "MainThread" else row["thread_id"])
 
 
 def _sampled(row: dict[str, Any]) -> Sampled:
