@@ -107,7 +107,7 @@ def _main(doing: Doing) -> RenderableType:
         style = "cyan" if is_own(frame) else "dim"
         rows.append(Text(plain(f"{place(frame)}  {frame.function}"), style=style))
     if len(frames) > _MOST_FRAMES:
-        rows.append(Text(f"and {len(frames) - _MOST_FRAMES} more lines outside of it", style="dim"))
+        rows.append(Text(f"and {len(frames) - _MOST_FRAMES} more outside of it", style="dim"))
     return Group(*rows)
 
 

@@ -113,6 +113,7 @@ def test_requests_inside_coroutines_are_seen_by_their_clients_and_not_guessed_at
     assert guess.cause == "UNKNOWN"
     assert guess.sentence.startswith("no guess: 4 clients wait for an answer")
     assert scene.loops[0].kind == "free"
+    assert any("asyncio tasks can't be seen" in one for one in scene.look.unseen)
 
 
 def test_who_is_stopped_is_said_to_be_stopped_and_stays_so(service):

@@ -60,14 +60,16 @@ def connection(**more: object) -> Socket:
     return Socket(**{**told, **more})
 
 
-def scene(*threads: Thread, sockets=(), listeners=None, samples=10, **facts: object) -> Scene:
+def scene(
+    *threads: Thread, sockets=(), listeners=None, unix=(), samples=10, **facts: object
+) -> Scene:
     told = {
         "pid": PID, "command": "python -m app", "state": "S", "age_s": 60.0, "window_s": 2.0,
         "cpu_s": 0.0, "throttled_s": 0.0, "rss_bytes": 1 << 27, "memory_limit_bytes": 1 << 30,
         "major_faults": 0, "fds": 9, "fd_limit": 1024,
     }  # fmt: skip
     ports = [Listener("0.0.0.0", 8000, 0, 128)] if listeners is None else listeners
-    return Scene(Look(Facts(**{**told, **facts}), samples, threads, sockets, ports))
+    return Scene(Look(Facts(**{**told, **facts}), samples, threads, sockets, ports, unix))
 
 
 def guess_of(*threads: Thread, **more: object):

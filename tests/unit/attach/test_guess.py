@@ -45,7 +45,7 @@ def test_a_loop_that_stays_in_one_call_is_judged_by_what_it_calls(inside, cause)
 
     assert (guess.cause, guess.site) == (cause, OWN)
     assert "app/orders.py:12" in guess.sentence
-    assert "1 clients wait, the oldest for 40 s" in guess.evidence_for
+    assert "1 client waits, the oldest for 40 s" in guess.evidence_for
 
 
 def test_a_loop_that_is_at_the_line_in_some_samples_only_is_not_blocked():
@@ -205,11 +205,19 @@ def test_idleness_is_claimed_only_where_the_kernel_told_of_the_clients():
     assert guess_of(FREE, sockets=[client(sent_ago_s=1.0)]).cause == "N0"
 
 
+def test_who_is_behind_a_unix_socket_is_not_claimed_to_be_idle():
+    assert guess_of(FREE, unix=["/run/app.sock"]).cause == "UNKNOWN"
+
+
+def test_a_worker_without_a_loop_that_publishes_is_the_brokers():
+    assert guess_of(thread(PIKA, OWN, tid=1), listeners=[]).cause == "F1"
+
+
 def test_connections_that_nobody_accepts_are_no_idleness():
     guess = guess_of(FREE, listeners=[Listener("0.0.0.0", 8000, 129, 128)])
 
     assert guess.cause == "UNKNOWN"
-    assert "129 connections to port 8000 wait to be accepted (room for 128)" in guess.evidence_for
+    assert "129 connections wait to be accepted on port 8000 (room for 128)" in guess.evidence_for
 
 
 def test_a_thread_in_the_background_that_listens_to_a_broker_is_no_hang():

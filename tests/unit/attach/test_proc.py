@@ -15,7 +15,7 @@ from why504.errors import AttachError
 from why504.watch.hung.calls import call_of
 from why504.watch.hung.proc import Proc
 from why504.watch.hung.pyspy import parsed
-from why504.watch.hung.sockets import info_in, sockets_of
+from why504.watch.hung.sockets import info_in, sockets_of, unix_listeners
 
 STAT = "7 (a) R (b) S 3 " + " ".join(str(n) for n in range(5, 53))
 """The program calls itself `a) R (b`; field n of proc(5) has the value n from the fifth on."""
@@ -127,6 +127,18 @@ def test_a_frozen_peer_shows_by_what_it_does_not_take_and_an_idle_client_by_its_
             # The copies that were read are closed, and the connection is as it was.
             assert ours.recv(9) == b"hello"
             assert ours.getblocking() is False
+
+
+def test_unix_sockets_that_take_connections_are_known_by_their_path(tmp_path):
+    proc, path = Proc(os.getpid()), str(tmp_path / "app.sock")
+    with socket.socket(socket.AF_UNIX) as bound, socket.socket(socket.AF_UNIX) as client:
+        bound.bind(path)
+        assert path not in unix_listeners(proc, proc.fds())
+        bound.listen()
+        client.connect(path)
+
+        assert path in unix_listeners(proc, proc.fds())
+        assert unix_listeners(proc, {3: "socket:[1]"}) == []
 
 
 def test_a_thread_in_a_call_is_joined_to_its_descriptor():

@@ -10,7 +10,7 @@ from typing import Final
 from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME, UNKNOWN, Cause
 from why504.diagnose.hung.rules import RULES
 from why504.diagnose.hung.scene import Scene
-from why504.diagnose.hung.sighting import Sighting, at
+from why504.diagnose.hung.sighting import Sighting, at, wait
 from why504.diagnose.hung.snapshot import Frame
 from why504.diagnose.hung.stacks import place
 
@@ -61,7 +61,7 @@ def _nothing(scene: Scene) -> Sighting:
         why = "no stack could be read"
     elif scene.unanswered and not busy:
         why = (
-            f"{len(scene.unanswered)} clients wait for an answer, the event loop is free, and "
+            f"{wait(len(scene.unanswered), 'client')} for an answer, the event loop is free, and "
             "no peer owes one: coroutines wait inside the process, for a pool, a lock or a queue"
         )
     elif len(busy) == 1:
@@ -83,13 +83,12 @@ def _crowd(scene: Scene) -> list[str]:
     lines = []
     if scene.unanswered and scene.unanswered[0].received_ago_s is not None:
         oldest_s = scene.unanswered[0].received_ago_s
-        lines.append(f"{len(scene.unanswered)} clients wait, the oldest for {oldest_s:.0f} s")
+        lines.append(f"{wait(len(scene.unanswered), 'client')}, the oldest for {oldest_s:.0f} s")
     for listener in scene.look.listeners:
         if listener.waiting:
             room = "" if listener.room is None else f" (room for {listener.room})"
-            lines.append(
-                f"{listener.waiting} connections to port {listener.port} wait to be accepted{room}"
-            )
+            waiting = wait(listener.waiting, "connection")
+            lines.append(f"{waiting} to be accepted on port {listener.port}{room}")
     return lines
 
 

@@ -9,7 +9,7 @@ from why504.diagnose.causes import UNKNOWN
 from why504.diagnose.hung.known import name_of, peer_at
 from why504.diagnose.hung.of_process import computes
 from why504.diagnose.hung.scene import Scene, alike
-from why504.diagnose.hung.sighting import Sighting, at
+from why504.diagnose.hung.sighting import Sighting, at, wait
 from why504.diagnose.hung.stacks import place
 
 THREADS_OF_ANYIO: Final = 40
@@ -30,7 +30,7 @@ def waits_in_pool(scene: Scene) -> Sighting | None:
     if not waiting or len(waiting) * 2 < len(scene.workers):
         return None
     holders = [doing for doing in scene.workers if doing.kind != "pool"]
-    what = f"{_threads(len(waiting))} for a connection of a pool{at(waiting[0].site)}"
+    what = f"{wait(len(waiting), 'thread')} for a connection of a pool{at(waiting[0].site)}"
     if not holders:
         return Sighting(
             ("A1a", "A1c"),
@@ -57,7 +57,7 @@ def deadlock(scene: Scene) -> Sighting | None:
     places = list(dict.fromkeys(place(one.site) for one in waiting if one.site))
     return Sighting(
         (UNKNOWN,),
-        f"{_threads(len(waiting))} for locks ({', '.join(places[:4])}), and no thread runs "
+        f"{wait(len(waiting), 'thread')} for locks ({', '.join(places[:4])}), and no thread runs "
         "that could give one back: a deadlock",
         waiting[0].site,
         ["none of them moved, and the process used next to no CPU"],
@@ -82,7 +82,7 @@ def calls(*kinds: str) -> Callable[[Scene], Sighting | None]:
                 stuck = sum(doing.thread.stuck for doing in mine)
                 return Sighting(
                     OF_PEERS[kind],
-                    f"{_threads(count)} at the same place{at(first.site)}: it {first.words}",
+                    f"{wait(count, 'thread')} at the same place{at(first.site)}: it {first.words}",
                     first.site,
                     [f"{len(mine)} of {len(scene.workers)} busy threads are in a call to such a "
                      f"peer, {stuck} of them did not move at all"],
@@ -150,14 +150,10 @@ def idle(scene: Scene) -> Sighting | None:
         return None
     if scene.look.facts.children:
         said = f"this process only looks after {len(scene.look.facts.children)} others"
-        return Sighting(("N0",), f"{said}: they do the work", advice=["Look at those: --children"])
+        return Sighting(("N0",), f"{said}: they do the work")
     return Sighting(
         ("N0",),
         "this process is idle: no request is in it, so it is not what hangs",
         proof=["its threads wait for work", "no client waits for an answer of it"],
         advice=["Look at what is before it: does the gateway reach this process, and this port?"],
     )
-
-
-def _threads(count: int) -> str:
-    return "1 thread waits" if count == 1 else f"{count} threads wait"

@@ -89,7 +89,7 @@ class Scene:
     def tells_idleness(self) -> bool:
         """Return whether the kernel told when connections were used last."""
         clients = [one for one in self.look.sockets if one.incoming]
-        return all(one.received_ago_s is not None for one in clients)
+        return not self.look.unix and all(one.received_ago_s is not None for one in clients)
 
     @property
     def answers(self) -> bool:

@@ -27,3 +27,8 @@ class Sighting(NamedTuple):
 def at(site: Frame | None) -> str:
     """Return a line for a sentence: ` at app.py:12`; nothing where none is known."""
     return f" at {place(site)}" if site else ""
+
+
+def wait(count: int, what: str) -> str:
+    """Return `1 client waits`, `3 clients wait`."""
+    return f"1 {what} waits" if count == 1 else f"{count} {what}s wait"

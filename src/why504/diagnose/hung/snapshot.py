@@ -129,5 +129,7 @@ class Look:
     """The main thread first."""
     sockets: Sequence[Socket]
     listeners: Sequence[Listener]
+    unix: Sequence[str] = ()
+    """Paths of UNIX sockets on which it takes connections: nobody can see who waits there."""
     unseen: Sequence[str] = ()
     """What could not be read, and what would help, for people."""

@@ -9,12 +9,12 @@ from typing import Final
 
 from why504.diagnose.hung.fold import Sampled, threads_of
 from why504.diagnose.hung.snapshot import Facts, Frame, Look, Thread
-from why504.diagnose.hung.stacks import is_own
+from why504.diagnose.hung.stacks import is_own, runs_loop
 from why504.errors import AttachError, AttachForbidden
 from why504.watch.hung.calls import call_of
 from why504.watch.hung.proc import Proc, Stat
 from why504.watch.hung.pyspy import PySpy
-from why504.watch.hung.sockets import sockets_of
+from why504.watch.hung.sockets import sockets_of, unix_listeners
 
 SAMPLES: Final = 10
 WINDOW_S: Final = 2.0
@@ -28,6 +28,11 @@ _TASKS: Final = (
 _CLOCKS: Final = (
     "when connections were used last: needs root or SYS_PTRACE, and Linux 5.6; without it nobody "
     "can tell whether a client waits"
+)
+_FDS: Final = "its descriptors and connections: they need its user, or root"
+_UNIX: Final = (
+    "who waits behind a UNIX socket ({paths}): the kernel does not tell, so that idleness of "
+    "the process is not claimed"
 )
 _OLD: Final = (
     "what some threads wait for in the kernel: they ended, or their Python is older than 3.11, "
@@ -58,27 +63,72 @@ def look_at(pid: int, *, samples: int = SAMPLES, window_s: float = WINDOW_S) -> 
     if before.stat.state == "Z":
         raise AttachError(f"process {pid} has ended; its parent {before.stat.parent} must reap it")
     if not proc.is_python():
-        raise AttachError(
-            f"process {pid} is no Python process ({proc.command() or 'a thread of the kernel'}); "
-            "behind a shell or a supervisor, name the child: `ps f` shows the tree"
-        )
-    seen, unread = _stacks(spy, proc, samples, window_s)
-    after = _moment(proc)
-    connections, listeners, clocks = sockets_of(proc, fds := proc.fds())
-    unseen = [_TASKS.format(pid=pid), *([] if clocks else [_CLOCKS]), *unread]
+        raise AttachError(_no_python(proc))
+    seen, unread, after = _watched(spy, proc, before.stat, samples, window_s)
+    fds = proc.fds()
+    connections, listeners, clocks = sockets_of(proc, fds)
     threads = _threads(proc, threads_of(seen), before, after)
-    if any(thread.tid not in after.times for thread in threads):
-        unseen.append(_OLD)
-    if not fds:
-        unseen.append("its descriptors and connections: they need its user, or root")
-    return Look(
+    look = Look(
         facts=_facts(proc, before, after, len(fds)),
         samples=len(seen),
         threads=threads,
         sockets=connections,
         listeners=listeners,
-        unseen=unseen,
+        unix=unix_listeners(proc, fds),
     )
+    known = all(thread.tid in after.times for thread in threads)
+    return replace(look, unseen=[*unread, *_unseen(look, clocks=clocks, threads=known)])
+
+
+def _watched(
+    spy: PySpy, proc: Proc, at_first: Stat, samples: int, window_s: float
+) -> tuple[list[Mapping[int, Sampled]], list[str], _Moment]:
+    """Return the samples, what became of those that failed, and the moment after them."""
+    ended = AttachError(f"process {proc.pid} ended while it was looked at")
+    try:
+        seen, unread = _stacks(spy, proc, samples, window_s)
+        after = _moment(proc)
+    except AttachError as error:
+        if _ended(proc, at_first):
+            raise ended from error
+        raise
+    if _ended(proc, at_first):
+        raise ended
+    return seen, unread, after
+
+
+def _unseen(look: Look, *, clocks: bool, threads: bool) -> list[str]:
+    """Return what could not be read, and what would help.
+
+    Args:
+        clocks: whether the kernel told when connections were used.
+        threads: whether each thread was found in the kernel.
+    """
+    rows = (
+        (not clocks, _CLOCKS),
+        (any(runs_loop(thread.frames) for thread in look.threads), _TASKS),
+        (not threads, _OLD),
+        (bool(look.unix), _UNIX),
+        (not look.facts.fds, _FDS),
+    )
+    paths = ", ".join(look.unix)
+    return [said.format(pid=look.facts.pid, paths=paths) for is_so, said in rows if is_so]
+
+
+def _ended(proc: Proc, stat: Stat) -> bool:
+    """Return whether the process is gone, dead, or another one has its id by now."""
+    try:
+        now = proc.stat()
+    except AttachError:
+        return True
+    return now.state in ("Z", "X") or now.started_s != stat.started_s
+
+
+def _no_python(proc: Proc) -> str:
+    command = proc.command() or "a thread of the kernel"
+    below = ", ".join(str(child.pid) for child in proc.children())
+    hint = f"Python runs below it: {below}" if below else "`ps axf` shows what runs below it"
+    return f"process {proc.pid} is no Python process ({command}). {hint}"
 
 
 def _moment(proc: Proc) -> _Moment:
@@ -102,8 +152,9 @@ def _stacks(
         except AttachForbidden:
             raise
         except AttachError as error:
-            proc.stat()  # ended: that is the better error
             failures.append(error)
+            if not proc.text("stat"):
+                break
     if not seen and failures:
         raise failures[0]
     return seen, [f"{len(failures)} of {samples} samples: {failures[-1]}"] if failures else []

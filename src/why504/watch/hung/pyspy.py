@@ -21,7 +21,7 @@ from why504.diagnose.hung.fold import Sampled
 from why504.diagnose.hung.snapshot import Frame
 from why504.errors import AttachError, AttachForbidden, MissingExtra
 
-_LARGEST: Final = 16 << 20
+_LARGEST: Final = 64 << 20
 _MOST_FRAMES: Final = 200
 _FORBIDDEN: Final = ("permission denied", "operation not permitted", "os error 1)", "os error 13")
 
@@ -73,8 +73,10 @@ def parsed(told: bytes) -> Mapping[int, Sampled]:
     Raises:
         AttachError: it is not what py-spy prints.
     """
+    if len(told) > _LARGEST:
+        raise AttachError(f"its stacks are {len(told) >> 20} MB, too many to read")
     try:
-        rows: list[dict[str, Any]] = json.loads(told[:_LARGEST])
+        rows: list[dict[str, Any]] = json.loads(told)
         return {_id(row): _sampled(row) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise AttachError("py-spy printed something else than stacks") from error

@@ -21,6 +21,8 @@ _STATES: Final = {
     1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2",
     6: "TIME_WAIT", 7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING",
 }  # fmt: skip
+_LISTENING: Final = 1 << 16
+"""`__SO_ACCEPTCON`, in the flags of a UNIX socket."""
 _ROW: Final = re.compile(
     r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) "
     r"([0-9A-F]{8}):([0-9A-F]{8}) \S+ \S+ +\d+ +\d+ (\d+)"
@@ -74,6 +76,14 @@ def sockets_of(proc: Proc, fds: Mapping[int, str]) -> tuple[list[Socket], list[L
         else:
             connections.append(_told(_connection(fd, row, row.local_port in ports), info))
     return connections, listeners, len(infos) == len(rows)
+
+
+def unix_listeners(proc: Proc, fds: Mapping[int, str]) -> list[str]:
+    """Return the paths of UNIX sockets on which a process takes connections."""
+    mine = {what[8:-1] for what in fds.values() if what.startswith("socket:[")}
+    rows = (line.split(None, 7) for line in proc.text("net/unix").splitlines()[1:])
+    listening = [row for row in rows if len(row) == 8 and int(row[3], 16) & _LISTENING]
+    return sorted({row[7] for row in listening if row[6] in mine})
 
 
 def _connection(fd: int, row: _Row, incoming: bool) -> Socket:
