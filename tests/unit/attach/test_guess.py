@@ -126,6 +126,24 @@ def test_locks_are_a_deadlock_while_nobody_runs():
     assert "deadlock" not in guess_of(main, waiting[0], listeners=[]).sentence
 
 
+def test_who_waits_for_the_interpreter_waits_for_no_lock_of_the_application():
+    waiting = [thread(OWN, tid=n, call="futex") for n in (1, 2)]
+
+    assert "deadlock" in guess_of(*waiting, listeners=[]).sentence
+    assert "deadlock" not in guess_of(*waiting, listeners=[], cpu_s=1.9).sentence
+
+
+def test_a_loop_that_got_events_and_can_not_run_is_not_free():
+    assert scene_of(loop(SELECT, call="epoll_wait")).doings[0].kind == "free"
+    assert scene_of(loop(SELECT, call="futex")).doings[0].kind == "waits"
+
+
+def test_a_worker_that_waits_for_messages_is_idle_and_no_broken_broker():
+    consuming = PIKA._replace(function="BlockingChannel.start_consuming")
+
+    assert guess_of(thread(PIKA, consuming, OWN, tid=1), listeners=[]).cause == "N0"
+
+
 def test_a_thread_that_keeps_the_interpreter_while_it_waits_is_named_before_its_victims():
     victim = loop(SELECT, call="futex", site=None)
     keeper = thread(OWN, call="read", has_gil=10)
@@ -196,6 +214,16 @@ def test_a_first_request_within_one_tick_of_the_clock_is_unanswered_all_the_same
 
     assert guess_of(FREE, sockets=[at_once]).cause == "UNKNOWN"
     assert guess_of(FREE, sockets=[never_asked]).cause == "N0"
+
+
+def test_a_request_of_this_very_moment_is_no_hang():
+    just_now = client(unread=9, received_ago_s=0.01, sent_ago_s=0.02)
+
+    guess = guess_of(FREE, sockets=[just_now])
+
+    assert guess.cause == "N0"
+    assert "answers its clients" in guess.sentence
+    assert guess_of(FREE, sockets=[client(unread=9, received_ago_s=9.0)]).cause == "UNKNOWN"
 
 
 def test_idleness_is_claimed_only_where_the_kernel_told_of_the_clients():

@@ -39,6 +39,14 @@ def test_a_line_that_moves_within_its_function_counts_as_there_but_not_at_the_li
     assert thread.at_site == 3
 
 
+def test_what_half_of_the_samples_have_is_not_where_a_thread_is():
+    elsewhere = [frame(f"app/view_{n}.py", "get") for n in range(5)]
+
+    (thread,) = threads_of(samples(*[(OWN, TURN)] * 5, *((one, TURN) for one in elsewhere)))
+
+    assert thread.site is None
+
+
 def test_who_starts_the_loop_is_no_place_that_the_loop_is_at():
     (thread,) = threads_of(samples(*[(TURN, frame("app/main.py", "<module>"))] * 3))
 

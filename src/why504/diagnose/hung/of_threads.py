@@ -151,9 +151,12 @@ def idle(scene: Scene) -> Sighting | None:
     if scene.look.facts.children:
         said = f"this process only looks after {len(scene.look.facts.children)} others"
         return Sighting(("N0",), f"{said}: they do the work")
+    what = (
+        "answers its clients, and none waits" if scene.answers else "is idle: no request is in it"
+    )
     return Sighting(
         ("N0",),
-        "this process is idle: no request is in it, so it is not what hangs",
+        f"this process {what}, so it is not what hangs",
         proof=["its threads wait for work", "no client waits for an answer of it"],
         advice=["Look at what is before it: does the gateway reach this process, and this port?"],
     )

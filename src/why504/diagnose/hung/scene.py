@@ -190,16 +190,16 @@ def alike(doings: Sequence[Doing]) -> list[tuple[int, Doing]]:
 
 
 def _is_newer(socket: Socket) -> bool:
-    """Return whether a client asked after our last answer to it."""
+    """Return whether a client asked after our last answer to it, and a second ago or more."""
     if socket.state not in ("ESTABLISHED", "CLOSE_WAIT"):
         return False
-    if socket.unread:
-        return True
-    if socket.received_ago_s is None or socket.sent_ago_s is None or not socket.received_bytes:
+    if socket.received_ago_s is None or socket.sent_ago_s is None:
+        return socket.unread > 0
+    if not socket.received_bytes or socket.received_ago_s < _OWED_S:
         return False
-    if socket.sent_bytes is not None and socket.sent_bytes <= 1:
-        return True  # both clocks may show the same tick
-    return socket.received_ago_s < socket.sent_ago_s and socket.received_ago_s >= _OWED_S
+    # Both clocks may show the same tick, if the first request came at once.
+    never_answered = socket.sent_bytes is not None and socket.sent_bytes <= 1
+    return never_answered or socket.unread > 0 or socket.received_ago_s < socket.sent_ago_s
 
 
 def _owes(socket: Socket) -> bool:
