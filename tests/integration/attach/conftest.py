@@ -1,12 +1,13 @@
 """Real processes that hang in real ways, and who looks at them."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def _may_look():
         child.wait()
 
 
+def _end(leader: int) -> None:
+    """End a program and what it started: workers that hang outlive their parent."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 @pytest.fixture
 def ending():
     with ExitStack() as stack:
@@ -44,11 +51,15 @@ def start(ending) -> Callable[..., subprocess.Popen[str]]:
 
     def start(*command: str, cwd: Path = PROGRAMS) -> subprocess.Popen[str]:
         program = subprocess.Popen(
-            [sys.executable, *command], cwd=cwd, stdout=subprocess.PIPE, text=True
+            [sys.executable, *command],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         ending.callback(program.stdout.close)
         ending.callback(program.wait)
-        ending.callback(program.kill)
+        ending.callback(_end, program.pid)
         return program
 
     return start
