@@ -18,6 +18,8 @@ Why504Error
 ├── TicketError          a ticket was not opened or commented; never has a token in it
 │   ├── TicketBusy       not now: the same call may be repeated
 │   └── TicketRefused    not ever: this text, or a ticket that is gone
+├── AttachError          a process can't be looked at from outside; says why, and what would help
+│   └── AttachForbidden  this user may not read it
 ├── StoreUnavailable     evidence can't be written or read now; may be retried
 ├── NotReplayable        nothing can be said of what would have been; says why
 └── LabError             the lab could not start or drive one of its real parts
@@ -109,6 +111,14 @@ class TicketBusy(TicketError):
 
 class TicketRefused(TicketError):
     """The tracker refuses this ticket or comment."""
+
+
+class AttachError(Why504Error):
+    """A process that can't be looked at: gone, or no Python."""
+
+
+class AttachForbidden(AttachError):
+    """A process that this user may not read."""
 
 
 class StoreUnavailable(Why504Error):

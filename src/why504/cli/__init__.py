@@ -6,6 +6,7 @@ import typer
 
 from why504 import __version__
 from why504.cli.alerting import alerts
+from why504.cli.attaching import attach
 from why504.cli.explaining import explain
 from why504.cli.importing import import_files
 from why504.cli.initialising import init
@@ -29,7 +30,9 @@ def version() -> None:
     typer.echo(__version__)
 
 
-for command in (init, demo, matrix, receive, watch, explain, postmortem, now, ps, doctor, explorer):
+for command in (
+    init, demo, matrix, receive, watch, explain, postmortem, now, ps, attach, doctor, explorer,
+):  # fmt: skip
     app.command()(command)
 app.command("import")(import_files)
 app.add_typer(alerts, name="alerts")

@@ -17,8 +17,8 @@ _WANTED_SHARE: Final = 0.5
 """What wanted to run for less of the time rested for the others: it was slow at times, but it left
 nothing waiting for seconds, whatever the share."""
 _RESTING_SHARE: Final = 0.1
-_FULL_SHARE: Final = 0.8
-_FAULTS_PER_S: Final = 50
+FULL_SHARE: Final = 0.8
+FAULTS_PER_S: Final = 50
 
 
 def could_not_run(vitals: Vitals) -> bool:
@@ -72,10 +72,10 @@ def thrashing(vitals: Sequence[Vitals]) -> bool:
     lasted_s = math.fsum(_lasted_s(one) for one in vitals)
     faults = _sum(vitals, names.MAJOR_FAULTS)
     full = any(
-        _number(v, names.MEMORY_RSS) >= _FULL_SHARE * (_number(v, names.MEMORY_LIMIT) or math.inf)
+        _number(v, names.MEMORY_RSS) >= FULL_SHARE * (_number(v, names.MEMORY_LIMIT) or math.inf)
         for v in vitals
     )
-    return full and lasted_s > 0 and faults / lasted_s >= _FAULTS_PER_S
+    return full and lasted_s > 0 and faults / lasted_s >= FAULTS_PER_S
 
 
 def _lacked_s(vitals: Vitals) -> float:

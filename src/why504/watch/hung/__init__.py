@@ -1,0 +1,1 @@
+"""A process that hangs and was never instrumented, read from outside: never written to."""
