@@ -72,15 +72,23 @@ async def test_a_hundred_probes_of_a_frozen_postgresql_open_one_connection(
                 await asyncio.gather(*(client.get("/v1/health") for _ in range(100)))
                 await asyncio.sleep(0.2)
         await told(client, "ok")
-        await asyncio.sleep(0.3)
 
+    # A server that was just thawed greets those who went away meanwhile before it sees that.
+    for _ in range(50):
+        if (left := connections(database_url)) <= 1:
+            break
+        await asyncio.sleep(0.1)
+    assert left <= 1
+
+
+def connections(database_url) -> int:
+    """Return how many connections the health check has."""
     with psycopg.connect(database_url) as beside:
-        left = beside.execute(
+        (count,) = beside.execute(
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE application_name = 'context-handling-health'"
-        ).fetchone()
-    assert left is not None
-    assert left[0] <= 1
+        ).fetchone() or (0,)
+    return int(count)
 
 
 async def test_without_redis_and_rabbitmq_the_service_is_degraded_and_serves(
