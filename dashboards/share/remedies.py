@@ -10,6 +10,7 @@ from typing import Final
 from dashboards.draw.text import plain
 from dashboards.share.blocks import Block, Heading, Items, Paragraph, Section, Table
 from dashboards.share.telling import Telling, cell
+from dashboards.words import incident
 from dashboards.words import share as words
 from why504.model import Counterfactual
 
@@ -51,7 +52,7 @@ def todo(telling: Telling) -> Section:
     """Return the advice of the engine."""
     advice = [plain(text) for text in telling.dossier.incident.finding.advice[:ADVICE_SHOWN]]
     told = Items(advice, numbered=True) if advice else Paragraph(telling.say(words.NOTHING))
-    return Section(telling.say(words.TODO), [told])
+    return Section(telling.say(incident.WHAT_TO_DO), [told])
 
 
 def about(telling: Telling) -> list[Section]:

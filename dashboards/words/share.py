@@ -134,7 +134,6 @@ FAITH = Said(
 NO_REPLAY = Said("Not known: {why}", "Không rõ: {why}")
 NOT_PLAYED = Said("The incident was not played again.", "Sự cố chưa được phát lại.")
 
-TODO = Said("What to do", "Cần làm gì")
 ABOUT_CAUSE = Said("About this cause ({page})", "Về nguyên nhân này ({page})")
 
 EXAMPLE = Said("One request", "Một yêu cầu")

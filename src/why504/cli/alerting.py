@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,8 @@ from why504.cli.options import Json, clear_errors
 from why504.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from why504.alerts.cards.frame import Place
     from why504.alerts.kept.ledger import Ledger
     from why504.alerts.kept.message import Message
@@ -156,7 +159,6 @@ def _serve(
     host: str,
     port: int,
 ) -> None:
-    import uvicorn
     from prometheus_client import CollectorRegistry, ProcessCollector
 
     from why504.alerts.app import create_app
@@ -194,11 +196,23 @@ def _serve(
     app.include_router(pages(folder()))
     if settings.public_url:
         app.include_router(ack_routes(ledger, place.ack_links, clock, settings.language))
+    typer.echo(f"taking alerts on http://{host}:{port}/alertmanager")
+    try:
+        _run(app, work, wake=delivery.wake, host=host, port=port)
+    finally:
+        ledger.close()
+
+
+def _run(
+    app: FastAPI, work: Sequence[Work], *, wake: Callable[[], None], host: str, port: int
+) -> None:
+    """Serve until told to end, with a thread for each piece of work; `wake` ends its waiting."""
+    import uvicorn
+
     stop = threading.Event()
     threads = [threading.Thread(target=one, args=(stop,), daemon=True) for one in work]
     for thread in threads:
         thread.start()
-    typer.echo(f"taking alerts on http://{host}:{port}/alertmanager")
     # SQLite lets go of the interpreter at each statement: by default a busy thread gives it back
     # only 5 ms later, and whoever sends alerts waits for several of them.
     sys.setswitchinterval(_SWITCH_S)
@@ -206,10 +220,9 @@ def _serve(
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
     finally:
         stop.set()
-        delivery.wake()
+        wake()
         for thread in threads:
             thread.join(timeout=15)
-        ledger.close()
 
 
 def _place(settings: AlertSettings, ledger: Ledger) -> Place:
