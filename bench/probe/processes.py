@@ -102,13 +102,22 @@ class Stage:
         self._served: list[Served] = []
 
     def serve(
-        self, variant: str, *, name: str = "", manner: str = "healthy", core: int | None = None
+        self,
+        variant: str,
+        *,
+        name: str = "",
+        manner: str = "healthy",
+        sink: str = "",
+        core: int | None = None,
     ) -> Served:
-        """Start a variant, known to the collector by its name; `wait_ready` of it comes next."""
+        """Start a variant, known to the collector by its name; `wait_ready` of it comes next.
+
+        It sends to another address where `sink` tells one.
+        """
         name = name or variant
         folder = self._folder / name
         folder.mkdir()
-        served = Served(variant, self.sink.url(name, manner), folder, core)
+        served = Served(variant, sink or self.sink.url(name, manner), folder, core)
         self._served.append(served)
         return served
 
