@@ -30,7 +30,9 @@ PER_S: Final = 100.0
 FILL: Final = 3_000
 """Requests before, so that what waits for the collector fills its queue."""
 MOST_GROWN_MB: Final = 10.0
-_COUNTS: Final = re.compile(r"^(why504_\w*(?:errors|dropped|lost)\w*_total)\S* (\S+)", re.M)
+_COUNTS: Final = re.compile(
+    r"^(why504_\w*(?:errors|dropped|lost)\w*_total)(?:\{.*\})? (\S+)", re.MULTILINE
+)
 """Whatever the probe counts of what it could not do."""
 
 
@@ -93,6 +95,10 @@ def lost(one: Served) -> float:
     """Return what the probe says it could not send, or did wrong."""
     address = f"http://127.0.0.1:{one.metrics_port}/metrics"
     with urllib.request.urlopen(address, timeout=60) as answer:
-        text = answer.read().decode()
-    told = _COUNTS.findall(text)
+        return counted(answer.read().decode())
+
+
+def counted(metrics: str) -> float:
+    """Return the same of what `/metrics` says."""
+    told = _COUNTS.findall(metrics)
     return sum(float(value) for name, value in told if name != names.METRIC_INFLIGHT_DROPPED)
