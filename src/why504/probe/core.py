@@ -22,14 +22,14 @@ from why504.probe.telling import Rhythm
 class Core:
     """One of each, for one probe; nothing of it runs by itself."""
 
-    def __init__(self, settings: ProbeSettings) -> None:
+    def __init__(self, settings: ProbeSettings, *, serves: bool) -> None:
         self.settings = settings
         self.clock = Clock()
         self.guard = Guard()
         self.metrics = Metrics()
         self.collections = Collections()
         self.registry = Registry(self.clock, settings.inflight_limit)
-        self.spans = SpanFlow(settings.endpoint, self.registry, self.guard)
+        self.spans = SpanFlow(settings.endpoint, self.registry, self.guard, serves=serves)
         self.dropped = Dropped(self.spans.sender, self.clock, settings.snapshot_after_s)
         self.calls = Calls(self.spans.tracer(), self.registry, self.dropped)
         self.book = RecordBook(self.clock, random_ids(), self.spans.sender)

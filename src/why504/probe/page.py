@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from why504.probe.core import Core
-from why504.probe.limits import Limits
 from why504.probe.metrics import Together
-from why504.probe.pool import PoolWatch
 from why504.probe.serve import Server
 from why504.probe.state import State, StateCollector
+from why504.probe.watched import Watched
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
 
 
 class Page:
     """Serves while the process does; `port` is -1 while nothing is served."""
 
-    def __init__(
-        self,
-        core: Core,
-        pools: Sequence[PoolWatch],
-        limits: Limits,
-        theirs: CollectorRegistry | None,
-    ) -> None:
+    def __init__(self, core: Core, watched: Watched, theirs: Collector) -> None:
         self._core = core
-        self._pools = pools
-        self._limits = limits
+        self._watched = watched
         self._theirs = theirs
         self._server: Server | None = None
         self._is_collected = False
@@ -50,7 +41,7 @@ class Page:
                 settings.metrics_host, settings.metrics_port, registry, self._core.guard
             )
             server.debug = state.debug
-            server.limits = self._limits.told
+            server.limits = self._watched.limits
             server.start()
             self._server = server
 
@@ -71,7 +62,7 @@ class Page:
             registry=core.registry,
             book=core.book,
             watchdog=core.watchdog,
-            pools=self._pools,
+            pools=self._watched.pools,
             metrics=core.metrics,
             guard=core.guard,
             clock=core.clock,

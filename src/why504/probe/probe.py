@@ -8,13 +8,15 @@ import os
 import threading
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from why504.config import ProbeSettings
 from why504.probe.alerting import LOOK_S as ALERTS_S
 from why504.probe.alerting import Alerting, Readings, post_to
 from why504.probe.core import Core
+from why504.probe.metrics import Theirs
 from why504.probe.page import Page
+from why504.probe.plainapp import PlainApp
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.stall import POLL_S as LOOK_S
 from why504.probe.threads import Threads
@@ -23,40 +25,60 @@ from why504.probe.vitals import VitalsWatch
 from why504.probe.watched import Watched
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
     from sqlalchemy.engine import Engine
+    from starlette.applications import Starlette
 
 PROBE: Final = "_why504_probe"
 """Attribute of an application that has a probe."""
 
 
 class Probe:
-    """Everything that watches one application; its threads start in the process that serves."""
+    """Everything that watches one application; its threads start in the process that serves.
 
-    def __init__(
-        self,
-        app: FastAPI | None,
-        engines: Mapping[str, Engine],
-        settings: ProbeSettings,
-        *,
-        theirs: CollectorRegistry | None,
-        limits: Mapping[str, object],
-    ) -> None:
-        self._app = app
-        self._theirs = theirs
-        self._core = core = Core(settings)
+    Args:
+        settings: of the environment, or the caller's.
+        serves: what is watched will serve HTTP, and says by that when it begins to work.
+    """
+
+    of_the_program: ClassVar[Probe | None] = None
+    """The one of a program rather than of an application in it; there is one at most."""
+
+    living: ClassVar[list[Probe]] = []
+
+    def __init__(self, settings: ProbeSettings, *, serves: bool) -> None:
+        self._core = core = Core(settings, serves=serves)
         self.registry, self.metrics, self.book = core.registry, core.metrics, core.book
         self.watchdog, self.sender = core.watchdog, core.spans.sender
-        self._watched = Watched(core, app, engines, limits=limits, on_scope=self._on_scope)
+        self.by_itself: list[object] = []
+        """What was found by `why504 run`, not told by the application's own code."""
+        self._apps: list[object] = []
+        self._theirs = Theirs()
+        self._watched = Watched(core, self._on_scope)
         self.pools = self._watched.pools
-        self._page = Page(core, self.pools, self._watched.limits, theirs)
+        self._page = Page(core, self._watched, self._theirs)
         self._threads = Threads(core.guard)
         self._start_lock = threading.Lock()
         self._started_pid = 0
         self._alerting: Alerting | None = None
         # What is queued at exit leaves still; the provider's own exit hook knows spans only.
         atexit.register(self.shutdown)
+        Probe.living.append(self)
+
+    def add(
+        self,
+        app: Starlette | PlainApp | None,
+        engines: Mapping[str, Engine],
+        *,
+        theirs: Collector | None,
+        limits: Mapping[str, object],
+    ) -> None:
+        """Watch this as well; an application is known by its probe from now on."""
+        self._theirs.add(theirs)
+        self._watched.add(app, engines, limits)
+        if app is not None:
+            self._apps.append(app)
+            setattr(app, PROBE, self)
 
     @property
     def port(self) -> int:
@@ -82,6 +104,11 @@ class Probe:
         with suppress(RuntimeError):
             self.watchdog.watch(asyncio.get_running_loop())
 
+    def go_on(self) -> None:
+        """Start here as well if the parent process has: a worker that was forked works on."""
+        if self._started_pid:
+            self.watch_here()
+
     def flush(self) -> None:
         """Send what is queued now."""
         self._watched.tell()
@@ -98,8 +125,12 @@ class Probe:
         self._watched.detach()
         self._core.collections.detach()
         self._core.spans.shutdown()
-        if getattr(self._app, PROBE, None) is self:
-            delattr(self._app, PROBE)
+        for app in self._apps:
+            if vars(app).get(PROBE) is self:
+                delattr(app, PROBE)
+        Probe.living = [probe for probe in Probe.living if probe is not self]
+        if Probe.of_the_program is self:
+            Probe.of_the_program = None
 
     # --- in the process that serves ---------------------------------------------------------------
 
@@ -115,6 +146,7 @@ class Probe:
         publisher = core.publisher()
 
         def publish() -> None:
+            core.spans.look()
             watched.look()
             watched.tell()
             publisher.tell_due(core.clock)

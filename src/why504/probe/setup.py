@@ -1,36 +1,42 @@
-"""`instrument(app, engine=...)`: how an application gets its probe."""
+"""`instrument(app, engine=...)` and `asgi(app)`: how an application gets its probe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from why504.config import ProbeSettings
+from why504.errors import ConfigError
 from why504.probe.limits import sync_engine
+from why504.probe.plainapp import PlainApp
 from why504.probe.probe import PROBE, Probe
+from why504.probe.requests import App
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
     from sqlalchemy.engine import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.applications import Starlette
 
-__all__ = ["Probe", "instrument"]
+    Engines = Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine]
+
+__all__ = ["Probe", "asgi", "instrument"]
 
 
 def instrument(
-    app: FastAPI | None,
+    app: Starlette | PlainApp | None = None,
     *,
-    engine: Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine] | None = None,
-    metrics: CollectorRegistry | None = None,
+    engine: Engines | None = None,
+    metrics: Collector | None = None,
     limits: Mapping[str, object] | None = None,
     settings: ProbeSettings | None = None,
 ) -> Probe:
     """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
 
     Args:
-        app: the application; call this before it serves. None in a program that serves no HTTP,
-            such as a worker: call this in a task of its loop, if it has one.
+        app: the application, FastAPI or any Starlette; before or after its routes, middlewares
+            and other instrumentation. None in a program that serves no HTTP, such as a worker:
+            call this in a task of its loop, if it has one.
         engine: its SQLAlchemy engine, sync or async (its pool is told as `main`), or several by
             the names their pools are to have.
         metrics: the application's own Prometheus metrics, served beside the probe's by a thread
@@ -43,17 +49,37 @@ def instrument(
         The application's probe, the same one however often this is called.
 
     Raises:
-        ConfigError: a `WHY504_*` setting or a limit makes no sense.
+        ConfigError: a `WHY504_*` setting or a limit makes no sense, or `app` is an ASGI callable
+            that only `asgi` can watch.
     """
-    known: Probe | None = getattr(app, PROBE, None)
-    if known is not None:
+    known: Probe | None = Probe.of_the_program if app is None else getattr(app, PROBE, None)
+    if known is not None and all(one is not app for one in known.by_itself):
         return known
+    if not (app is None or isinstance(app, PlainApp) or hasattr(app, "build_middleware_stack")):
+        raise ConfigError(
+            f"{type(app).__name__} has no place for a middleware: app = why504.asgi(app)"
+        )
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
     sync = {name: sync_engine(one) for name, one in engines.items()}
-    settings = settings or ProbeSettings.from_env()
-    probe = Probe(app, sync, settings, theirs=metrics, limits=limits or {})
+    probe = known or Probe.of_the_program
+    if probe is None:
+        probe = Probe(settings or ProbeSettings.from_env(), serves=app is not None)
+    probe.add(None if known else app, sync, theirs=metrics, limits=limits or {})
+    probe.by_itself = [one for one in probe.by_itself if one is not app]
     if app is None:
+        Probe.of_the_program = probe
         probe.watch_here()
-    else:
-        setattr(app, PROBE, probe)
     return probe
+
+
+def asgi(app: Any, **how: Any) -> App:
+    """Watch an ASGI application of any framework; serve what this returns.
+
+    Args:
+        app: any ASGI 3 callable. FastAPI and Starlette are returned as they are, watched.
+        how: as `instrument` takes it.
+    """
+    has_room = hasattr(app, "build_middleware_stack") or isinstance(app, PlainApp)
+    served = app if has_room else PlainApp(app)
+    instrument(served, **how)
+    return served
