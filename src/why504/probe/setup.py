@@ -37,6 +37,7 @@ from why504.probe.serve import Server
 from why504.probe.stall import POLL_S as LOOK_S
 from why504.probe.stall import Watchdog
 from why504.probe.state import State, StateCollector
+from why504.probe.survival import Survival
 from why504.probe.telling import Rhythm
 from why504.probe.tracing import OwnExport, OwnProvider, provider
 from why504.probe.vitals import LOOK_S as VITALS_S
@@ -114,8 +115,9 @@ class Probe:
         self.metrics = Metrics()
         self._provider = provider()
         self._attach_tracing()
-        self.sender = RecordSender(
-            settings.endpoint, self._provider.resource, on_failure=self._lost
+        self._survival = Survival(settings, self._provider, self.metrics, clock=clock, guard=guard)
+        self.sender = self._survival.boxed(
+            RecordSender(settings.endpoint, self._provider.resource, on_failure=self._lost)
         )
         self._dropped = Dropped(self.sender, clock, settings.snapshot_after_s)
         tracer = self._provider.get_tracer("why504", why504.__version__)
@@ -200,6 +202,7 @@ class Probe:
             self._watch_vitals()
             self._raise_alerts()
             self._serve()
+            self._survival.start(self._run)
 
     def shutdown(self) -> None:
         """Flush, stop every thread and remove every hook; the application goes on without."""
@@ -222,6 +225,7 @@ class Probe:
         self._processor.active = False
         if self._own_export is not None:
             self._own_export.shutdown()
+        self._survival.close()
         self.sender.shutdown()
         if getattr(self._app, _PROBE, None) is self:
             delattr(self._app, _PROBE)
@@ -303,6 +307,7 @@ class Probe:
         self.book.open_records.clear()
         self.watchdog.loops.clear()
         self._named.forked()
+        self._survival.forked()
         if self._alerting is not None:
             self._alerting.detach()
             self._alerting = None
