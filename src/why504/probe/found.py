@@ -103,4 +103,4 @@ class FoundEngines:
 
 def _short(database: str) -> str:
     """Return the name of a database that is a file, without its folders."""
-    return database.rpartition("/")[2].removeprefix("file:") or database
+    return database.rpartition("/")[2] or database

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from why504.probe.aiobroker import AioBroker
 from why504.probe.asyncpgcalls import AsyncpgCalls
 from why504.probe.asyncpgpool import AsyncpgPools
 from why504.probe.broker import Broker
+from why504.probe.connecting import Names
 from why504.probe.found import FoundEngines
+from why504.probe.httpcorepool import HttpPools
 from why504.probe.kit import Kit
 from why504.probe.outgoing import Outgoing
 from why504.probe.psycopgcalls import PsycopgCalls
 from why504.probe.psycopgpool import PsycopgPools
+from why504.probe.rediscalls import RedisCalls
 from why504.probe.threadpool import ThreadpoolWatch
+from why504.probe.urllib3calls import Urllib3Calls
 
 
 class Libraries:
@@ -25,7 +30,12 @@ class Libraries:
             PsycopgPools(kit),
             PsycopgCalls(kit),
             Broker(guard, calls),
+            AioBroker(kit),
+            RedisCalls(kit),
             Outgoing(guard, calls),
+            HttpPools(kit),
+            Urllib3Calls(kit),
+            Names(kit),
             ThreadpoolWatch(kit.book, kit.registry, guard, hold_after_s=kit.hold_after_s),
         )
 

@@ -24,9 +24,15 @@ _DEEPEST: Final = 20
 
 Begin = Callable[..., Span | None]
 """Gets the arguments of the call, returns its span, or None for a call that has none."""
+Done = Callable[[Span, Any], None]
+"""Gets the span and what the call returned, and ends the span."""
 
 
-def spanned(original: Any, begin: Begin, guard: GuardedSite) -> Any:
+def _end(span: Span, _result: Any) -> None:
+    span.end()
+
+
+def spanned(original: Any, begin: Begin, guard: GuardedSite, done: Done = _end) -> Any:
     """Return a function that does what `original` does, inside a span."""
 
     @functools.wraps(original)
@@ -46,13 +52,13 @@ def spanned(original: Any, begin: Begin, guard: GuardedSite) -> Any:
         finally:
             detach(token)
         with guard:
-            span.end()
+            done(span, result)
         return result
 
     return traced
 
 
-def spanned_async(original: Any, begin: Begin, guard: GuardedSite) -> Any:
+def spanned_async(original: Any, begin: Begin, guard: GuardedSite, done: Done = _end) -> Any:
     """Return a coroutine function that does what `original` does, inside a span."""
 
     @functools.wraps(original)
@@ -72,7 +78,7 @@ def spanned_async(original: Any, begin: Begin, guard: GuardedSite) -> Any:
         finally:
             detach(token)
         with guard:
-            span.end()
+            done(span, result)
         return result
 
     return traced

@@ -142,6 +142,15 @@ class WatchedPool:
         if hold is not None:
             self._end_hold(hold, outcome)
 
+    def returned_here(self) -> None:
+        """End the latest hold of this thread: what is given back in pieces has no name any more."""
+        here = threading.get_ident()
+        for key, hold in reversed(list(self._by_key.items())):
+            if hold.place.thread_id == here:
+                self._by_key.pop(key, None)
+                self._end_hold(hold, "released")
+                return
+
     def forget(self) -> None:
         """Forget who has what: after a fork all of it is in the parent."""
         self._waits.clear()

@@ -92,7 +92,7 @@ async def test_an_asynchronous_engine_is_found_and_its_driver_tells_nothing_twic
     assert len(told.finals(names.HOLD)) == 2
 
 
-def test_several_engines_are_named_after_what_they_are_for(told, postgres):
+def test_several_engines_are_named_after_what_they_are_for(told, postgres, tmp_path):
     first, second = (
         postgres.new_database().replace("postgresql://", "postgresql+psycopg://", 1)
         for _ in range(2)
@@ -102,7 +102,7 @@ def test_several_engines_are_named_after_what_they_are_for(told, postgres):
         sa.create_engine(second),
         sa.create_engine(first, pool_logging_name="reports"),
         sa.create_engine(second),
-        sa.create_engine("sqlite:///file:why504-found.db?mode=memory&uri=true"),
+        sa.create_engine(f"sqlite:///{tmp_path}/notes.db"),
     ]
     for engine in engines:
         with engine.connect():
@@ -110,7 +110,7 @@ def test_several_engines_are_named_after_what_they_are_for(told, postgres):
     a, b = (url.rpartition("/")[2].partition("?")[0] for url in (first, second))
 
     assert [pool.name for pool in told.probe.pools] == [
-        a, b, "reports", f"{b}#2", "why504-found.db",
+        a, b, "reports", f"{b}#2", "notes.db",
     ]  # fmt: skip
     for engine in engines:
         engine.dispose()
