@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from why504.probe.apphooks import AppHooks
 from why504.probe.core import Core
 from why504.probe.engines import Engines
+from why504.probe.kit import Kit, Pools
 from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits
 from why504.probe.namedwatch import NamedWatch
 from why504.probe.plainapp import PlainApp
-from why504.probe.pool import PoolWatch
 from why504.probe.requests import RequestWatch
 from why504.probe.serving import Serving
 
@@ -35,11 +35,21 @@ class Watched:
         self._core = core
         self._on_scope = on_scope
         self._hooks: list[Hook] = []
-        self._limits: list[Limits] = []
-        self.pools: list[PoolWatch] = []
+        found = Limits({}, {}, core.guard)
+        self._limits = [found]
+        self.pools = Pools(())
         hold_after_s = core.settings.hold_after_s
         self._libraries = Libraries(
-            core.registry, core.book, guard=core.guard, calls=core.calls, hold_after_s=hold_after_s
+            Kit(
+                core.registry,
+                core.book,
+                core.guard,
+                core.calls,
+                core.metrics,
+                limits=found,
+                pools=self.pools,
+                hold_after_s=hold_after_s,
+            )
         )
         self._named = NamedWatch(core.book, core.registry, core.guard, hold_after_s=hold_after_s)
 
@@ -61,9 +71,12 @@ class Watched:
         )
         pools.attach(core.guard, core.calls)
         declared.attach()
+        for pool in pools.pools:
+            self.pools.add(pool)
         self._limits.append(declared)
-        self.pools += pools.pools
-        self._hooks += [pools, declared]
+        self._hooks.append(pools)
+        # Before anything is served: who begins to wait at start-up is told as well.
+        self._libraries.attach()
         if app is not None:
             core.spans.of(app)
             self._hooks.append(self._hooked(app))
@@ -87,7 +100,7 @@ class Watched:
 
     def detach(self) -> None:
         """Leave everything as it was."""
-        for hook in (*self._hooks, self._libraries, self._named):
+        for hook in (*self._hooks, *self._limits, self._libraries, self._named):
             hook.detach()
 
     def _hooked(self, app: Starlette | PlainApp) -> Hook:
