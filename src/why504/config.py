@@ -36,13 +36,17 @@ class ProbeSettings:
     Alertmanager. Nowhere if empty, for where Prometheus does it."""
     alerts_token: str = field(default="", repr=False)
     """Sent along as `Authorization: Bearer ...`."""
+    black_box: str = ""
+    """Folder in which each process keeps what it told (docs/black-box.md); none if empty."""
+    black_box_mb: float = 16
+    """Of one process, in two files of which the older is deleted."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Read `WHY504_*`.
 
         Raises:
-            ConfigError: a value is not of the field's type.
+            ConfigError: a value is not of the field's type, or makes no sense.
         """
         values: dict[str, str | int | float] = {}
         if "OTEL_EXPORTER_OTLP_ENDPOINT" in env:
@@ -54,6 +58,8 @@ class ProbeSettings:
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
+        if not settings.black_box_mb >= 1:
+            raise ConfigError("WHY504_BLACK_BOX_MB must be at least 1")
         return settings
 
 

@@ -16,6 +16,7 @@ from why504.probe.records import random_ids
 from why504.probe.safety import Guard
 from why504.probe.spanflow import SpanFlow
 from why504.probe.stall import Watchdog
+from why504.probe.survival import Survival
 from why504.probe.telling import Rhythm
 
 
@@ -30,6 +31,9 @@ class Core:
         self.collections = Collections()
         self.registry = Registry(self.clock, settings.inflight_limit)
         self.spans = SpanFlow(settings.endpoint, self.registry, self.guard, serves=serves)
+        self.survival = Survival(
+            settings, self.spans, self.metrics, clock=self.clock, guard=self.guard
+        )
         self.dropped = Dropped(self.spans.sender, self.clock, settings.snapshot_after_s)
         self.calls = Calls(self.spans.tracer(), self.registry, self.dropped)
         self.book = RecordBook(self.clock, random_ids(), self.spans.sender)
@@ -58,3 +62,4 @@ class Core:
         self.registry.spans.clear()
         self.book.open_records.clear()
         self.watchdog.loops.clear()
+        self.survival.forked()

@@ -124,6 +124,7 @@ class Probe:
         self._page.stop()
         self._watched.detach()
         self._core.collections.detach()
+        self._core.survival.close()
         self._core.spans.shutdown()
         for app in self._apps:
             if vars(app).get(PROBE) is self:
@@ -158,6 +159,7 @@ class Probe:
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()
         self._page.serve()
+        core.survival.start(self._threads.run)
 
     def _raise_alerts(self) -> None:
         core = self._core

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Tracer
 
 import why504
 from why504 import names
+from why504.probe.blackbox.box import BlackBox, Boxed
 from why504.probe.claim import Claim
 from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.latetracer import LateProvider, Provider
@@ -34,12 +36,14 @@ class SpanFlow:
         self._guard = guard
         self._own_exports: list[OwnExport] = []
         self._processor = RegistryProcessor(registry, guard)
+        self._box: BlackBox | None = None
         self._site = guard.site("tracer provider")
         self._claim = Claim(self._join)
         self.provider = LateProvider(self._claim.until_settled if serves else self._claim.now)
         # A span of a request that came in: the application serves.
         self.serving = LateProvider(self._claim.now)
-        self.sender = RecordSender(endpoint, self._claim.resource, on_failure=self._lost)
+        self._records = RecordSender(endpoint, self._claim.resource, on_failure=self._lost)
+        self.sender: RecordSender | Boxed = self._records
         if not serves:
             self._claim.at_first_span(self._site)
 
@@ -57,6 +61,15 @@ class SpanFlow:
         """Join the application's provider, if it has one by now."""
         with self._site:
             self._claim.found()
+
+    def keep_in(self, box: BlackBox) -> None:
+        """Keep what is sent in a black box, too; called before any span is made."""
+        self._box = box
+        self.sender = Boxed(self._records, box)
+
+    def resource(self) -> Resource:
+        """Return who speaks, as far as that is known by now."""
+        return self._claim.resource()
 
     def tracer(self) -> Tracer:
         """Return what makes the probe's own spans."""
@@ -82,6 +95,8 @@ class SpanFlow:
 
     def _join(self, provider: Provider) -> None:
         provider.add_span_processor(self._processor)
+        if self._box is not None:
+            provider.add_span_processor(self._box.ends)
         if isinstance(provider, OwnProvider):
             export = OwnExport(Export(self._endpoint, self._lost))
             provider.add_span_processor(export)
