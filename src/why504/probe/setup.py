@@ -59,6 +59,7 @@ def instrument(
     metrics: CollectorRegistry | None = None,
     limits: Mapping[str, object] | None = None,
     settings: ProbeSettings | None = None,
+    on_stall: str | None = None,
 ) -> Probe:
     """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
 
@@ -72,6 +73,8 @@ def instrument(
         limits: the application's own timeouts, for `why504 doctor`: seconds, None for no limit at
             all, or a client that has them, by the names of docs/doctor.md or names of your own.
         settings: read from the environment (`WHY504_*`) when omitted.
+        on_stall: `restart` ends a process that hangs for WHY504_RESTART_AFTER_S, so that its
+            supervisor starts another; as the settings say when omitted.
 
     Returns:
         The application's probe, the same one however often this is called.
@@ -84,7 +87,7 @@ def instrument(
         return known
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
     sync = {name: sync_engine(one) for name, one in engines.items()}
-    settings = settings or ProbeSettings.from_env()
+    settings = (settings or ProbeSettings.from_env()).with_on_stall(on_stall)
     probe = Probe(app, sync, settings, theirs=metrics, limits=limits or {})
     if app is None:
         probe.watch_here()
@@ -202,7 +205,7 @@ class Probe:
             self._watch_vitals()
             self._raise_alerts()
             self._serve()
-            self._survival.start(self._run)
+            self._survival.start(self._run, self.watchdog, self.registry, self.book)
 
     def shutdown(self) -> None:
         """Flush, stop every thread and remove every hook; the application goes on without."""
