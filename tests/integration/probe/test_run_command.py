@@ -1,4 +1,4 @@
-"""`why504 run`, and OpenTelemetry's launcher: programs as they are, with the probe in each process."""
+"""`why504 run`, and OpenTelemetry's launcher: programs as they are, the probe in each process."""
 
 from __future__ import annotations
 
