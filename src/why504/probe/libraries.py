@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from why504.probe.broker import Broker
 from why504.probe.calls import Calls
+from why504.probe.carried import Carrying
+from why504.probe.consumer import Consumer
 from why504.probe.inflight import Registry
 from why504.probe.openrecord import RecordBook
 from why504.probe.outgoing import Outgoing
@@ -12,7 +14,7 @@ from why504.probe.threadpool import ThreadpoolWatch
 
 
 class Libraries:
-    """pika, httpx and anyio."""
+    """pika, httpx, anyio, and threads that requests hand work to."""
 
     def __init__(
         self,
@@ -25,6 +27,8 @@ class Libraries:
     ) -> None:
         self._wrapped = (
             Broker(guard, calls),
+            Consumer(guard, calls, registry),
+            Carrying(registry, guard),
             Outgoing(guard, calls),
             ThreadpoolWatch(book, registry, guard, hold_after_s=hold_after_s),
         )

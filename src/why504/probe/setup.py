@@ -39,6 +39,7 @@ from why504.probe.stall import Watchdog
 from why504.probe.state import State, StateCollector
 from why504.probe.telling import Rhythm
 from why504.probe.tracing import OwnExport, OwnProvider, provider
+from why504.probe.unnamedwatch import UnnamedWatch
 from why504.probe.vitals import LOOK_S as VITALS_S
 from why504.probe.vitals import VitalsWatch
 
@@ -150,6 +151,7 @@ class Probe:
         self._named = NamedWatch(
             self.book, self.registry, guard, hold_after_s=settings.hold_after_s
         )
+        self._unnamed = UnnamedWatch(self.book, self.registry, self.watchdog.places, guard)
         self._hooks = None if app is None else self._hooked(app)
         self._start_lock = threading.Lock()
         self._started_pid = 0
@@ -193,6 +195,7 @@ class Probe:
                 self._libraries.attach()
                 self._named.attach()
                 self._named.tell()
+                self._unnamed.look()
                 publisher.tell_due(self._clock)
 
             self._run("why504 publisher", publish, PUBLISH_S)
@@ -303,6 +306,7 @@ class Probe:
         self.book.open_records.clear()
         self.watchdog.loops.clear()
         self._named.forked()
+        self._unnamed.forked()
         if self._alerting is not None:
             self._alerting.detach()
             self._alerting = None
