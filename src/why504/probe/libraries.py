@@ -6,7 +6,9 @@ from why504.probe.aiobroker import AioBroker
 from why504.probe.asyncpgcalls import AsyncpgCalls
 from why504.probe.asyncpgpool import AsyncpgPools
 from why504.probe.broker import Broker
+from why504.probe.carried import Carrying
 from why504.probe.connecting import Names
+from why504.probe.consumer import Consumer
 from why504.probe.found import FoundEngines
 from why504.probe.httpcorepool import HttpPools
 from why504.probe.kit import Kit
@@ -31,6 +33,8 @@ class Libraries:
             PsycopgCalls(kit),
             Broker(guard, calls),
             AioBroker(kit),
+            Consumer(guard, calls, kit.registry),
+            Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
             HttpPools(kit),

@@ -15,6 +15,7 @@ from why504.probe.namedwatch import NamedWatch
 from why504.probe.plainapp import PlainApp
 from why504.probe.requests import RequestWatch
 from why504.probe.serving import Serving
+from why504.probe.unnamedwatch import UnnamedWatch
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -52,6 +53,7 @@ class Watched:
             )
         )
         self._named = NamedWatch(core.book, core.registry, core.guard, hold_after_s=hold_after_s)
+        self._unnamed = UnnamedWatch(core.book, core.registry, core.watchdog.places, core.guard)
 
     def add(
         self,
@@ -91,12 +93,14 @@ class Watched:
         self._named.attach()
 
     def tell(self) -> None:
-        """Tell what named locks have to tell."""
+        """Tell what locks have to tell, named or not."""
         self._named.tell()
+        self._unnamed.look()
 
     def forked(self) -> None:
         """Forget what is held: it is held in the parent, not here."""
         self._named.forked()
+        self._unnamed.forked()
 
     def detach(self) -> None:
         """Leave everything as it was."""
