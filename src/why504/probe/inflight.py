@@ -23,6 +23,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.records import RecordSpan
+from why504.probe.route import route_of
 from why504.probe.safety import Guard
 from why504.probe.telling import Telling
 from why504.probe.threadcpu import Reading
@@ -109,10 +110,9 @@ class OpenSpan:
 
     def route(self) -> str:
         """Return the route's template, as far as it is known now; empty before routing."""
-        route = None if self.scope is None else self.scope.get("route")
-        path = getattr(route, "path", None)
-        if isinstance(path, str):
-            return path
+        route = "" if self.scope is None else route_of(self.scope)
+        if route:
+            return route
         known = (self.span.attributes or {}).get(names.HTTP_ROUTE) if self.span else None
         return known if isinstance(known, str) else ""
 

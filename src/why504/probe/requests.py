@@ -16,6 +16,7 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.dropped import Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
+from why504.probe.lean.served import SERVED, Served
 from why504.probe.metrics import Metrics
 from why504.probe.safety import Guard
 
@@ -90,11 +91,19 @@ class RequestWatch:
         if status:
             span.set_attribute(names.HTTP_STATUS, status)
 
-    def mark(self) -> Callable[[], None]:
-        """Note that the running task works for the current request; return how to undo it."""
+    def mark(self, scope: Scope) -> Callable[[], None]:
+        """Note that the running task works for the current request; return how to undo it.
+
+        `scope` is what the router sees, and where it leaves the route; others may have copied it.
+        """
         entry = REQUEST.get()
+        served: Served | None = scope.get(SERVED)
+        if served is not None:
+            served.scope = scope
         if entry is None or entry.span_id not in self._registry.spans:
             return _nothing
+        if entry.scope is not None:
+            entry.scope = scope
         before = self._registry.enter(entry)
         return lambda: self._registry.leave(entry, before)
 
@@ -127,6 +136,12 @@ class RequestMiddleware:
         token = REQUEST.set(entry)
         try:
             await self.app(scope, receive, noting_send)
+        except BaseException as error:
+            # Before ServerErrorMiddleware, which is outside of this, answers and the span ends.
+            served: Served | None = scope.get(SERVED)
+            if served is not None:
+                served.failed(error)
+            raise
         finally:
             REQUEST.reset(token)
             self._watch.end(entry, status)
@@ -141,7 +156,7 @@ class TaskMark:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, its task known to belong to the request."""
-        unmark = self._watch.mark()
+        unmark = self._watch.mark(scope)
         try:
             await self.app(scope, receive, send)
         finally:

@@ -23,9 +23,9 @@ class Guard:
         self.errors.setdefault(name, 0)
         return GuardedSite(self, name)
 
-    def count(self, name: str) -> int:
-        """Count one error of a site and return how many it had."""
-        self.errors[name] = self.errors.get(name, 0) + 1
+    def count(self, name: str, errors: int = 1) -> int:
+        """Count errors of a site and return how many it had."""
+        self.errors[name] = self.errors.get(name, 0) + errors
         return self.errors[name]
 
 

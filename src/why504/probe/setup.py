@@ -30,7 +30,7 @@ from why504.probe.namedwatch import NamedWatch
 from why504.probe.openrecord import RecordBook
 from why504.probe.publisher import POLL_S as PUBLISH_S
 from why504.probe.publisher import Publisher, run_forever
-from why504.probe.records import Export, RecordSender, random_ids
+from why504.probe.records import RecordSender, random_ids
 from why504.probe.requests import RequestWatch
 from why504.probe.safety import Guard
 from why504.probe.serve import Server
@@ -113,10 +113,13 @@ class Probe:
         self.registry = Registry(clock, settings.inflight_limit)
         self.metrics = Metrics()
         self._provider = provider()
-        self._attach_tracing()
         self.sender = RecordSender(
-            settings.endpoint, self._provider.resource, on_failure=self._lost
+            settings.endpoint,
+            lambda: self._provider.resource,
+            on_failure=lambda spans: guard.count("export"),
+            on_lost=lambda spans: guard.count("spans lost", spans),
         )
+        self._attach_tracing()
         self._dropped = Dropped(self.sender, clock, settings.snapshot_after_s)
         tracer = self._provider.get_tracer("why504", why504.__version__)
         calls = Calls(tracer, self.registry, self._dropped)
@@ -222,6 +225,9 @@ class Probe:
         self._processor.active = False
         if self._own_export is not None:
             self._own_export.shutdown()
+        if isinstance(self._provider, OwnProvider) and self._own_export is not None:
+            self._provider.remove_span_processor(self._processor)
+            self._provider.remove_export(self._own_export)
         self.sender.shutdown()
         if getattr(self._app, _PROBE, None) is self:
             delattr(self._app, _PROBE)
@@ -240,8 +246,8 @@ class Probe:
         self._provider.add_span_processor(self._processor)
         self._own_export: OwnExport | None = None
         if isinstance(self._provider, OwnProvider):
-            self._own_export = OwnExport(Export(self._settings.endpoint, self._lost))
-            self._provider.add_span_processor(self._own_export)
+            self._own_export = OwnExport(self.sender.outbox, self._guard)
+            self._provider.add_export(self._own_export)
 
     def _watch_vitals(self) -> None:
         self._collections.attach()
@@ -278,7 +284,8 @@ class Probe:
             dropped=self._dropped,
             on_scope=self._on_scope,
         )
-        hooks = AppHooks(app, watch)
+        contrib = self._settings.server_spans == "contrib"
+        hooks = AppHooks(app, watch, self._guard, contrib=contrib)
         hooks.attach(self._provider)
         return hooks
 
@@ -345,6 +352,3 @@ class Probe:
             server.limits = self._limits.told
             server.start()
             self._server = server
-
-    def _lost(self, spans: int) -> None:
-        self._guard.count("export")
