@@ -26,6 +26,7 @@ from why504.probe.lean.spanwire import (
     encode_span,
     encode_status,
 )
+from why504.probe.lean.wire import encode_attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def encoded(record: RecordSpan) -> bytes:
         (record.trace_id, record.span_id),
         parent,
         (record.start_ns, max(record.end_ns, record.start_ns)),
-        record.attributes,
+        encode_attributes(record.attributes),
         encode_status(StatusCode.ERROR, record.error) if failed else UNSET,
     )
 

@@ -51,24 +51,27 @@ class RequestWatch:
 
     def begin(self, scope: Scope) -> OpenSpan | None:
         """Return the request's entry; None for what is no traced HTTP request."""
-        entry = None
-        with self._begin:
+        try:
             self._on_scope(scope)
-            span = trace.get_current_span()
-            context = span.get_span_context()
-            if scope["type"] == "http" and context.is_valid:
-                entry = self._registry.spans.get(context.span_id)
-                if entry is None:
-                    entry = OpenSpan(context.trace_id, context.span_id, None)
-                    entry.kind = SpanKind.SERVER
-                    entry.scope = scope
-                    self._registry.open(entry)
+            context = trace.get_current_span().get_span_context()
+            if scope["type"] != "http" or not context.is_valid:
+                return None
+            entry = self._registry.spans.get(context.span_id)
+            if entry is None:
+                entry = OpenSpan(context.trace_id, context.span_id, None)
+                entry.kind = SpanKind.SERVER
                 entry.scope = scope
-        return entry
+                self._registry.open(entry)
+            entry.scope = scope
+            return entry
+        except Exception as error:
+            if not self._begin.swallows(error):
+                raise
+            return None
 
     def end(self, entry: OpenSpan, status: int) -> None:
         """Close the entry and measure the request; `status` 0 = nothing was answered."""
-        with self._end:
+        try:
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)
@@ -76,6 +79,9 @@ class RequestWatch:
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
             self._metrics.request_ended(entry, status, seconds)
+        except Exception as error:
+            if not self._end.swallows(error):
+                raise
 
     def _tell_dropped(self, entry: OpenSpan, status: int) -> None:
         if self._dropped.is_long(entry):
@@ -125,26 +131,34 @@ class RequestMiddleware:
         if entry is None:
             await self.app(scope, receive, send)
             return
-        status = 0
-
-        async def noting_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = int(message["status"])
-            await send(message)
-
+        served: Served | None = scope.get(SERVED)
+        heard = _Heard() if served is None else served
         token = REQUEST.set(entry)
         try:
-            await self.app(scope, receive, noting_send)
+            await self.app(scope, receive, send if served is not None else _noting(send, heard))
         except BaseException as error:
             # Before ServerErrorMiddleware, which is outside of this, answers and the span ends.
-            served: Served | None = scope.get(SERVED)
             if served is not None:
                 served.failed(error)
             raise
         finally:
             REQUEST.reset(token)
-            self._watch.end(entry, status)
+            self._watch.end(entry, heard.status)
+
+
+class _Heard:
+    """What is known of an answer where somebody else makes the server spans."""
+
+    status = 0
+
+
+def _noting(send: Send, heard: _Heard | Served) -> Send:
+    async def noting_send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            heard.status = int(message["status"])
+        await send(message)
+
+    return noting_send
 
 
 class TaskMark:

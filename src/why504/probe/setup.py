@@ -7,7 +7,6 @@ import atexit
 import os
 import threading
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import why504
@@ -294,8 +293,9 @@ class Probe:
     def watch_here(self) -> None:
         """Start in this process, and watch the running loop if there is one."""
         self.start()
-        with suppress(RuntimeError):
-            self.watchdog.watch(asyncio.get_running_loop())
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            self.watchdog.watch(loop)
 
     def _on_scope(self, scope: MutableMapping[str, Any]) -> None:
         self.watch_here()

@@ -71,8 +71,11 @@ class OwnExport(SpanProcessor):
         if outbox is None or not isinstance(span, LeanSpan):
             return
         if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
-            with self._guard:
+            try:
                 outbox.take(span.scope_wire, span.encoded())
+            except Exception as error:
+                if not self._guard.swallows(error):
+                    raise
 
     def shutdown(self) -> None:
         """Send what is queued and take nothing more; the provider calls it at exit."""

@@ -52,13 +52,15 @@ _SUPPRESSED: Final = (
 class Served:
     """One request while it is served, and its span."""
 
-    __slots__ = ("_trailers", "named", "scope", "span")
+    __slots__ = ("_trailers", "named", "scope", "span", "status")
 
     def __init__(self, span: Span, named: str, scope: Scope) -> None:
         self.span = span
         self.scope = scope
         """The innermost known: somebody may have served a copy."""
         self.named = named
+        self.status = 0
+        """What was answered; 0 = nothing yet."""
         self._trailers = False
 
     def hears(self, message: Message) -> None:
@@ -71,7 +73,7 @@ class Served:
             self._answered(200)
 
     def _answered(self, status: int) -> None:
-        span = self.span
+        span, self.status = self.span, status
         span.set_attribute(names.HTTP_STATUS, status)
         if status >= _SERVER_ERROR or status < _LOWEST:
             span.set_attribute(names.ERROR_TYPE, str(status))
@@ -131,12 +133,14 @@ class ServerSpans:
         served, token = begun
 
         async def noting_send(message: Message) -> None:
-            with self._hears:
+            try:
                 served.hears(message)
+            except Exception as error:
+                if not self._hears.swallows(error):
+                    raise
             await send(message)
-            with self._hears:
-                if served.is_over_with(message):
-                    served.end()
+            if served.is_over_with(message):
+                self._end(served)
 
         try:
             await self._serve(scope, receive, noting_send)
@@ -145,9 +149,15 @@ class ServerSpans:
                 served.failed(error)
             raise
         finally:
-            with self._hears:
-                served.end()
+            self._end(served)
             context.detach(token)
+
+    def _end(self, served: Served) -> None:
+        try:
+            served.end()
+        except Exception as error:
+            if not self._hears.swallows(error):
+                raise
 
     def _begin(self, scope: Scope) -> tuple[Served, Token[Context]] | None:
         with self._begins:

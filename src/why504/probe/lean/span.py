@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from time import time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ from why504.probe.lean.spanwire import (
     encode_state,
     encode_status,
 )
+from why504.probe.lean.wire import Prepared, encode_attributes
 
 if TYPE_CHECKING:
     from why504.probe.lean.tracer import LeanTracer
@@ -56,6 +58,8 @@ class LeanSpan(Span):
     _record_exception = True
     _set_status_on_exception = True
     _dropped = 0
+    _prepared: Prepared | None = None
+    """What it began with, where that is encoded already and still holds."""
 
     def __init__(
         self,
@@ -97,6 +101,9 @@ class LeanSpan(Span):
 
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
+        if attributes.__class__ is Prepared and self._tracer.roomy:
+            self._prepared, self._attributes = attributes, attributes.copy()
+            return
         if (
             self._tracer.roomy
             and _PLAIN.issuperset(map(type, attributes.values()))
@@ -130,6 +137,8 @@ class LeanSpan(Span):
             if not most:
                 return
             del kept[next(iter(kept))]
+        if self._prepared is not None and key in self._prepared:
+            self._prepared = None
         kept[key] = value
 
     def add_event(
@@ -243,6 +252,13 @@ class LeanSpan(Span):
             (mine.trace_id, mine.span_id),
             self._parent,
             (self._start_time, self._end_time or 0),
-            self._attributes,
+            self._encoded_attributes(),
             rest,
         )
+
+    def _encoded_attributes(self) -> bytes:
+        prepared, attributes = self._prepared, self._attributes
+        if prepared is None:
+            return encode_attributes(attributes)
+        more = dict(islice(attributes.items(), len(prepared), None))
+        return prepared.wire + encode_attributes(more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +11,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceState
-from opentelemetry.util.types import AttributeValue
 
 from why504.probe.lean.wire import Attributes, block, text, varint
 
@@ -26,7 +25,6 @@ _REMOTE: Final = 0x300
 # trace id, span id, start, end, flags; without and with the parent's id.
 _root: Final = struct.Struct("<2s16s2s8scQcQ2sI").pack
 _child: Final = struct.Struct("<2s16s2s8s2s8scQcQ2sI").pack
-_span_attributes: Final = Attributes(b"\x4a")
 _event_attributes: Final = Attributes(b"\x1a")
 _link_attributes: Final = Attributes(b"\x22")
 _fixed64: Final = struct.Struct("<Q").pack
@@ -38,7 +36,7 @@ def encode_span(
     ids: tuple[int, int],
     parent: SpanContext | None,
     times: tuple[int, int],
-    attributes: Mapping[str, AttributeValue],
+    attributes: bytes,
     rest: bytes = UNSET,
 ) -> bytes:
     """Return a span as a member of `ScopeSpans.spans`.
@@ -47,6 +45,7 @@ def encode_span(
         named: its name and kind, from `encode_name`.
         ids: of the trace and of the span.
         times: start and end, Unix ns.
+        attributes: from `encode_attributes`.
         rest: its status and whatever few spans have, from the functions below.
     """
     trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
@@ -63,7 +62,7 @@ def encode_span(
             b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x22\x08", parent_id,
             b"\x39", start, b"\x41", end, b"\x85\x01", flags,
         )  # fmt: skip
-    body = head + named + _span_attributes.encode(attributes) + rest
+    body = head + named + attributes + rest
     return b"\x12" + varint(len(body)) + body
 
 

@@ -49,6 +49,17 @@ def text(tag: bytes, value: str) -> bytes:
     return block(tag, value.encode("utf-8", "replace"))
 
 
+class Prepared(dict[str, AttributeValue]):
+    """Attributes of many spans: plain and few, encoded once, and never changed."""
+
+    __slots__ = ("wire",)
+
+    def __init__(self, attributes: Mapping[str, str | int]) -> None:
+        super().__init__(attributes)
+        self.wire = encode_attributes(attributes)
+        """As a span's attributes."""
+
+
 class Attributes:
     """Encodes attributes as a repeated field of `KeyValue`.
 
@@ -88,6 +99,11 @@ class Attributes:
 
 _KEPT: Final = frozenset({str, bool, int})
 """Kinds whose equal values have equal bytes; 0.0 and -0.0 have not."""
+
+
+_of_spans: Final = Attributes(b"\x4a")
+encode_attributes: Final = _of_spans.encode
+"""Encodes the attributes of a span."""
 
 
 def any_value(value: object) -> bytes:
