@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from why504.errors import ConfigError
 
+SERVER_SPANS = ("own", "contrib")
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
@@ -22,6 +24,9 @@ class ProbeSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
+    server_spans: str = "own"
+    """Who makes the server spans: `own`, or `contrib` for `opentelemetry-instrumentation-fastapi`,
+    which costs ten times as much. Whatever instruments the application already is kept."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_longest_s: float = 300.0
@@ -64,6 +69,8 @@ class ProbeSettings:
             if name in env:
                 values[setting.name] = parsed(name, env[name], setting.type)
         settings = cls(**values)  # type: ignore[arg-type]
+        if settings.server_spans not in SERVER_SPANS:
+            raise ConfigError(f"WHY504_SERVER_SPANS must be one of {', '.join(SERVER_SPANS)}")
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
         if not settings.black_box_mb >= 1:

@@ -118,11 +118,13 @@ class Watched:
             on_scope=self._on_scope,
         )
         if isinstance(app, PlainApp):
-            app.attach(watch, core.spans.serving, core.spans.claim)
+            app.attach(watch, core.spans, core.guard)
             return app
+        contrib = core.settings.server_spans == "contrib"
+        hooks = AppHooks(app, watch, core.guard, contrib=contrib)
         _say_when_it_serves(app, core.spans.claim)
-        hooks = AppHooks(app, watch)
         hooks.attach(core.spans.serving)
+        core.spans.when_ours(hooks.silence_fastapi)
         return hooks
 
 
