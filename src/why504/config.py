@@ -22,6 +22,10 @@ class ProbeSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
+    metrics_token: str = field(default="", repr=False)
+    """What callers have to send as `Authorization: Bearer ...`, unless the host is loopback."""
+    metrics_token_file: str = ""
+    """A file with the same in it; goes before."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_longest_s: float = 300.0
@@ -61,6 +65,14 @@ class ProbeSettings:
         if not settings.black_box_mb >= 1:
             raise ConfigError("WHY504_BLACK_BOX_MB must be at least 1")
         return settings
+
+    def page_token(self) -> str:
+        """Return the token of the probe's own port; empty if there is none.
+
+        Raises:
+            ConfigError: the file can't be read, or is empty.
+        """
+        return secret_of("WHY504_METRICS_TOKEN", self.metrics_token_file, self.metrics_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +265,17 @@ def secret_of(name: str, file: str, told: str) -> str:
     if not secret:
         raise ConfigError(f"{name}_FILE names a file with nothing in it")
     return secret
+
+
+def bearer(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the headers with which a probe's own port is asked.
+
+    Raises:
+        ConfigError: WHY504_METRICS_TOKEN_FILE can't be read.
+    """
+    told = env.get("WHY504_METRICS_TOKEN", "")
+    token = secret_of("WHY504_METRICS_TOKEN", env.get("WHY504_METRICS_TOKEN_FILE", ""), told)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def parsed(name: str, text: str, kind: object) -> str | int | float:

@@ -142,7 +142,7 @@ def _replace(module: ModuleType, place: Place, around: Around) -> None:
 
     def now() -> Function:
         found = vars(owner)[name]
-        return found.__func__ if isinstance(found, classmethod) else found  # type: ignore[no-any-return]
+        return found.__func__ if isinstance(found, classmethod) else found
 
     replaced = around(now(), now)
     setattr(owner, name, classmethod(replaced) if bound else replaced)
