@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +24,6 @@ import uvloop
 from bench.probe.variants import VARIANTS, Place, Running
 
 Answer = MutableMapping[str, Any]
-_NICER: Final = -10
-"""Where it is allowed: whoever is interrupted finds caches that others have filled."""
 _HEADERS: Final = (
     (b"host", b"api.example.org"),
     (b"user-agent", b"python-httpx/0.28.1"),
@@ -37,26 +35,33 @@ class Child:
     """Does what it is asked for, one thing after another."""
 
     def __init__(self, running: Running) -> None:
-        self._running = running
+        self.running = running
+        self.kept: Any = None
+        """What a part wants to outlive it."""
         self._ids = random.Random(504)  # noqa: S311 - trace ids of a benchmark
 
-    async def requests(self, path: str, count: int) -> Answer:
+    async def requests(self, path: str, count: int, drained: bool = True) -> Answer:
         """Serve requests without HTTP; return the CPU seconds of the loop's thread and of all.
 
-        All is told once everything is sent that waits to be.
+        All is told once everything is sent that waits to be, unless that is not waited for.
         """
         scopes = [self._scope(path) for _ in range(count)]
         gc.collect()
         total_s, loop_s = time.process_time(), time.thread_time()
         for scope in scopes:
-            await asyncio.create_task(_serve(self._running.app, scope))
+            await asyncio.create_task(_serve(self.running.app, scope))
         loop_s = time.thread_time() - loop_s
-        await asyncio.to_thread(self._running.drain)
+        if drained:
+            await asyncio.to_thread(self.running.drain)
         return {"loop_s": loop_s, "total_s": time.process_time() - total_s}
+
+    async def serve(self, path: str) -> None:
+        """Serve one request without HTTP, in a task of its own."""
+        await asyncio.create_task(_serve(self.running.app, self._scope(path)))
 
     async def clock(self) -> Answer:
         """Return the CPU seconds so far, with everything sent that waited to be."""
-        await asyncio.to_thread(self._running.drain)
+        await asyncio.to_thread(self.running.drain)
         return {"total_s": time.process_time(), "loop_s": time.thread_time()}
 
     async def idle(self, seconds: float) -> Answer:
@@ -64,6 +69,11 @@ class Child:
         began_s = time.process_time()
         await asyncio.sleep(seconds)
         return {"total_s": time.process_time() - began_s}
+
+    async def part(self, module: str, **arguments: Any) -> Answer:
+        """Return what a module's half shows that has to be in here."""
+        found = import_module(f"bench.probe.{module}")
+        return dict(await found.inside(self, **arguments))
 
     def _scope(self, path: str) -> MutableMapping[str, Any]:
         parent = b"00-%032x-%016x-01" % (self._ids.getrandbits(128), self._ids.getrandbits(64) | 1)
@@ -100,15 +110,14 @@ async def _serve(app: Callable[..., Awaitable[None]], scope: MutableMapping[str,
 
 async def run(variant: str, place: Place) -> None:
     """Serve and obey until stdin ends."""
-    with suppress(PermissionError):
-        os.nice(_NICER)
     running = VARIANTS[variant].start(place)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(running.app, log_level="warning", access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     child = Child(running)
-    told = {"port": listener.getsockname()[1], "metrics_port": running.metrics_port}
+    metrics_port = -1 if running.probe is None else running.probe.port
+    told = {"port": listener.getsockname()[1], "metrics_port": metrics_port}
     print(json.dumps(told), flush=True)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

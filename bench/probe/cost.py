@@ -11,6 +11,7 @@ import argparse
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from bench.probe import client
@@ -147,13 +148,29 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
     return Measured(samples, idle, missing, rehearsal)
 
 
+@dataclass(slots=True)
+class Costs(Verdict):
+    """What was judged, and the tables that it was taken from."""
+
+    measured: Measured | None = None
+
+    def as_json(self, *, duration_s: float) -> Mapping[str, Any]:
+        """Return everything."""
+        told = dict(Verdict.as_json(self, duration_s=duration_s))
+        if self.measured is not None:
+            tables = self.measured.tables().items()
+            told["tables"] = {name: [row._asdict() for row in rows] for name, rows in tables}
+            told["idle"] = dict(self.measured.idle)
+        return told
+
+
 def judge(measured: Measured) -> Verdict:
     """Return what was measured, beside what was to be shown.
 
     Raises:
         RefusedError: A and A are too far apart.
     """
-    verdict = Verdict("bench-probe")
+    verdict = Costs("bench-probe", measured=measured)
     tables = measured.tables()
     for workload in WORKLOADS:
         rows = {row.variant: row for row in tables[workload.name]}
@@ -165,8 +182,6 @@ def judge(measured: Measured) -> Verdict:
             Check(f"A/A apart, {workload.name}",
                   apart(rows[NOTHING].whole_us, rows[AGAIN].whole_us), MOST_APART),
         ]  # fmt: skip
-    verdict.facts["tables"] = {name: [r._asdict() for r in rows] for name, rows in tables.items()}
-    verdict.facts["idle, % of a core"] = {v: share * 100 for v, share in measured.idle.items()}
     verdict.facts["not installed"] = list(measured.missing)
     return verdict
 

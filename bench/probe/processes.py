@@ -17,6 +17,9 @@ from bench.probe.variants import PEERS, VARIANTS
 
 SHM: Final = Path("/dev/shm")  # noqa: S108 - of memory, so that no disk is measured
 
+_LAST: Final = 2_000
+"""Characters of what a process said, when it has ended."""
+
 
 class Sink:
     """The collector; `url` has a port for each manner."""
@@ -24,7 +27,7 @@ class Sink:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "bench.probe.sink"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self._ports: dict[str, int] = json.loads(_line(self._process))
+        self._ports: dict[str, int] = json.loads(next(iter(self._process.stdout or ())))
 
     def url(self, sender: str, manner: str = "healthy") -> str:
         """Return where a sender finds the collector in one of its manners."""
@@ -49,19 +52,22 @@ class Served:
     def __init__(self, variant: str, sink: str, folder: Path, core: int | None = None) -> None:
         self.variant = variant
         command = [sys.executable, "-m", "bench.probe.child", variant, sink, str(folder)]
-        self._process = subprocess.Popen(
-            _on(core) + command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=_environment(variant),
-        )
+        self._said = folder / "stderr"
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                _on(core) + command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env=_environment(variant),
+            )
         self.pid = self._process.pid
         self.port = self.metrics_port = -1
 
     def wait_ready(self) -> Self:
         """Return once it serves."""
-        told = json.loads(_line(self._process))
+        told = self.end()
         self.port, self.metrics_port = told["port"], told["metrics_port"]
         return self
 
@@ -78,8 +84,16 @@ class Served:
             stdin.flush()
 
     def end(self) -> Mapping[str, Any]:
-        """Return what was begun, once it is done."""
-        shown: dict[str, Any] = json.loads(_line(self._process))
+        """Return what was begun, once it is done.
+
+        Raises:
+            SystemExit: the process has ended; with what it said last.
+        """
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            last = self._said.read_text(encoding="utf-8", errors="replace")[-_LAST:]
+            raise SystemExit(f"the process of {self.variant} has ended: {last}")
+        shown: dict[str, Any] = json.loads(line)
         return shown
 
     def resident_mb(self) -> float:
@@ -102,13 +116,22 @@ class Stage:
         self._served: list[Served] = []
 
     def serve(
-        self, variant: str, *, name: str = "", manner: str = "healthy", core: int | None = None
+        self,
+        variant: str,
+        *,
+        name: str = "",
+        manner: str = "healthy",
+        sink: str = "",
+        core: int | None = None,
     ) -> Served:
-        """Start a variant, known to the collector by its name; `wait_ready` of it comes next."""
+        """Start a variant, known to the collector by its name; `wait_ready` of it comes next.
+
+        It sends to another address where `sink` tells one.
+        """
         name = name or variant
         folder = self._folder / name
         folder.mkdir()
-        served = Served(variant, self.sink.url(name, manner), folder, core)
+        served = Served(variant, sink or self.sink.url(name, manner), folder, core)
         self._served.append(served)
         return served
 
@@ -141,10 +164,3 @@ def _environment(variant: str) -> Mapping[str, str]:
     if VARIANTS[variant].module:
         ours["PYTHONPATH"] = os.pathsep.join(filter(None, [ours.get("PYTHONPATH"), str(PEERS)]))
     return ours
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        raise SystemExit(f"{process.args!r} ended with {process.wait(timeout=10)}")
-    return line

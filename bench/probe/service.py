@@ -8,11 +8,17 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 from sqlalchemy import Engine, ForeignKey, create_engine, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+import why504
+
 SPANS: Final = 9
 """That `/spans` makes by OpenTelemetry's API, as libraries do; the server's is the tenth."""
+PLACES: Final = 15
+"""For requests to `/hang`, of which each calls something that never answers."""
+_CALL: Final = {"http.request.method": "POST", "server.address": "llm.example.org"}
 _USERS: Final = 50
 _ITEMS: Final = 10
 """Of each user."""
@@ -55,6 +61,7 @@ def application(engine: Engine) -> FastAPI:
     app = FastAPI()
     tracer = trace.get_tracer("bench")
     never = asyncio.Event()
+    gate = why504.resource("bench.gate", asyncio.Semaphore(PLACES))
 
     @app.get("/trivial")
     async def trivial() -> dict[str, bool]:
@@ -79,7 +86,8 @@ def application(engine: Engine) -> FastAPI:
 
     @app.get("/hang")
     async def hang() -> None:
-        with tracer.start_as_current_span("call that never returns"):
-            await never.wait()
+        async with gate:
+            with tracer.start_as_current_span("POST", kind=SpanKind.CLIENT, attributes=_CALL):
+                await never.wait()
 
     return app

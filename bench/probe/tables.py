@@ -42,14 +42,13 @@ def written() -> int:
 
 
 def _costs(told: Mapping[str, Any]) -> Iterator[str]:
-    idle = told["facts"]["idle, % of a core"]
-    for name, rows in told["facts"]["tables"].items():
+    for name, rows in told["tables"].items():
         yield ""
         yield f"| {name} | {' | '.join(_HEADS)} | idle, % of a core |"
         yield "|---" + "|---:" * (len(_HEADS) + 1) + "|"
         for row in rows:
-            cells = " | ".join(_cells(row))
-            yield f"| {VARIANTS[row['variant']].title} | {cells} | {idle[row['variant']]:.2f} |"
+            cells = " | ".join([*_cells(row), f"{told['idle'][row['variant']]:.2%}"])
+            yield f"| {VARIANTS[row['variant']].title} | {cells} |"
     yield ""
 
 

@@ -35,8 +35,8 @@ class Running(NamedTuple):
     app: FastAPI
     drain: Callable[[], object]
     """Sends all that waits to be sent, and returns when it was."""
-    metrics_port: int = -1
-    """Where the probe's own metrics are; -1: nowhere."""
+    probe: Any = None
+    """Ours, where there is one."""
 
 
 class Variant(NamedTuple):
@@ -139,7 +139,7 @@ def _why504(place: Place) -> Running:
     engine = database(place.folder)
     app = application(engine)
     probe = why504.instrument(app, engine=engine, settings=ProbeSettings(endpoint=place.sink))
-    return Running(app, probe.flush, probe.port)
+    return Running(app, probe.flush, probe)
 
 
 NOTHING: Final = "nothing"

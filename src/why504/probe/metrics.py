@@ -77,6 +77,15 @@ class Metrics:
         series = self._requests.labels(method, route, str(status) if status else "none")
         series.observe(seconds, exemplar_of(entry.trace_id))
 
+    def requests_ended(self) -> int:
+        """Return how many requests ended so far."""
+        return sum(
+            int(sample.value)
+            for family in self._requests.collect()
+            for sample in family.samples
+            if sample.name.endswith("_count")
+        )
+
     def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one wait for a connection, however it ended."""
         self._waits[pool].observe(seconds, exemplar_of(trace_id))
