@@ -219,5 +219,6 @@ def test_prometheus_shows_the_probes_the_token_that_they_want(tmp_path):
     assert {name for name, job in found.items() if "authorization" in job} == {"service"}
     assert found["service"]["authorization"] == {"credentials_file": "token"}
     assert '"$WHY504_METRICS_TOKEN" > /v/prometheus/token' in script
-    tokens = {environment(services()[name])["WHY504_METRICS_TOKEN"] for name in ("service", "explorer", "prepare")}
+    readers = ("service", "explorer", "prepare")
+    tokens = {environment(services()[name])["WHY504_METRICS_TOKEN"] for name in readers}
     assert len(tokens) == 1
