@@ -27,6 +27,10 @@ class ProbeSettings:
     server_spans: str = "own"
     """Who makes the server spans: `own`, or `contrib` for `opentelemetry-instrumentation-fastapi`,
     which costs ten times as much. Whatever instruments the application already is kept."""
+    metrics_token: str = field(default="", repr=False)
+    """What callers have to send as `Authorization: Bearer ...`, unless the host is loopback."""
+    metrics_token_file: str = ""
+    """A file with the same in it; goes before."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_longest_s: float = 300.0
@@ -90,6 +94,14 @@ class ProbeSettings:
         if told not in _ON_STALL:
             raise ConfigError(f"on_stall (WHY504_ON_STALL) must be one of {', '.join(_ON_STALL)}")
         return replace(self, on_stall=told)
+
+    def page_token(self) -> str:
+        """Return the token of the probe's own port; empty if there is none.
+
+        Raises:
+            ConfigError: the file can't be read, or is empty.
+        """
+        return secret_of("WHY504_METRICS_TOKEN", self.metrics_token_file, self.metrics_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +295,17 @@ def secret_of(name: str, file: str, told: str) -> str:
     if not secret:
         raise ConfigError(f"{name}_FILE names a file with nothing in it")
     return secret
+
+
+def bearer(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the headers with which a probe's own port is asked.
+
+    Raises:
+        ConfigError: WHY504_METRICS_TOKEN_FILE can't be read.
+    """
+    told = env.get("WHY504_METRICS_TOKEN", "")
+    token = secret_of("WHY504_METRICS_TOKEN", env.get("WHY504_METRICS_TOKEN_FILE", ""), told)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def parsed(name: str, text: str, kind: object) -> str | int | float:

@@ -1,7 +1,7 @@
 """Spans of SQL statements by SQLAlchemy's own events, sync and async alike.
 
 Stock instrumentation refuses SQLAlchemy 2.1 and mixes queueing with connecting. The text of a
-statement carries bind markers, never values.
+statement carries bind markers, and `?` where the application wrote values into it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from why504 import names
 from why504.probe.calls import Calls
 from why504.probe.lean.wire import Prepared
+from why504.probe.literals import without_literals
 from why504.probe.safety import Guard
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class StatementSpans:
 
     def _prepare(self, statement: str) -> tuple[str, Prepared]:
         name, parsed = describe(statement)
-        query = {names.DB_QUERY: statement[:_QUERY_LIMIT]}
+        system = str(self._database.attributes[names.DB_SYSTEM])
+        query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
         return name, Prepared({**self._database.attributes, **parsed, **query})
 
     def _after(
