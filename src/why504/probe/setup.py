@@ -311,6 +311,7 @@ class Probe:
         self.book.open_records.clear()
         self.watchdog.loops.clear()
         self._named.forked()
+        self._libraries.forked()
         if self._alerting is not None:
             self._alerting.detach()
             self._alerting = None
