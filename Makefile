@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
 
-.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
 	@:
@@ -28,7 +28,7 @@ endif
 test-browser: install  ## the explorer in a real Chromium (Debian's package), on live data too
 	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
 
-test-sqlalchemy21: install $(NEWER)/.installed  ## pools and statements on SQLAlchemy 2.1, in a venv of its own (1 min)
+test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1, in a venv of its own (1 min)
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
 	  tests/integration/probe/test_probe_pool.py $(ARGS)
 

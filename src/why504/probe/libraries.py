@@ -24,6 +24,7 @@ class Libraries:
     """What a Python service queues for, or calls, by the libraries that it does that with."""
 
     def __init__(self, kit: Kit) -> None:
+        self._kit = kit
         guard, calls = kit.guard, kit.calls
         self._wrapped = (
             FoundEngines(kit),
@@ -47,6 +48,11 @@ class Libraries:
         """Wrap what is imported by now and was not before; cheap, so to be called again."""
         for one in self._wrapped:
             one.attach()
+
+    def forked(self) -> None:
+        """Forget who has what: all of it is in the parent."""
+        for pool in list(self._kit.watched):
+            pool.forget()
 
     def detach(self) -> None:
         """Give every library its own methods back."""
