@@ -3,11 +3,12 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 STAMP := .venv/.installed
+NEWER := .venv-sqlalchemy21
 
-.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
 	@:
@@ -26,6 +27,10 @@ endif
 
 test-browser: install  ## the explorer in a real Chromium (Debian's package), on live data too
 	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
+
+test-sqlalchemy21: install $(NEWER)/.installed  ## pools and statements on SQLAlchemy 2.1, in a venv of its own (1 min)
+	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
+	  tests/integration/probe/test_probe_pool.py $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
@@ -124,3 +129,11 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
+
+# The lock without its SQLAlchemy, and the newer one beside it.
+$(NEWER)/.installed: requirements.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(NEWER)
+	@grep -v '^sqlalchemy==' requirements.lock > $(NEWER)/others.txt
+	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python -r $(NEWER)/others.txt 'sqlalchemy[asyncio]>=2.1,<2.2'
+	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python --no-deps -e .
+	@touch $@

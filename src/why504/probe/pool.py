@@ -197,7 +197,9 @@ class PoolWatch:
             if pid is not None:
                 attempt.record.attributes[names.BACKEND_PID] = pid
             if entry.record_info is not None:
-                entry.record_info[_HOLD] = Held(attempt.slots, attempt.record)
+                # StaticPool gives one connection to many, and tells its return but once.
+                mine = entry.record_info.setdefault(_HOLD, [])
+                mine.append(Held(attempt.slots, attempt.record))
 
     def _on_checkin(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         with self._guard:
@@ -275,8 +277,7 @@ class PoolWatch:
                 self._book.close(attempt.record, "released", publish=False)
 
     def _released(self, entry: ConnectionPoolEntry, outcome: str) -> None:
-        held = None if entry.record_info is None else entry.record_info.pop(_HOLD, None)
-        if held is not None:
+        for held in (entry.record_info or {}).pop(_HOLD, ()):
             self._end_hold(held.slots, held.record, outcome)
 
     def _end_wait(self, wait: OpenRecord, outcome: str) -> None:

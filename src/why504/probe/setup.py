@@ -23,6 +23,7 @@ from why504.probe.dropped import Dropped
 from why504.probe.engines import Engines
 from why504.probe.garbage import Collections
 from why504.probe.inflight import Registry, RegistryProcessor
+from why504.probe.kit import Kit, Pools
 from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits, sync_engine
 from why504.probe.metrics import Metrics, Together
@@ -138,16 +139,23 @@ class Probe:
             metrics=self.metrics,
             hold_after_s=settings.hold_after_s,
         )
-        self.pools = self._engines.pools
+        self.pools = Pools(self._engines.pools)
         self._engines.attach(guard, calls)
         self._limits.attach()
         self._libraries = Libraries(
-            self.registry,
-            self.book,
-            guard=guard,
-            calls=calls,
-            hold_after_s=settings.hold_after_s,
+            Kit(
+                self.registry,
+                self.book,
+                guard,
+                calls,
+                self.metrics,
+                self._limits,
+                self.pools,
+                settings.hold_after_s,
+            )
         )
+        # Before anything is served: who begins to wait at start-up is told as well.
+        self._libraries.attach()
         self._named = NamedWatch(
             self.book, self.registry, guard, hold_after_s=settings.hold_after_s
         )
