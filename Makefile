@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
 
-.PHONY: help install demo test test-browser test-sqlalchemy check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang test-pythons demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ bench-probe: install .venv/peers  ## CPU that a request costs more with the prob
 bench-harm: install  ## idle, loop lag, a dead collector, ten hours of a hang: does it harm? (10 min)
 	@exec $(BIN)/python -m bench.probe harm $(ARGS)
 
+test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
+	@exec $(BIN)/python -m lab.pythons $(ARGS)
+
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
 
@@ -89,6 +92,12 @@ prove-nightly: install  ## 10,000 users by night beside the traffic of the day (
 prove-alerts: install  ## five hangs: the right card within 120 s; an hour of health: none (80 min)
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
+
+prove-strangers: install  ## eight hangs of services that we did not write, told from telemetry alone (3 min)
+	@exec $(BIN)/python -m lab.prove strangers $(ARGS)
+
+prove-hang: install  ## 200 requests hang for 7 min (ARGS='--lasts-s 36000'): bytes, memory, CPU, answers
+	@exec $(BIN)/python -m lab.prove hang $(ARGS)
 
 demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)
 	@exec $(BIN)/python -m lab.prove dashboards $(if $(FAULT),--fault $(FAULT)) $(ARGS)
