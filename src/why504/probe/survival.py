@@ -22,10 +22,12 @@ from why504.probe.blackbox.file import BoxFile
 from why504.probe.clock import Clock
 from why504.probe.gildump import GilDump
 from why504.probe.healing.counted import RestartCollector
+from why504.probe.healing.deadman import Deadman
 from why504.probe.healing.farewell import Farewell
 from why504.probe.healing.hang import Hangs
 from why504.probe.healing.healer import Healer
-from why504.probe.healing.restarts import Restarts
+from why504.probe.healing.restarts import Permit, Restarts
+from why504.probe.healing.successor import tell_of_the_dead
 from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
@@ -53,16 +55,18 @@ class Survival:
     ) -> None:
         self._settings = settings
         self._resource = provider.resource
+        self._service = str(provider.resource.attributes.get(names.SERVICE_NAME, ""))
         self._metrics = metrics
         self._clock = clock
+        self._guard = guard
+        self._deadman: Deadman | None = None
         self._began_ns = clock.wall_ns()
         self._folder = _folder(settings, guard)
         self.box: BlackBox | None = None
         self._restarts: Restarts | None = None
         if self._folder and settings.on_stall == "restart":
-            service = str(provider.resource.attributes.get(names.SERVICE_NAME, ""))
             wait_s = 2 * settings.restart_after_s
-            self._restarts = Restarts(self._folder, service, wait_s)
+            self._restarts = Restarts(self._folder, self._service, wait_s)
         metrics.registry.register(RestartCollector(self._restarts))
         if self._folder:
             self.box = BlackBox(
@@ -89,8 +93,13 @@ class Survival:
         if self.box is None:
             return
         run("why504 black box", self.box.write, WRITE_S)
-        if self._restarts is not None:
-            watchdog.then = [self._healer(self._restarts, watchdog, registry, book).look]
+        if self._restarts is not None and self._folder is not None:
+            with self._guard.site("restart"):
+                tell_of_the_dead(self._folder, self._service, self._restarts, book)
+            path = places.exit_dump(self._folder, self._stem)
+            self._deadman = Deadman(path, self._process(), self._settings.restart_after_s)
+            healer = self._healer(self._restarts, self._deadman, watchdog, registry, book)
+            watchdog.then = [healer.look]
 
     def forked(self) -> None:
         """Begin anew in a child: its parent's files are its parent's."""
@@ -100,12 +109,19 @@ class Survival:
 
     def close(self) -> None:
         """Write what is queued; take nothing more."""
+        if self._deadman is not None:
+            self._deadman.detach()
         if self.box is not None:
             self.box.ends.active = False
             self.box.close()
 
     def _healer(
-        self, restarts: Restarts, watchdog: Watchdog, registry: Registry, book: RecordBook
+        self,
+        restarts: Restarts,
+        deadman: Deadman,
+        watchdog: Watchdog,
+        registry: Registry,
+        book: RecordBook,
     ) -> Healer:
         hangs = Hangs(
             watchdog,
@@ -115,7 +131,8 @@ class Survival:
             after_s=self._settings.restart_after_s,
         )
         farewell = Farewell(book, watchdog, registry, self._write_and_send)
-        return Healer(hangs, restarts, farewell, clock=self._clock, started_ns=self._began_ns)
+        permit = Permit(restarts, self._clock, self._began_ns)
+        return Healer(hangs, permit, farewell, deadman=deadman, clock=self._clock)
 
     def _write_and_send(self) -> None:
         if self.box is not None:
@@ -134,6 +151,7 @@ class Survival:
             "pid": os.getpid(),
             "service": told.get(names.SERVICE_NAME),
             "instance": told.get(names.SERVICE_INSTANCE),
+            "cwd": os.getcwd(),
             "why504": why504.__version__,
         }
 
