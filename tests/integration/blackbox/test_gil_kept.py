@@ -8,9 +8,13 @@ import signal
 import time
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import format_span_id
 
 from tests.integration.blackbox.boxed_services import explained, run, serving, wait_until
+from why504 import names
 from why504.probe.blackbox import folder as places
+from why504.watch.standstill import StandstillWatch
 
 SERVICE = """
 import asyncio, ctypes, math, re, threading, time
@@ -92,11 +96,20 @@ def test_a_process_that_was_stopped_has_kept_nothing(tmp_path):
 def test_a_process_that_is_killed_meanwhile_leaves_the_line(tmp_path):
     with serving(tmp_path, SERVICE.replace("libc.sleep(7)", "libc.sleep(700)")) as service:
         service.ask_in_vain("/sleeps")
-        dump = wait_until(
+        wait_until(
             lambda: [path for path in places.dumps(service.box) if places.is_taken(path)], "a dump"
         )
-        assert places.is_written(dump[0]), "told while it lasts"
+        told: list[ReadableSpan] = []
+        watch = StandstillWatch(service.box, told.append)
+        watch.look()
+        watch.look()
         service.kill()
+        watch.look()
+    during, after = [dict(span.attributes or {}) for span in told]
+    assert during[names.OUTCOME] == names.OPEN, "told while it lasts"
+    assert during[names.CODE_LINE] == line_of("# the call")
+    assert after[names.OUTCOME] == "ended"
+    assert during[names.SNAPSHOT_OF] == format_span_id(told[1].context.span_id)
     said = " ".join(run("explain", "--black-box", service.box).split())
     assert f"kept the GIL at boxed.py:{line_of('# the call')}" in said
     assert f"process {service.process.pid} of boxed stood still" in said
