@@ -57,6 +57,9 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
 
+STALL_SHARE: Final = "why504.stall.share"
+"""Of many short stalls told as one: share of the time in which the loop was taken, lately."""
+
 RESTART_WHY: Final = "why504.restart.why"
 """Of a restart, for people: what hung, for how long, at which line."""
 
@@ -196,6 +199,7 @@ METRIC_THREADPOOL_MAX: Final = "why504_threadpool_max_tokens"
 METRIC_THREADPOOL_WAITING: Final = "why504_threadpool_waiting_tasks"
 METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
 METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+METRIC_LOOP_TAKEN: Final = "why504_eventloop_taken_share"
 METRIC_RESTARTS: Final = "why504_restarts_total"
 METRIC_MEMORY_LIMIT: Final = "why504_process_memory_limit_bytes"
 # Served by the receiver, which follows the gateway's log, too.

@@ -202,6 +202,13 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     evidence = [
         f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
     ]
+    shares = [
+        share for s in stalls if isinstance(share := s.attributes.get(names.STALL_SHARE), float)
+    ]
+    if shares:
+        evidence.append(
+            f"many of at most a quarter of a second told as one: they took {max(shares):.0%} of it"
+        )
     stuck = sum(s.attributes.get(names.STALL_PROGRESSING) is False for s in stalls)
     if stuck:
         whose = "" if stuck == len(stalls) else f" of {stuck} of them"

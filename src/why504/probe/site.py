@@ -8,12 +8,13 @@ why504 itself.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from types import CodeType, FrameType
+from types import AsyncGeneratorType, CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 import why504
@@ -22,6 +23,8 @@ from why504.probe.still import STILL
 
 STACK_LINES: Final = 40
 _WALK_LIMIT: Final = 400
+_TASKS_LIMIT: Final = 20
+_TASK_PACKAGES: Final = (f"{os.sep}asyncio", os.path.join(f"{os.sep}anyio", "_backends"))
 _HERE: Final = os.path.dirname(os.path.abspath(why504.__file__)) + os.sep
 _CARRIED: Final = _HERE + "_stack" + os.sep
 """Applications that the wheel carries as data: to the probe they are users like any other."""
@@ -90,16 +93,50 @@ def thread_lines(frame: FrameType | None) -> list[CodeLine]:
 
 
 def task_lines(task: asyncio.Task[Any]) -> list[CodeLine]:
-    """Return the lines at which a suspended task waits, innermost first."""
+    """Return the lines at which a suspended task waits, innermost first.
+
+    Where it waits for other tasks (`gather`, `TaskGroup`, one that it awaits), those of the first
+    that has not ended are the innermost.
+    """
     lines: list[CodeLine] = []
-    awaited: Any = task.get_coro()
+    seen: set[int] = set()
+    waiting: asyncio.Task[Any] | None = task
     with STILL:
-        while awaited is not None and len(lines) < _WALK_LIMIT:
-            frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
-            if frame is not None:
-                lines.append(_line(frame))
-            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        while waiting is not None and id(waiting) not in seen and len(seen) < _TASKS_LIMIT:
+            seen.add(id(waiting))
+            frames = list(_awaiting(waiting.get_coro()))
+            lines.extend(_line(frame) for frame in frames)
+            waiting = _awaited_task(waiting, frames)
     return lines[::-1]
+
+
+def _awaiting(awaited: Any) -> Iterator[FrameType]:
+    """Yield the frames of a chain of awaits, outermost first."""
+    for _ in range(_WALK_LIMIT):
+        if awaited is None:
+            return
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            yield frame
+        deeper = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        if deeper is None and type(awaited).__name__.startswith("async_generator_"):
+            # What an `async for` awaits does not tell its generator; the garbage collector knows.
+            referred = gc.get_referents(awaited)
+            deeper = next((one for one in referred if isinstance(one, AsyncGeneratorType)), None)
+        awaited = deeper
+
+
+def _awaited_task(task: asyncio.Task[Any], frames: Sequence[FrameType]) -> asyncio.Task[Any] | None:
+    """Return the task that another one waits for, the first of several that has not ended."""
+    future = getattr(task, "_fut_waiter", None)
+    found: list[Any] = [future, *getattr(future, "_children", ())]
+    # TaskGroups, wait() and wait_for() wait for a future of their own, and know for whose sake.
+    if frames and os.path.dirname(frames[-1].f_code.co_filename).endswith(_TASK_PACKAGES):
+        known = frames[-1].f_locals
+        found += [known.get("fut"), *(known.get("fs") or ())]
+        found += getattr(known.get("self"), "_tasks", ())
+    tasks = (one for one in found if isinstance(one, asyncio.Task) and one is not task)
+    return next((one for one in tasks if not one.done()), None)
 
 
 def user_line(lines: Sequence[CodeLine] | Iterator[CodeLine]) -> CodeLine | None:

@@ -14,12 +14,13 @@ from why504.probe import site
 from why504.probe.activity import Activity
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.loopwatch import LoopWatch
 from why504.probe.metrics import Metrics, labels_of
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.pool import PoolWatch
 from why504.probe.rows import request_attributes, span_name
 from why504.probe.safety import Guard
-from why504.probe.stall import LoopWatch, Watchdog
+from why504.probe.stall import Watchdog
 from why504.probe.vitals import Kernel
 from why504.probe.watchedpool import WatchedPool
 
@@ -159,6 +160,12 @@ class StateCollector:
             names.METRIC_LOOP_STALL_AGE_S,
             "Seconds for which the event loop has not turned; 0 while it turns.",
             value=max(ages, default=0.0),
+        )
+        taken = [watch.late_share for watch in list(state.watchdog.loops.values())]
+        yield GaugeMetricFamily(
+            names.METRIC_LOOP_TAKEN,
+            "Share of its heartbeats that the event loop ran late in the last 3 s.",
+            value=max(taken, default=0.0),
         )
         yield GaugeMetricFamily(
             names.METRIC_MEMORY_LIMIT,
