@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from why504.errors import ConfigError
+
+SERVER_SPANS = ("own", "contrib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,21 @@ class ProbeSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
+    server_spans: str = "own"
+    """Who makes the server spans: `own`, or `contrib` for `opentelemetry-instrumentation-fastapi`,
+    which costs ten times as much. Whatever instruments the application already is kept."""
+    metrics_token: str = field(default="", repr=False)
+    """What callers have to send as `Authorization: Bearer ...`, unless the host is loopback."""
+    metrics_token_file: str = ""
+    """A file with the same in it; goes before."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_longest_s: float = 300.0
     stall_after_s: float = 0.1
     """A loop that has not turned for longer is stalled."""
+    gil_dump_after_s: float = 4.0
+    """So long C code may keep the GIL before all stacks are dumped (by `faulthandler`, of whose
+    timer a process has one); 0: never."""
     hold_after_s: float = 0.1
     """A hold shorter than this is told only if somebody waited for the resource meanwhile."""
     inflight_limit: int = 50_000
@@ -40,6 +52,11 @@ class ProbeSettings:
     """Folder in which each process keeps what it told (docs/black-box.md); none if empty."""
     black_box_mb: float = 16
     """Of one process, in two files of which the older is deleted."""
+    on_stall: str = "tell"
+    """`restart` ends a process that hangs, for its supervisor to start another
+    (docs/self-healing.md)."""
+    restart_after_s: float = 60.0
+    """For how long it has to hang; longer than anything that it may take its time for."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
@@ -56,11 +73,35 @@ class ProbeSettings:
             if name in env:
                 values[setting.name] = parsed(name, env[name], setting.type)
         settings = cls(**values)  # type: ignore[arg-type]
+        if settings.server_spans not in SERVER_SPANS:
+            raise ConfigError(f"WHY504_SERVER_SPANS must be one of {', '.join(SERVER_SPANS)}")
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
         if not settings.black_box_mb >= 1:
             raise ConfigError("WHY504_BLACK_BOX_MB must be at least 1")
-        return settings
+        if not settings.restart_after_s >= 1:
+            raise ConfigError("WHY504_RESTART_AFTER_S must be at least 1")
+        return settings.with_on_stall(settings.on_stall)
+
+    def with_on_stall(self, told: str | None) -> Self:
+        """Return the settings with what is done about a hang; unchanged where nothing is told.
+
+        Raises:
+            ConfigError: it is neither `tell` nor `restart`.
+        """
+        if told is None:
+            return self
+        if told not in _ON_STALL:
+            raise ConfigError(f"on_stall (WHY504_ON_STALL) must be one of {', '.join(_ON_STALL)}")
+        return replace(self, on_stall=told)
+
+    def page_token(self) -> str:
+        """Return the token of the probe's own port; empty if there is none.
+
+        Raises:
+            ConfigError: the file can't be read, or is empty.
+        """
+        return secret_of("WHY504_METRICS_TOKEN", self.metrics_token_file, self.metrics_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +265,7 @@ def tracker_of(told: str) -> Tracker:
     )
 
 
+_ON_STALL = ("tell", "restart")
 _LANGUAGES = ("en", "vi")
 _MENTION = re.compile(r"(users/(all|\d+))?")
 _PUBLIC_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")
@@ -253,6 +295,17 @@ def secret_of(name: str, file: str, told: str) -> str:
     if not secret:
         raise ConfigError(f"{name}_FILE names a file with nothing in it")
     return secret
+
+
+def bearer(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the headers with which a probe's own port is asked.
+
+    Raises:
+        ConfigError: WHY504_METRICS_TOKEN_FILE can't be read.
+    """
+    told = env.get("WHY504_METRICS_TOKEN", "")
+    token = secret_of("WHY504_METRICS_TOKEN", env.get("WHY504_METRICS_TOKEN_FILE", ""), told)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def parsed(name: str, text: str, kind: object) -> str | int | float:

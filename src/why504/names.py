@@ -17,11 +17,16 @@ STALL: Final = "stall"
 SNAPSHOT: Final = "snapshot"
 VITALS: Final = "vitals"
 """What a process used and lacked from the span's start to its end; resource `process:<pid>`."""
+RESTART: Final = "restart"
+"""The moment at which why504 ended a process that hung; resource `process:<pid>`."""
 
 RESOURCE: Final = "why504.resource"
 """What is waited for or held: `db.pool:main`, `loop:<pid>`, `db.lock:<relation>#<root pid>`."""
 OUTCOME: Final = "why504.outcome"
-"""Wait: acquired, timeout, cancelled, open. Hold: released, detached, open. Stall: ended, open."""
+"""Wait: acquired, timeout, cancelled, open. Hold: released, detached, open. Stall: ended, open.
+
+`restarted` is what why504 ended with its process."""
+RESTARTED: Final = "restarted"
 OPEN: Final = "open"
 KEEP: Final = "why504.keep"
 """True on every record: tail samplers must keep it whatever they drop."""
@@ -52,6 +57,12 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
 
+STALL_SHARE: Final = "why504.stall.share"
+"""Of many short stalls told as one: share of the time in which the loop was taken, lately."""
+
+RESTART_WHY: Final = "why504.restart.why"
+"""Of a restart, for people: what hung, for how long, at which line."""
+
 THREAD_CPU_SHARE: Final = "why504.thread.cpu_share"
 """Cores that the worker thread of an open request used since it was first told there."""
 THREAD_WANTED_SHARE: Final = "why504.thread.wanted_share"
@@ -80,6 +91,10 @@ RETRY_AFTER_S: Final = "why504.backoff.retry_after_seconds"
 """What the peer asked to wait (`Retry-After`), on the attempt's span and on the wait after it."""
 CLIENT_TIMEOUT_S: Final = "why504.client.timeout_seconds"
 """Limit of an outgoing call as its client has it; absent when it has none."""
+CLIENT_UNLIMITED: Final = "why504.client.unlimited"
+"""True on an outgoing call whose client is known to wait without a limit."""
+BROKER_CONNECTION_BLOCKED: Final = "why504.broker.connection_blocked"
+"""On the span of publishing: reason that the broker gave with `connection.blocked`."""
 LLM_FALLBACK: Final = "why504.llm.fallback"
 """True on the span of an LLM call that was answered by a fallback, without the model."""
 
@@ -133,7 +148,16 @@ SERVER_PORT: Final = "server.port"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
+HTTP_METHOD_ORIGINAL: Final = "http.request.method_original"
 URL_PATH: Final = "url.path"
+DNS_NAME: Final = "dns.question.name"
+URL_QUERY: Final = "url.query"
+URL_SCHEME: Final = "url.scheme"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+CLIENT_ADDRESS: Final = "client.address"
+CLIENT_PORT: Final = "client.port"
+USER_AGENT: Final = "user_agent.original"
+USER_AGENT_KIND: Final = "user_agent.synthetic.type"
 ERROR_TYPE: Final = "error.type"
 DB_STATUS: Final = "db.response.status_code"
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"
@@ -175,6 +199,8 @@ METRIC_THREADPOOL_MAX: Final = "why504_threadpool_max_tokens"
 METRIC_THREADPOOL_WAITING: Final = "why504_threadpool_waiting_tasks"
 METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
 METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+METRIC_LOOP_TAKEN: Final = "why504_eventloop_taken_share"
+METRIC_RESTARTS: Final = "why504_restarts_total"
 METRIC_MEMORY_LIMIT: Final = "why504_process_memory_limit_bytes"
 # Served by the receiver, which follows the gateway's log, too.
 METRIC_GATEWAY_REQUEST_S: Final = "why504_gateway_request_duration_seconds"
@@ -193,6 +219,16 @@ METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
 def pool(name: str) -> str:
     """Return the resource of a connection pool: `db.pool:main`."""
     return f"db.pool:{name}"
+
+
+def http_pool(host: str) -> str:
+    """Return the resource of an HTTP client's connections: `http.pool:api.example.com`."""
+    return f"http.pool:{host}"
+
+
+def redis_pool(host: str) -> str:
+    """Return the resource of a Redis client's connections: `redis.pool:cache.internal`."""
+    return f"redis.pool:{host}"
 
 
 def loop(pid: int) -> str:

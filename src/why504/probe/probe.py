@@ -159,7 +159,7 @@ class Probe:
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()
         self._page.serve()
-        core.survival.start(self._threads.run)
+        core.survival.start(self._threads.run, core.watchdog, core.registry, core.book)
 
     def _raise_alerts(self) -> None:
         core = self._core

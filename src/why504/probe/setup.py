@@ -30,6 +30,7 @@ def instrument(
     metrics: Collector | None = None,
     limits: Mapping[str, object] | None = None,
     settings: ProbeSettings | None = None,
+    on_stall: str | None = None,
 ) -> Probe:
     """Watch an application: spans, pool waits and holds, loop stalls, what is in flight.
 
@@ -44,6 +45,8 @@ def instrument(
         limits: the application's own timeouts, for `why504 doctor`: seconds, None for no limit at
             all, or a client that has them, by the names of docs/doctor.md or names of your own.
         settings: read from the environment (`WHY504_*`) when omitted.
+        on_stall: `restart` ends a process that hangs for WHY504_RESTART_AFTER_S, so that its
+            supervisor starts another; as the settings say when omitted.
 
     Returns:
         The application's probe, the same one however often this is called.
@@ -63,7 +66,8 @@ def instrument(
     sync = {name: sync_engine(one) for name, one in engines.items()}
     probe = known or Probe.of_the_program
     if probe is None:
-        probe = Probe(settings or ProbeSettings.from_env(), serves=app is not None)
+        settings = (settings or ProbeSettings.from_env()).with_on_stall(on_stall)
+        probe = Probe(settings, serves=app is not None)
     probe.add(None if known else app, sync, theirs=metrics, limits=limits or {})
     probe.by_itself = [one for one in probe.by_itself if one is not app]
     if app is None:

@@ -1,7 +1,7 @@
 """The loop watchdog: says which line blocks an event loop, while it blocks it.
 
-A heartbeat on the loop (asyncio and uvloop alike) and a thread that looks at it. What the thread
-can't see: C code that holds the GIL for its whole length is told only when it lets go.
+A heartbeat on the loop (asyncio and uvloop alike) and a thread that looks at it. While C code keeps
+the GIL that thread can't look: `gildump.py` sees who does, and it is told when it lets go.
 """
 
 from __future__ import annotations
@@ -9,79 +9,26 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
 from why504 import names
 from why504.probe import site
 from why504.probe.clock import Clock
 from why504.probe.garbage import Collections
+from why504.probe.gildump import GilDump, Held
 from why504.probe.inflight import OpenSpan, Place, Registry
+from why504.probe.loopwatch import BEAT_S, LONG_S, LoopWatch
 from why504.probe.metrics import Metrics
-from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.openrecord import RecordBook
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
+from why504.probe.slowloop import FINE_SHARE, LATE_S, WINDOW_S, Beats, lacked_s
+from why504.probe.stallstate import StallState
 from why504.probe.still import STILL
-from why504.probe.threadpool import Threadpool
 
-BEAT_S: Final = 0.1
 POLL_S: Final = 0.1
 TOLD_AFTER_S: Final = 0.25
-_SITES_LIMIT: Final = 64
-_SUSPENDED_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the samples of one stall showed at one line: how often, for whom, and the last stack."""
-
-    times: int
-    lines: list[CodeLine]
-    entry: OpenSpan | None
-
-
-@dataclass(slots=True)
-class StallState:
-    """One stall while it lasts."""
-
-    record: OpenRecord
-    cpu_at_start_s: float
-    gc_at_start_s: float
-    sample_due_s: float
-    samples: int = 0
-    progressing: bool = False
-    first: list[CodeLine] = field(default_factory=list)
-    seen: dict[CodeLine, Seen] = field(default_factory=dict)
-
-
-class LoopWatch:
-    """One event loop and its heartbeat."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, metrics: Metrics) -> None:
-        self.loop = loop
-        self.thread_id = threading.get_ident()
-        self.threadpool = Threadpool()
-        self.stall: StallState | None = None
-        self.stopping = False
-        self._clock = clock
-        self._metrics = metrics
-        self.renew()
-
-    def renew(self) -> None:
-        """Count from now on."""
-        self.beat_s = self._clock.monotonic_s()
-        self.beat_ns = self._clock.wall_ns()
-        self.beat_cpu_s = self._clock.cpu_s()
-
-    def beat(self) -> None:
-        """Note that the loop turned, and turn again; runs on the loop."""
-        late_s = self._clock.monotonic_s() - self.beat_s - BEAT_S
-        self.thread_id = threading.get_ident()
-        self.renew()
-        self._metrics.loop_lag.observe(max(0.0, late_s))
-        if not self.stopping:
-            self.loop.call_later(BEAT_S, self.beat)
 
 
 class Watchdog:
@@ -99,6 +46,10 @@ class Watchdog:
     ) -> None:
         self.loops: dict[int, LoopWatch] = {}
         self.stalls = 0
+        self.dump: GilDump | None = None
+        """Sees who keeps the GIL, if it is to be looked at."""
+        self.then: list[Callable[[], object]] = []
+        """What is done after each look, in its thread."""
         self.server_port: int | None = None
         self._registry = registry
         self._book = book
@@ -123,7 +74,16 @@ class Watchdog:
             watch.stopping = True
             with guard.site("stall"):
                 self._end(watch)
+                self._end_slow(watch, "ended")
         self.loops.clear()
+        if self.dump is not None:
+            self.dump.disarm()
+
+    def end_all(self, outcome: str) -> None:
+        """End every stall that goes on: the process is about to."""
+        for watch in list(self.loops.values()):
+            self._end(watch, outcome)
+            self._end_slow(watch, outcome)
 
     def places(self) -> list[tuple[asyncio.AbstractEventLoop, int]]:
         """Return each loop with the thread it runs in."""
@@ -137,24 +97,68 @@ class Watchdog:
 
     def look(self) -> None:
         """Look at every loop once."""
-        suspended = self._was_suspended()
+        now_s = self._clock.monotonic_s()
+        gap_s, suspended = self._gap(now_s)
+        held = self._held(gap_s, now_s)
+        suspended = suspended and not (held and held.was_running)
         for key, watch in list(self.loops.items()):
             if watch.loop.is_closed():
                 self._end(watch)
+                self._end_slow(watch, "ended")
                 self.loops.pop(key, None)
             elif suspended or not watch.loop.is_running():
                 self._end(watch)
+                self._end_slow(watch, "ended")
                 watch.renew()
             else:
+                if held is not None:
+                    self._note_held(watch, held, now_s - gap_s)
                 self._look_at(watch)
+        for step in self.then:
+            step()
 
-    def _was_suspended(self) -> bool:
+    def _gap(self, now_s: float) -> tuple[float, bool]:
+        """Return how long nobody looked, and whether it seems that the process was stopped."""
         # A stopped process (SIGSTOP, a sleeping laptop) uses no CPU while time goes on; a C call
         # that holds the GIL keeps this thread from looking too, but it does use CPU.
-        now_s, cpu_s = self._clock.monotonic_s(), self._clock.cpu_s()
+        cpu_s = self._clock.cpu_s()
         gap_s, used_s = now_s - self._looked_s, cpu_s - self._looked_cpu_s
         self._looked_s, self._looked_cpu_s = now_s, cpu_s
-        return gap_s > _SUSPENDED_S and used_s < gap_s * 0.1
+        return gap_s, gap_s > LONG_S and used_s < gap_s * 0.1
+
+    def _held(self, gap_s: float, now_s: float) -> Held | None:
+        """Return who kept the GIL since the last look, and put off the next dump."""
+        if self.dump is None:
+            return None
+        threads = sorted(watch.thread_id for watch in list(self.loops.values()))
+        held = None
+        if gap_s > LONG_S:
+            held = self.dump.taken(gap_s, self._clock.wall_ns(), threads)
+        self.dump.arm(now_s, threads)
+        return held
+
+    def _note_held(self, watch: LoopWatch, held: Held, since_s: float) -> None:
+        """Note at which line the GIL was kept, in the stall that this was for the loop."""
+        blocked = held.thread_id == watch.thread_id
+        times = 1 + int((self._looked_s - since_s) / POLL_S)
+        if watch.stall is None and watch.beat_s > since_s + BEAT_S:
+            self._tell_late(watch, held, since_s)
+            return
+        stall = watch.stall = watch.stall or self._begin(watch)
+        task = asyncio.current_task(watch.loop) if blocked else None
+        stall.note(held.lines, None if task is None else self._registry.innermost(task), times)
+        self._tell(stall)
+
+    def _tell_late(self, watch: LoopWatch, held: Held, since_s: float) -> None:
+        """Tell a stall that is over: the loop turned before anybody could look."""
+        began_s, began_ns, until_s = watch.late
+        if until_s < since_s:
+            return  # another loop's: this one turned all the time
+        stall = self._begin(watch)
+        stall.record.opened_s, stall.record.start_ns = began_s, began_ns
+        stall.note(held.lines, None)
+        stall.describe()
+        self._book.sender.send(stall.record.final("ended", until_s))
 
     def _look_at(self, watch: LoopWatch) -> None:
         now_s = self._clock.monotonic_s()
@@ -163,12 +167,56 @@ class Watchdog:
         if stall is not None and beat_s > stall.record.opened_s:
             self._end(watch)
             stall = None
+        self._look_at_beats(watch, now_s)
         if now_s - beat_s <= BEAT_S + self._stall_after_s:
             return
         if stall is None:
             stall = watch.stall = self._begin(watch)
         if stall.sample_due_s <= now_s:
             self._sample(watch, stall, now_s)
+
+    def _look_at_beats(self, watch: LoopWatch, now_s: float) -> None:
+        """Sample a loop that is late by now; at the end of a window say whether it is slow."""
+        beats = watch.beats
+        if now_s - watch.beat_s > BEAT_S + LATE_S and watch.stall is None:
+            beats.samples.append(self._seen_now(watch))
+        if now_s - beats.since_s < WINDOW_S:
+            return
+        lacked = lacked_s(watch.thread_id, now_s)
+        watch.beats = Beats(now_s, self._clock.wall_ns(), self._clock.cpu_s(), lacked)
+        watch.late_share = beats.share()
+        if watch.slow is None and beats.is_slow(now_s, lacked):
+            watch.slow = self._begin_slow(watch, beats)
+        if watch.slow is not None:
+            self._go_on_slowly(watch, watch.slow, beats)
+
+    def _begin_slow(self, watch: LoopWatch, beats: Beats) -> StallState:
+        slow = self._begin(watch)
+        slow.record.opened_s, slow.record.start_ns = beats.since_s, beats.since_ns
+        slow.cpu_at_start_s = beats.cpu_s
+        self._book.open(slow.record)
+        return slow
+
+    def _go_on_slowly(self, watch: LoopWatch, slow: StallState, beats: Beats) -> None:
+        for lines, entry in beats.samples:
+            slow.note(lines, entry)
+        slow.record.attributes[names.STALL_SHARE] = round(beats.share(), 2)
+        slow.record.attributes |= self._used(slow)
+        slow.describe()
+        if beats.share() < FINE_SHARE:
+            self._end_slow(watch, "ended")
+
+    def _end_slow(self, watch: LoopWatch, outcome: str) -> None:
+        slow, watch.slow = watch.slow, None
+        if slow is not None:
+            self._book.close(slow.record, outcome, publish=True)
+
+    def _seen_now(self, watch: LoopWatch) -> tuple[list[CodeLine], OpenSpan | None]:
+        """Return what a loop runs at this moment, and for which span."""
+        with STILL:
+            lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
+        task = asyncio.current_task(watch.loop)
+        return lines, None if task is None else self._registry.innermost(task)
 
     def _begin(self, watch: LoopWatch) -> StallState:
         place = Place(None, watch.thread_id)
@@ -182,45 +230,19 @@ class Watchdog:
         return StallState(record, watch.beat_cpu_s, self._collections.seconds, sample_due_s=0.0)
 
     def _sample(self, watch: LoopWatch, stall: StallState, now_s: float) -> None:
-        with STILL:
-            lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
-        task = asyncio.current_task(watch.loop)
-        entry = None if task is None else self._registry.innermost(task)
+        lines, entry = self._seen_now(watch)
         if watch.beat_s > stall.record.opened_s:
             return  # it turned while we looked: the sample shows what came after
-        stall.samples += 1
-        stall.first = stall.first or lines
-        stall.progressing = stall.progressing or lines != stall.first
-        where = site.user_line(lines) or _least_foreign(lines)
-        if where is not None:
-            seen = stall.seen.get(where)
-            if seen is None and len(stall.seen) < _SITES_LIMIT:
-                seen = stall.seen[where] = Seen(0, lines, entry)
-            if seen is not None:
-                seen.times += 1
-                seen.lines, seen.entry = lines, entry or seen.entry
+        stall.note(lines, entry)
         age_s = stall.record.lasted_s(now_s)
         stall.sample_due_s = now_s + (0.1 if age_s < 1 else 1.0 if age_s < 10 else 10.0)
-        self._describe(stall)
+        self._tell(stall)
+
+    def _tell(self, stall: StallState) -> None:
+        stall.record.attributes |= self._used(stall)
+        stall.describe()
         if stall.samples == 1:
             self._book.open(stall.record)
-
-    def _describe(self, stall: StallState) -> None:
-        """Bring the record up to date, so that the publisher tells what is known now."""
-        attributes = stall.record.attributes
-        attributes[names.STALL_SAMPLES] = stall.samples
-        attributes[names.STALL_PROGRESSING] = stall.progressing
-        attributes |= self._used(stall)
-        where = _most_seen(stall.seen)
-        if where is None:
-            return
-        seen = stall.seen[where]
-        attributes |= site.attributes_of(where)
-        attributes[names.CODE_STACKTRACE] = site.stack_text(seen.lines)
-        if seen.entry is not None and stall.samples == 1:
-            # Before it can be told: readers group the tellings of a record by its trace.
-            stall.record.trace_id = seen.entry.trace_id
-            stall.record.parent_id = seen.entry.span_id
 
     def _used(self, stall: StallState) -> dict[str, float]:
         """Return what the process has used since; vitals may be late where nothing can run."""
@@ -229,29 +251,10 @@ class Watchdog:
             names.GC_CPU_S: round(self._collections.seconds - stall.gc_at_start_s, 3),
         }
 
-    def _end(self, watch: LoopWatch) -> None:
+    def _end(self, watch: LoopWatch, outcome: str = "ended") -> None:
         stall, watch.stall = watch.stall, None
         if stall is None:
             return
         stall.record.attributes |= self._used(stall)
         lasted_s = stall.record.lasted_s(self._clock.monotonic_s())
-        self._book.close(stall.record, "ended", publish=lasted_s > TOLD_AFTER_S)
-
-
-def _most_seen(seen: dict[CodeLine, Seen]) -> CodeLine | None:
-    """Return the line seen most often in the function seen most often."""
-    functions: dict[tuple[str, str], int] = {}
-    for line, what in seen.items():
-        key = (line.file, line.function)
-        functions[key] = functions.get(key, 0) + what.times
-    return max(
-        seen,
-        key=lambda line: (functions[(line.file, line.function)], seen[line].times),
-        default=None,
-    )
-
-
-def _least_foreign(lines: list[CodeLine]) -> CodeLine | None:
-    """Return the innermost line of an installed package, where no user's code is on the stack."""
-    packaged = (line for line in lines if "site-packages" in line.file)
-    return next(packaged, lines[0] if lines else None)
+        self._book.close(stall.record, outcome, publish=lasted_s > TOLD_AFTER_S)

@@ -14,13 +14,15 @@ from why504.probe import site
 from why504.probe.activity import Activity
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.loopwatch import LoopWatch
 from why504.probe.metrics import Metrics, labels_of
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.pool import PoolWatch
 from why504.probe.rows import request_attributes, span_name
 from why504.probe.safety import Guard
-from why504.probe.stall import LoopWatch, Watchdog
+from why504.probe.stall import Watchdog
 from why504.probe.vitals import Kernel
+from why504.probe.watchedpool import WatchedPool
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -40,7 +42,7 @@ class State:
     registry: Registry
     book: RecordBook
     watchdog: Watchdog
-    pools: Sequence[PoolWatch]
+    pools: Sequence[PoolWatch | WatchedPool]
     metrics: Metrics
     guard: Guard
     clock: Clock
@@ -115,7 +117,7 @@ class State:
             "stack": str(told.get(names.CODE_STACKTRACE, "")).splitlines(),
         }
 
-    def _pool(self, pool: PoolWatch, activity: Activity) -> dict[str, Any]:
+    def _pool(self, pool: PoolWatch | WatchedPool, activity: Activity) -> dict[str, Any]:
         now_s = self.clock.monotonic_s()
         return {
             "name": pool.name,
@@ -158,6 +160,12 @@ class StateCollector:
             names.METRIC_LOOP_STALL_AGE_S,
             "Seconds for which the event loop has not turned; 0 while it turns.",
             value=max(ages, default=0.0),
+        )
+        taken = [watch.late_share for watch in list(state.watchdog.loops.values())]
+        yield GaugeMetricFamily(
+            names.METRIC_LOOP_TAKEN,
+            "Share of its heartbeats that the event loop ran late in the last 3 s.",
+            value=max(taken, default=0.0),
         )
         yield GaugeMetricFamily(
             names.METRIC_MEMORY_LIMIT,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from why504.probe.apphooks import AppHooks
 from why504.probe.core import Core
 from why504.probe.engines import Engines
+from why504.probe.kit import Kit, Pools
 from why504.probe.libraries import Libraries
 from why504.probe.limits import Limits
 from why504.probe.namedwatch import NamedWatch
 from why504.probe.plainapp import PlainApp
-from why504.probe.pool import PoolWatch
 from why504.probe.requests import RequestWatch
 from why504.probe.serving import Serving
+from why504.probe.unnamedwatch import UnnamedWatch
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -35,13 +36,24 @@ class Watched:
         self._core = core
         self._on_scope = on_scope
         self._hooks: list[Hook] = []
-        self._limits: list[Limits] = []
-        self.pools: list[PoolWatch] = []
+        found = Limits({}, {}, core.guard)
+        self._limits = [found]
+        self.pools = Pools(())
         hold_after_s = core.settings.hold_after_s
         self._libraries = Libraries(
-            core.registry, core.book, guard=core.guard, calls=core.calls, hold_after_s=hold_after_s
+            Kit(
+                core.registry,
+                core.book,
+                core.guard,
+                core.calls,
+                core.metrics,
+                limits=found,
+                pools=self.pools,
+                hold_after_s=hold_after_s,
+            )
         )
         self._named = NamedWatch(core.book, core.registry, core.guard, hold_after_s=hold_after_s)
+        self._unnamed = UnnamedWatch(core.book, core.registry, core.watchdog.places, core.guard)
 
     def add(
         self,
@@ -61,9 +73,12 @@ class Watched:
         )
         pools.attach(core.guard, core.calls)
         declared.attach()
+        for pool in pools.pools:
+            self.pools.add(pool)
         self._limits.append(declared)
-        self.pools += pools.pools
-        self._hooks += [pools, declared]
+        self._hooks.append(pools)
+        # Before anything is served: who begins to wait at start-up is told as well.
+        self._libraries.attach()
         if app is not None:
             core.spans.of(app)
             self._hooks.append(self._hooked(app))
@@ -78,16 +93,19 @@ class Watched:
         self._named.attach()
 
     def tell(self) -> None:
-        """Tell what named locks have to tell."""
+        """Tell what locks have to tell, named or not."""
         self._named.tell()
+        self._unnamed.look()
 
     def forked(self) -> None:
         """Forget what is held: it is held in the parent, not here."""
+        self._libraries.forked()
         self._named.forked()
+        self._unnamed.forked()
 
     def detach(self) -> None:
         """Leave everything as it was."""
-        for hook in (*self._hooks, self._libraries, self._named):
+        for hook in (*self._hooks, *self._limits, self._libraries, self._named):
             hook.detach()
 
     def _hooked(self, app: Starlette | PlainApp) -> Hook:
@@ -101,11 +119,13 @@ class Watched:
             on_scope=self._on_scope,
         )
         if isinstance(app, PlainApp):
-            app.attach(watch, core.spans.serving, core.spans.claim)
+            app.attach(watch, core.spans, core.guard)
             return app
+        contrib = core.settings.server_spans == "contrib"
+        hooks = AppHooks(app, watch, core.guard, contrib=contrib)
         _say_when_it_serves(app, core.spans.claim)
-        hooks = AppHooks(app, watch)
         hooks.attach(core.spans.serving)
+        core.spans.when_ours(hooks.silence_fastapi)
         return hooks
 
 

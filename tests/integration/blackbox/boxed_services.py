@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,15 +71,18 @@ def serving(
         "WHY504_BLACK_BOX": str(folder / "box"),
     }
     argv = [sys.executable, "-m", "uvicorn", "boxed:app", "--port", str(port), *options]
+    told = {**os.environ, **ours, **(env or {})}
     with (folder / "log").open("wb") as log, subprocess.Popen(
-        argv, cwd=folder, env={**os.environ, **ours, **(env or {})}, stdout=log, stderr=log
+        argv, cwd=folder, env=told, stdout=log, stderr=log, start_new_session=True
     ) as process:  # fmt: skip
         service = Service(process, port, folder)
         try:
-            wait_until(lambda: _answers(service), "it serves")
+            wait_until(lambda: _answers(service), "it serves", 80)
             yield service
         finally:
-            process.kill()
+            # Its workers too: they outlive a supervisor that is killed.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answers(service: Service) -> bool:
@@ -87,7 +91,7 @@ def _answers(service: Service) -> bool:
     return False
 
 
-def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 40.0) -> Any:
+def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """Return the first true value of `holds`."""
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:

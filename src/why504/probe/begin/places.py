@@ -35,6 +35,7 @@ CALLS: Final = (
 """The application itself, under a server that is not in this table."""
 
 WORKS: Final = (
+    Place("pika.adapters.blocking_connection", "BlockingConnection.__init__"),
     Place("pika.connection", "Connection.__init__"),
     Place("aiormq.connection", "Connection.__init__"),
     Place("kombu.connection", "Connection.__init__"),

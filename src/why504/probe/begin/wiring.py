@@ -21,7 +21,9 @@ _WATCHED: Final = "why504.watched"
 _SAID: Final = "WHY504_RUN_SAID"
 """Set once it was said why we are not there: workers need not repeat it."""
 _DEEPEST: Final = 20
-Around = Callable[[Callable[..., Any]], Callable[..., Any]]
+Function = Callable[..., Any]
+Around = Callable[[Function, Callable[[], Function]], Function]
+"""Takes a function, and how to find what stands in its place by now."""
 
 
 class Program:
@@ -34,7 +36,7 @@ class Program:
 
     # --- what the places call ---------------------------------------------------------------------
 
-    def serving(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def serving(self, function: Function, _: Callable[[], Function]) -> Function:
         """Note that this process serves."""
 
         @functools.wraps(function)
@@ -47,7 +49,7 @@ class Program:
     def loading(self, attribute: str) -> Around:
         """Watch the application that a server's object has after loading it."""
 
-        def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        def around(function: Function, _: Callable[[], Function]) -> Function:
             @functools.wraps(function)
             def loading(server: Any, *args: Any, **kwargs: Any) -> Any:
                 result = function(server, *args, **kwargs)
@@ -58,7 +60,7 @@ class Program:
 
         return around
 
-    def wrapping(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapping(self, function: Function, _: Callable[[], Function]) -> Function:
         """Watch the application that a server is about to wrap."""
 
         @functools.wraps(function)
@@ -67,7 +69,7 @@ class Program:
 
         return wrapping
 
-    def called(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def called(self, function: Function, _: Callable[[], Function]) -> Function:
         """Watch an application that is called and that nothing further out has in view."""
 
         @functools.wraps(function)
@@ -79,14 +81,13 @@ class Program:
 
         return called
 
-    def working(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Watch a program without HTTP from the moment that it works."""
+    def working(self, function: Function, now: Callable[[], Function]) -> Function:
+        """Watch a program without HTTP from the moment that it works, this call included."""
 
         @functools.wraps(function)
         def working(*args: Any, **kwargs: Any) -> Any:
-            if not self._serves:
-                self._work()
-            return function(*args, **kwargs)
+            begun = not self._serves and self._work()
+            return (now() if begun else function)(*args, **kwargs)
 
         return working
 
@@ -95,14 +96,16 @@ class Program:
         self._serves = True
         return _safely(lambda: _watch_app(app), app)
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
+        """Return whether the program is watched only since now."""
         with self._lock:
-            if not self._busy:
-                self._busy = True
-                try:
-                    _safely(_watch_program)
-                finally:
-                    self._busy = False
+            if self._busy:
+                return False
+            self._busy = True
+            try:
+                return bool(_safely(_watch_program))
+            finally:
+                self._busy = False
 
 
 def begin() -> None:
@@ -135,11 +138,14 @@ def _hook(rows: list[tuple[Place, Around]]) -> Hook:
 def _replace(module: ModuleType, place: Place, around: Around) -> None:
     *path, name = place.function.split(".")
     owner: Any = functools.reduce(getattr, path, module)
-    found = vars(owner)[name]
-    if isinstance(found, classmethod):
-        setattr(owner, name, classmethod(around(found.__func__)))
-    else:
-        setattr(owner, name, around(found))
+    bound = isinstance(vars(owner)[name], classmethod)
+
+    def now() -> Function:
+        found = vars(owner)[name]
+        return found.__func__ if isinstance(found, classmethod) else found
+
+    replaced = around(now(), now)
+    setattr(owner, name, classmethod(replaced) if bound else replaced)
 
 
 def _watch_app(app: Any) -> Any:
@@ -164,18 +170,20 @@ def _inside(app: Any, mark: str) -> Any:
     return app
 
 
-def _watch_program() -> None:
+def _watch_program() -> bool:
     from opentelemetry import context
 
     if context.get_value("suppress_instrumentation"):
-        return
+        return False
     from why504.probe.probe import Probe
     from why504.probe.setup import instrument
 
     for probe in list(Probe.living):
         probe.go_on()
-    if not Probe.living:
-        instrument(None).by_itself.append(None)
+    if Probe.living:
+        return False
+    instrument(None).by_itself.append(None)
+    return True
 
 
 def _safely(do: Callable[[], Any], otherwise: Any = None) -> Any:
@@ -184,8 +192,6 @@ def _safely(do: Callable[[], Any], otherwise: Any = None) -> Any:
     except Exception as error:
         if os.environ.get(_SAID) is None:
             os.environ[_SAID] = "1"
-            said = (
-                f"why504: not attached, the program runs without: {type(error).__name__}: {error}"
-            )
-            print(said, file=sys.stderr, flush=True)
+            why = f"{type(error).__name__}: {error}"
+            print(f"why504: the program runs without us: {why}", file=sys.stderr, flush=True)
         return otherwise

@@ -78,8 +78,8 @@ class BoxFile:
     def _next_part(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._number == 0:
-            places.make_room(self.folder)
-        file = places.open_part(places.part(self.folder, self.stem, self._number))
+            places.make_room(self.folder, self.stem)
+        file = places.opened(places.part(self.folder, self.stem, self._number))
         self.close()
         self._file, self._size = file, 0
         self._number += 1

@@ -2,6 +2,7 @@
 
 `<Unix ns>-<pid>.<part>.w504box`: parts of one process sort by age. A writer holds a lock on its
 newest part, which ends with the process however that ends: what is not locked grows no more.
+`<Unix ns>-<pid>.w504dump` has what its threads did while one of them kept the GIL.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ except ImportError:  # not on Windows, where a live process's box counts as that
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX: Final = ".w504box"
+DUMP_SUFFIX: Final = ".w504dump"
+EXIT_SUFFIX: Final = ".w504exit"
+_LINE_LIMIT: Final = 2**16
 BOXES_KEPT: Final = 8
 """Of processes that are gone; the oldest are deleted."""
 
@@ -45,13 +49,46 @@ def boxes(folder: Path) -> Mapping[str, Sequence[Path]]:
     return found
 
 
-def open_part(path: Path) -> int:
-    """Open a new part for appending, locked until it is closed; only its owner may read it.
+def dump(folder: Path, stem: str) -> Path:
+    """Return where a process's stacks go while one of its threads keeps the GIL."""
+    return folder / f"{stem}{DUMP_SUFFIX}"
+
+
+def dumps(folder: Path) -> Sequence[Path]:
+    """Return every process's dump, oldest process first, taken or not.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(DUMP_SUFFIX)]
+
+
+def exit_dump(folder: Path, stem: str) -> Path:
+    """Return where a process's stacks go that is ended because its GIL is kept."""
+    return folder / f"{stem}{EXIT_SUFFIX}"
+
+
+def exits(folder: Path) -> Sequence[Path]:
+    """Return every process's such dump, taken or not, of which nobody has told yet.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(EXIT_SUFFIX)]
+
+
+def counted(path: Path) -> Path:
+    """Return what such a dump is called once somebody has told of it."""
+    return path.with_name(path.name.removesuffix(EXIT_SUFFIX) + ".end" + DUMP_SUFFIX)
+
+
+def opened(path: Path, mode: int = os.O_WRONLY) -> int:
+    """Open a new file for appending, locked until it is closed; only its owner may read it.
 
     Raises:
         OSError: the folder refuses.
     """
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    file = os.open(path, mode | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
     if fcntl is not None:
         # Of a process, not of the open file: a child that is forked has no part in it.
         with suppress(OSError):
@@ -71,10 +108,28 @@ def is_written(path: Path) -> bool:
     return False
 
 
-def make_room(folder: Path, keep: int = BOXES_KEPT) -> None:
+def make_room(folder: Path, own_stem: str, keep: int = BOXES_KEPT) -> None:
     """Delete the oldest boxes of processes that are gone, but for `keep`; never raises."""
     with suppress(OSError):
-        gone = [parts for parts in boxes(folder).values() if not is_written(parts[-1])]
-        for parts in gone[: max(0, len(gone) - keep)]:
-            for path in parts:
-                path.unlink(missing_ok=True)
+        # Never one's own: who opens and closes a file gives up every lock of its own on it.
+        kept = [p for stem, p in boxes(folder).items() if stem != own_stem and is_gone(p[-1])]
+        old = [path for parts in kept[: max(0, len(kept) - keep)] for path in parts]
+        files = (*dumps(folder), *exits(folder))
+        left = [p for p in files if not p.name.startswith(own_stem) and is_gone(p)]
+        taken = [path for path in left if is_taken(path)]
+        never = [path for path in left if path not in taken]
+        for path in (*old, *never, *taken[: max(0, len(taken) - keep)]):
+            path.unlink(missing_ok=True)
+
+
+def is_gone(path: Path) -> bool:
+    """Return whether the process that wrote a file has ended."""
+    return not is_written(path)
+
+
+def is_taken(path: Path) -> bool:
+    """Return whether a dump has more than the line that says whose it is."""
+    with suppress(OSError), path.open("rb") as file:
+        file.readline(_LINE_LIMIT)
+        return bool(file.read(1))
+    return False

@@ -17,10 +17,8 @@ def _begin() -> None:
         # Once, not by each worker; the service starts all the same.
         if os.environ.get("WHY504_RUN_SAID") is None:
             os.environ["WHY504_RUN_SAID"] = "1"
-            said = (
-                f"why504: not attached, the program runs without: {type(error).__name__}: {error}"
-            )
-            print(said, file=sys.stderr, flush=True)
+            why = f"{type(error).__name__}: {error}"
+            print(f"why504: the program runs without us: {why}", file=sys.stderr, flush=True)
 
 
 def _go_on() -> None:
