@@ -29,7 +29,7 @@ SERVED_PER_S: Final = 100.0
 """Requests a second behind uvicorn: batches are as small then as they are in a real service."""
 IDLE_S: Final = 30.0
 FULL: Final = 40
-"""Rounds below which a run is a rehearsal."""
+"""Rounds below which a run is a rehearsal; one without all peers is, too."""
 
 
 class Workload(NamedTuple):
@@ -142,7 +142,7 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
     missing = [v for v in chosen if not VARIANTS[v].is_installed()]
     for variant in missing:
         journal(f"{VARIANTS[variant].title} is not installed: `make bench-probe` does it")
-    rehearsal = options.rounds < FULL
+    rehearsal = options.rounds < FULL or len(chosen) < len(VARIANTS)
     samples = Samples()
     with Stage.set() as stage:
         served = [stage.serve(variant) for variant in chosen if variant not in missing]

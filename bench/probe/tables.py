@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.probe.cost import Measured
-from bench.probe.variants import VARIANTS
+from bench.probe.figures import MOST_APART, apart
+from bench.probe.variants import AGAIN, NOTHING, VARIANTS
 from lab.faults import ROOT
 from lab.prove.verdict import RESULTS, WIDTH
 
@@ -34,7 +35,10 @@ def written() -> int:
     page = PAGE.read_text(encoding="utf-8")
     for name, lines in (("bench-probe", _costs), ("bench-harm", _checks)):
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        told = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        kept = RESULTS / f"{name}.json"
+        if not kept.exists():
+            continue
+        told = json.loads(kept.read_text(encoding="utf-8"))
         before, _, rest = page.partition(begin)
         page = before + begin + "\n".join([*lines(told), ""]) + end + rest.partition(end)[2]
     PAGE.write_text(page, encoding="utf-8")
@@ -43,6 +47,9 @@ def written() -> int:
 
 def _costs(told: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in told["tables"].items():
+        whole_us = {row["variant"]: row["whole_us"] for row in rows}
+        if apart(whole_us[NOTHING], whole_us[AGAIN]) > MOST_APART:
+            continue  # told on the terminal, beside its A/A; no figure to quote
         yield ""
         yield f"| {name} | {' | '.join(_HEADS)} | idle, % of a core |"
         yield "|---" + "|---:" * (len(_HEADS) + 1) + "|"
