@@ -3,11 +3,12 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 STAMP := .venv/.installed
+NEWER := .venv-sqlalchemy21
 
-.PHONY: help install demo test test-browser check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
 	@:
@@ -26,6 +27,10 @@ endif
 
 test-browser: install  ## the explorer in a real Chromium (Debian's package), on live data too
 	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
+
+test-sqlalchemy21: install $(NEWER)/.installed  ## pools and statements on SQLAlchemy 2.1, in a venv of its own (1 min)
+	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
+	  tests/integration/probe/test_probe_pool.py $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
@@ -53,6 +58,12 @@ bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misb
 
 bench-explorer: install  ## the explorer on 1 M spans in a real Chromium: first view and clicks (3 min)
 	@exec $(BIN)/python -m bench.explorer $(ARGS)
+
+bench-probe: install .venv/peers  ## CPU that a request costs more with the probe, beside six others (10 min)
+	@exec $(BIN)/python -m bench.probe cost $(ARGS)
+
+bench-harm: install  ## idle, loop lag, a dead collector, ten hours of a hang: does it harm? (10 min)
+	@exec $(BIN)/python -m bench.probe harm $(ARGS)
 
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
@@ -107,6 +118,11 @@ clean:  ## remove what runs and tests left behind (.venv stays)
 	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
+# Peers of the probe, which would get into every process of .venv. Without them they are skipped.
+.venv/peers: bench/probe/peers.txt | install
+	@rm -rf $@
+	-@$(BIN)/uv pip install -q --python $(BIN)/python --target $@ --no-deps -r bench/probe/peers.txt
+
 # uv comes out of the lock too: no tool is taken from the machine but Python.
 $(BIN)/uv:
 	@for python in "$${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do \
@@ -124,3 +140,11 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	@$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
+
+# The lock without its SQLAlchemy, and the newer one beside it.
+$(NEWER)/.installed: requirements.lock | $(STAMP)
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(NEWER)
+	@grep -v '^sqlalchemy==' requirements.lock > $(NEWER)/others.txt
+	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python -r $(NEWER)/others.txt 'sqlalchemy[asyncio]>=2.1,<2.2'
+	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python --no-deps -e .
+	@touch $@

@@ -91,6 +91,10 @@ RETRY_AFTER_S: Final = "why504.backoff.retry_after_seconds"
 """What the peer asked to wait (`Retry-After`), on the attempt's span and on the wait after it."""
 CLIENT_TIMEOUT_S: Final = "why504.client.timeout_seconds"
 """Limit of an outgoing call as its client has it; absent when it has none."""
+CLIENT_UNLIMITED: Final = "why504.client.unlimited"
+"""True on an outgoing call whose client is known to wait without a limit."""
+BROKER_CONNECTION_BLOCKED: Final = "why504.broker.connection_blocked"
+"""On the span of publishing: reason that the broker gave with `connection.blocked`."""
 LLM_FALLBACK: Final = "why504.llm.fallback"
 """True on the span of an LLM call that was answered by a fallback, without the model."""
 
@@ -144,7 +148,16 @@ SERVER_PORT: Final = "server.port"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
+HTTP_METHOD_ORIGINAL: Final = "http.request.method_original"
 URL_PATH: Final = "url.path"
+DNS_NAME: Final = "dns.question.name"
+URL_QUERY: Final = "url.query"
+URL_SCHEME: Final = "url.scheme"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+CLIENT_ADDRESS: Final = "client.address"
+CLIENT_PORT: Final = "client.port"
+USER_AGENT: Final = "user_agent.original"
+USER_AGENT_KIND: Final = "user_agent.synthetic.type"
 ERROR_TYPE: Final = "error.type"
 DB_STATUS: Final = "db.response.status_code"
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"
@@ -203,9 +216,23 @@ METRIC_WATCH_QUEUED: Final = "why504_watch_queued_spans"
 METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
 
 
+CONNECTION_POOLS: Final = ("db.pool:", "http.pool:", "redis.pool:")
+"""Prefixes of the resources that are pools of connections, of whatever client."""
+
+
 def pool(name: str) -> str:
     """Return the resource of a connection pool: `db.pool:main`."""
     return f"db.pool:{name}"
+
+
+def http_pool(host: str) -> str:
+    """Return the resource of an HTTP client's connections: `http.pool:api.example.com`."""
+    return f"http.pool:{host}"
+
+
+def redis_pool(host: str) -> str:
+    """Return the resource of a Redis client's connections: `redis.pool:cache.internal`."""
+    return f"redis.pool:{host}"
 
 
 def loop(pid: int) -> str:

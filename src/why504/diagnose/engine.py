@@ -42,7 +42,11 @@ _FEWEST_VICTIMS = 3
 
 
 def explain(
-    evidence: Evidence, *, slower_than_s: float | None = None, what_if: bool = False
+    evidence: Evidence,
+    *,
+    slower_than_s: float | None = None,
+    jobs_slower_than_s: float | None = None,
+    what_if: bool = False,
 ) -> list[Incident]:
     """Return the incidents of some evidence, oldest first; none when nobody timed out.
 
@@ -50,11 +54,13 @@ def explain(
 
     Args:
         evidence: of a window.
-        slower_than_s: requests that took longer, or are open for longer, are victims too.
+        slower_than_s: requests that took longer, or are open for longer, are victims too, and so
+            are messages that are worked on for longer.
+        jobs_slower_than_s: of messages, where they may take longer than requests.
         what_if: also play each incident again with one thing changed; takes seconds.
     """
     evidence, skews = _cleaned(evidence)
-    victims = find_victims(evidence, slower_than_s)
+    victims = find_victims(evidence, slower_than_s, jobs_slower_than_s)
     if not victims:
         return []
     court = _Court(_blamer(evidence), skews)

@@ -161,8 +161,9 @@ def taken_up(segment: Segment, activity: Activity) -> bool:
 
 
 def _run_leaf(span: Span, activity: Activity) -> tuple[Leaf, str]:
-    # A served request has the address and path of its server, not those of a peer.
-    peer = "" if span.kind == "server" else peer_of(span.attributes)
+    # A served request has the address and path of its server, not those of a peer; a message that
+    # is worked on has left its broker.
+    peer = "" if span.kind in ("server", "consumer") else peer_of(span.attributes)
     if peer in ("", "http"):
         peer = peer_on(span.stack, span.site)
     what = span.site.function if span.site else f"own code of {route_of(activity.root)}"

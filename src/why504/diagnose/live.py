@@ -30,6 +30,8 @@ from why504.model import Evidence, Incident, Sample, Span, Window
 
 SLOW_S: Final = 10.0
 """A request that is open for longer is a victim, whatever the gateway says later."""
+JOBS_SLOW_S: Final = 300.0
+"""A message that is worked on for longer is one, too: nobody waits, and work takes minutes."""
 MOST_EXPLAINED: Final = 100
 """So many victims are explained, evenly chosen; holders that are victims come on top."""
 _MOST_EVIDENCE: Final = 15_000
@@ -139,16 +141,17 @@ class Live:
         ]
         found = find_victims(Evidence(Window(begun_ns, self._now_ns), spans=ended))
         known = {one.span.trace_id for one in found}
-        heard_ns, slow_ns = self._kept.heard_ns, int(self._slow_s * 1e9)
+        heard_ns = self._kept.heard_ns
+        slow_ns = {"server": int(self._slow_s * 1e9), "consumer": int(JOBS_SLOW_S * 1e9)}
         found += [
             GaveUp(item, heard_ns[item.instance], "in flight")
             for one in going_on
             if one.trace_id not in known
             for item in one.open
             if isinstance(item, Span)
-            and item.kind == "server"
-            and heard_ns[item.instance] - item.start_ns >= slow_ns
-            and _is_outermost(item, one)
+            and item.kind in slow_ns
+            and heard_ns[item.instance] - item.start_ns >= slow_ns[item.kind]
+            and (item.kind == "consumer" or _is_outermost(item, one))
         ]
         return sorted(found, key=lambda one: (one.end_ns, one.span.trace_id, one.span.span_id))
 
@@ -156,7 +159,9 @@ class Live:
         """Return what the engine says of victims evenly chosen, and how many it was given."""
         if not victims:
             return 0, []
-        found = explain(self._evidence(victims), slower_than_s=self._slow_s)
+        found = explain(
+            self._evidence(victims), slower_than_s=self._slow_s, jobs_slower_than_s=JOBS_SLOW_S
+        )
         latest_ns = max((incident.window.end_ns for incident in found), default=0)
         current = [i for i in found if i.window.end_ns > latest_ns - NEW_INCIDENT_AFTER_NS]
         return sum(len(incident.victims) for incident in current), current

@@ -22,6 +22,8 @@ from why504.model import Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
+    ("http.pool:", "pool"),
+    ("redis.pool:", "pool"),
     ("loop:", "loop"),
     ("db.lock:", "lock"),
     ("lock:", "lock"),
@@ -188,6 +190,12 @@ def _site(best: Suspect, resource: str, blamer: Blamer) -> Site | None:
     return max(counts, key=lambda site: counts[site], default=None)
 
 
+def _wanted_at(resource: str, blamer: Blamer) -> Site | None:
+    """Return the line at which most waited for a resource."""
+    counts = Counter(wait.site for wait in blamer.waits_of(resource) if wait.site is not None)
+    return max(counts, key=lambda site: counts[site], default=None)
+
+
 def _against(best: Suspect, suspects: Sequence[Suspect], facts: Facts, total_s: float) -> list[str]:
     victims = facts.victims
     lines = [
@@ -212,13 +220,17 @@ def _unknown(
     # No row of the taxonomy is about an application's own locks, but a ring leaves no question.
     ring = top.leaf.kind == "cycle"
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
+    resource = last_resource([top])
+    # Of what nobody is known to have, the line at which it is wanted is all that can be shown.
+    wanted = None if top.site or not resource else _wanted_at(resource, blamer)
     return Finding(
         cause=UNKNOWN,
         title=_RING_TITLE if ring else "The evidence does not name a cause",
-        mechanism=mechanism_of(last_resource([top])) if top.leaf.kind != "unknown" else "unknown",
-        site=top.site,
+        mechanism=mechanism_of(resource) if resource or top.leaf.kind != "unknown" else "unknown",
+        site=top.site or wanted,
         sentence=f"{chain[0].what}: {'a deadlock' if ring else 'no cause can be named'}; "
-        f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}.",
+        f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}"
+        f"{f' (wanted at {wanted})' if wanted else ''}.",
         chain=chain,
         evidence_for=[
             f"{resting.seconds / verdict.seconds:.0%} of the lost time: {resting.leaf.what}"

@@ -7,7 +7,7 @@ or are open now: services without a gateway's log, and the incident that is happ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -34,7 +34,11 @@ class GaveUp(NamedTuple):
     """timeout, slow or in flight."""
 
 
-def find_victims(evidence: Evidence, slower_than_s: float | None = None) -> list[GaveUp]:
+def find_victims(
+    evidence: Evidence,
+    slower_than_s: float | None = None,
+    jobs_slower_than_s: float | None = None,
+) -> list[GaveUp]:
     """Return the requests that timed out, in the order of giving up.
 
     A 504 always is one. A client that hung up (499) is one only after the gateway's own limit:
@@ -44,6 +48,7 @@ def find_victims(evidence: Evidence, slower_than_s: float | None = None) -> list
     Args:
         evidence: in which they are looked for.
         slower_than_s: what also counts: requests that took longer, or are open for longer.
+        jobs_slower_than_s: the same of messages that are worked on; as of requests when omitted.
     """
     gateway = [
         span
@@ -63,17 +68,26 @@ def find_victims(evidence: Evidence, slower_than_s: float | None = None) -> list
     outermost = [one for one in found if (one.span.trace_id, one.span.parent_id) not in known]
     if slower_than_s is not None:
         traces = {one.span.trace_id for one in found}
-        outermost += [o for o in _slow(evidence, slower_than_s) if o.span.trace_id not in traces]
+        limits_s = {
+            "server": slower_than_s,
+            "consumer": slower_than_s if jobs_slower_than_s is None else jobs_slower_than_s,
+        }
+        outermost += [o for o in _slow(evidence, limits_s) if o.span.trace_id not in traces]
     return sorted(outermost, key=lambda one: (one.end_ns, one.span.span_id))
 
 
-def _slow(evidence: Evidence, limit_s: float) -> Iterator[GaveUp]:
-    """Yield requests that took longer: of one trace the outermost server that anybody told of."""
+def _slow(evidence: Evidence, limits_s: Mapping[str, float]) -> Iterator[GaveUp]:
+    """Yield requests that took longer: of one trace the outermost server that anybody told of.
+
+    And messages, each for itself: nobody waits for them but who sent them.
+    """
     known = {(span.trace_id, span.span_id) for span in evidence.spans}
     for span in evidence.spans:
+        limit_s = limits_s.get(span.kind)
+        if limit_s is None or (span.kind == "server" and (span.trace_id, span.parent_id) in known):
+            continue
         end_ns = end_of(span, evidence.heard_ns)
-        asked = span.kind == "server" and (span.trace_id, span.parent_id) not in known
-        if asked and (end_ns - span.start_ns) / 1e9 >= max(limit_s, 1e-9):
+        if (end_ns - span.start_ns) / 1e9 >= max(limit_s, 1e-9):
             yield GaveUp(span, end_ns, "in flight" if span.end_ns is None else "slow")
 
 

@@ -50,8 +50,9 @@ class Activity:
                 return []
             worker = self._thread(self._worker.get(trace_id))
             return worker + self._task(task)
-        if self._worker.get(trace_id) == place.thread_id:
-            return self._thread(place.thread_id)
+        worker_id = self._worker.get(trace_id)
+        if worker_id is not None:
+            return self._thread(worker_id)
         return self._thread(place.thread_id) if self._trace_in(place.thread_id) == trace_id else []
 
     def worker(self, trace_id: int) -> int | None:

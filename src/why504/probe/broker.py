@@ -1,22 +1,27 @@
 """Spans of pika's blocking client: connecting, which stock instrumentation omits, and publishing.
 
-An unreachable broker blocks `pika.BlockingConnection(...)` for as long as its parameters allow.
+An unreachable broker blocks `pika.BlockingConnection(...)` for as long as its parameters allow; one
+that is low on memory or disk takes no messages, and says so with `connection.blocked`.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any
+import weakref
+from contextvars import ContextVar
+from typing import Any, Final
 
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.calls import Calls
-from why504.probe.database import fail_span
+from why504.probe.kit import Patches
 from why504.probe.safety import Guard
+from why504.probe.spanned import spanned
+
+_PUBLISHING: Final[ContextVar[Span | None]] = ContextVar("why504_pika", default=None)
 
 
 class Broker:
@@ -25,47 +30,62 @@ class Broker:
     def __init__(self, guard: Guard, calls: Calls) -> None:
         self._guard = guard.site("pika")
         self._calls = calls
-        self._undo: list[Callable[[], None]] = []
-        self.attached = False
+        self._patches = Patches()
+        self._blocked: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        """Connections that the broker takes nothing from, and why."""
 
     def attach(self) -> None:
         """Wrap pika if it is imported by now; does nothing the second time."""
         module = sys.modules.get("pika.adapters.blocking_connection")
         connection = getattr(module, "BlockingConnection", None)
         channel = getattr(module, "BlockingChannel", None)
-        if self.attached or connection is None or channel is None:
+        if self._patches or connection is None or channel is None:
             return
-        self.attached = True
-        self._wrap(connection, "__init__", self._connect_span)
-        self._wrap(channel, "basic_publish", self._publish_span)
+        self._patches.wrap(connection, "__init__", self._connects)
+        self._patches.wrap(channel, "basic_publish", self._publishes)
 
     def detach(self) -> None:
         """Give pika its own methods back."""
-        while self._undo:
-            self._undo.pop()()
-        self.attached = False
+        self._patches.undo()
 
-    def _wrap(self, owner: Any, name: str, start: Callable[..., Span]) -> None:
-        original = getattr(owner, name)
+    def _connects(self, init: Any) -> Any:
+        connects = spanned(init, self._connect_span, self._guard)
 
-        @functools.wraps(original)
-        def traced(*args: Any, **kwargs: Any) -> Any:
-            span = None
+        @functools.wraps(init)
+        def made(connection: Any, *args: Any, **options: Any) -> None:
+            connects(connection, *args, **options)
             with self._guard:
-                span = start(*args, **kwargs)
-            try:
-                result = original(*args, **kwargs)
-            except BaseException as error:
-                if span is not None:
-                    with self._guard:
-                        fail_span(span, error)
-                raise
-            if span is not None:
-                span.end()
-            return result
+                self._listen(connection._impl)
 
-        setattr(owner, name, traced)
-        self._undo.append(lambda: setattr(owner, name, original))
+        return made
+
+    def _listen(self, connection: Any) -> None:
+        # Heard while pika waits for a confirmation, in the very call that publishes.
+        def blocked(_: Any, frame: Any) -> None:
+            with self._guard:
+                self._blocked[connection] = reason = reason_of(frame.method)
+                span = _PUBLISHING.get()
+                if span is not None:
+                    span.set_attribute(names.BROKER_CONNECTION_BLOCKED, reason)
+
+        def unblocked(_: Any, __: Any) -> None:
+            self._blocked.pop(connection, None)
+
+        connection.add_on_connection_blocked_callback(blocked)
+        connection.add_on_connection_unblocked_callback(unblocked)
+
+    def _publishes(self, publish: Any) -> Any:
+        traced = spanned(publish, self._publish_span, self._guard)
+
+        @functools.wraps(publish)
+        def publishes(*args: Any, **options: Any) -> Any:
+            token = _PUBLISHING.set(None)
+            try:
+                return traced(*args, **options)
+            finally:
+                _PUBLISHING.reset(token)
+
+        return publishes
 
     def _connect_span(self, connection: Any, parameters: Any = None, *args: Any, **kw: Any) -> Span:
         told: dict[str, AttributeValue] = {names.MESSAGING_SYSTEM: "rabbitmq"}
@@ -73,16 +93,34 @@ class Broker:
 
     def _publish_span(self, channel: Any, exchange: str = "", *args: Any, **kwargs: Any) -> Span:
         routing_key = args[0] if args else kwargs.get("routing_key", "")
-        parameters = getattr(getattr(channel.connection, "_impl", None), "params", None)
-        attributes: dict[str, AttributeValue] = {
-            names.MESSAGING_SYSTEM: "rabbitmq",
-            "messaging.operation.name": "publish",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": ":".join(p for p in (exchange, str(routing_key)) if p),
-            **_server(parameters),
-        }
-        name = f"publish {exchange or '(default)'}"
-        return self._calls.begin(name, attributes, SpanKind.PRODUCER)
+        connection = getattr(channel.connection, "_impl", None)
+        server = _server(getattr(connection, "params", None))
+        told = publishing(exchange, routing_key, server)
+        reason = self._blocked.get(connection)
+        if reason is not None:
+            told[names.BROKER_CONNECTION_BLOCKED] = reason
+        span = self._calls.begin(f"publish {exchange or '(default)'}", told, SpanKind.PRODUCER)
+        _PUBLISHING.set(span)
+        return span
+
+
+def publishing(
+    exchange: str, routing_key: object, server: dict[str, AttributeValue]
+) -> dict[str, AttributeValue]:
+    """Return what the span of publishing a message tells."""
+    return {
+        names.MESSAGING_SYSTEM: "rabbitmq",
+        "messaging.operation.name": "publish",
+        "messaging.operation.type": "send",
+        "messaging.destination.name": ":".join(p for p in (exchange, str(routing_key)) if p),
+        **server,
+    }
+
+
+def reason_of(frame: Any) -> str:
+    """Return why a broker takes nothing: `low on memory`."""
+    reason = getattr(frame, "reason", "") or "blocked"
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _server(parameters: Any) -> dict[str, AttributeValue]:

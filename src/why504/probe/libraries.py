@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from why504.probe.aiobroker import AioBroker
+from why504.probe.asyncpgcalls import AsyncpgCalls
+from why504.probe.asyncpgpool import AsyncpgPools
 from why504.probe.broker import Broker
-from why504.probe.calls import Calls
-from why504.probe.inflight import Registry
-from why504.probe.openrecord import RecordBook
+from why504.probe.carried import Carrying
+from why504.probe.connecting import Names
+from why504.probe.consumer import Consumer
+from why504.probe.found import FoundEngines
+from why504.probe.httpcorepool import HttpPools
+from why504.probe.kit import Kit
 from why504.probe.outgoing import Outgoing
-from why504.probe.safety import Guard
+from why504.probe.psycopgcalls import PsycopgCalls
+from why504.probe.psycopgpool import PsycopgPools
+from why504.probe.rediscalls import RedisCalls
 from why504.probe.threadpool import ThreadpoolWatch
+from why504.probe.urllib3calls import Urllib3Calls
 
 
 class Libraries:
-    """pika, httpx and anyio."""
+    """What a Python service queues for, or calls, by the libraries that it does that with."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        book: RecordBook,
-        *,
-        guard: Guard,
-        calls: Calls,
-        hold_after_s: float,
-    ) -> None:
+    def __init__(self, kit: Kit) -> None:
+        guard, calls = kit.guard, kit.calls
         self._wrapped = (
+            FoundEngines(kit),
+            AsyncpgPools(kit),
+            AsyncpgCalls(kit),
+            PsycopgPools(kit),
+            PsycopgCalls(kit),
             Broker(guard, calls),
+            AioBroker(kit),
+            Consumer(guard, calls, kit.registry),
+            Carrying(kit.registry, guard),
+            RedisCalls(kit),
             Outgoing(guard, calls),
-            ThreadpoolWatch(book, registry, guard, hold_after_s=hold_after_s),
+            HttpPools(kit),
+            Urllib3Calls(kit),
+            Names(kit),
+            ThreadpoolWatch(kit.book, kit.registry, guard, hold_after_s=kit.hold_after_s),
         )
 
     def attach(self) -> None:

@@ -7,6 +7,7 @@ library is imported for it.
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -45,36 +46,53 @@ class Limits:
         for name, value in limits.items():
             if _reader(value) is None:
                 declared(name, value, "instrument(limits=...)")
-        self._engines = engines
+        self._engines: dict[str, Callable[[], Engine | None]] = {}
+        for name, engine in engines.items():
+            self._engines[name] = partial(lambda one: one, engine)
         self._limits = dict(limits)
         self._guard = guard.site("limits")
         self._options: dict[str, str] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._listening: weakref.WeakKeyDictionary[Engine, Callable[..., None]]
+        self._listening = weakref.WeakKeyDictionary()
 
     def attach(self) -> None:
         """Note the options of each engine's connections as they are made; `detach` undoes it."""
-        from sqlalchemy import event
+        for name, given in self._engines.items():
+            engine = given()
+            if engine is not None:
+                self._listen(name, engine)
 
-        for name, engine in self._engines.items():
-
-            def connected(_: Any, entry: ConnectionPoolEntry, name: str = name) -> None:
-                with self._guard:
-                    info = getattr(entry.driver_connection, "info", None)
-                    self._options[name] = str(getattr(info, "options", ""))
-
-            event.listen(engine, "connect", connected)
-            self._undo.append(partial(event.remove, engine, "connect", connected))
+    def watch(self, name: str, engine: Engine) -> None:
+        """Tell of an engine that nobody gave to us, for as long as it is there."""
+        self._engines[name] = weakref.ref(engine)
+        self._listen(name, engine)
 
     def detach(self) -> None:
         """Remove every hook."""
-        while self._undo:
-            self._undo.pop()()
+        for engine, hook in list(self._listening.items()):
+            from sqlalchemy import event
+
+            event.remove(engine, "connect", hook)
+        self._listening.clear()
+
+    def _listen(self, name: str, engine: Engine) -> None:
+        from sqlalchemy import event
+
+        def connected(_: Any, entry: ConnectionPoolEntry) -> None:
+            with self._guard:
+                info = getattr(entry.driver_connection, "info", None)
+                self._options[name] = str(getattr(info, "options", ""))
+
+        event.listen(engine, "connect", connected)
+        self._listening[engine] = connected
 
     def told(self) -> list[dict[str, Any]]:
         """Return what `/debug/limits` shows: one row a limit, seconds or null for none."""
         rungs = [rung for name, value in self._limits.items() for rung in _read(name, value)]
-        for name, engine in self._engines.items():
-            rungs += engine_limits(name, engine, self._options.get(name))
+        for name, given in self._engines.items():
+            engine = given()
+            if engine is not None:
+                rungs += engine_limits(name, engine, self._options.get(name))
         return [rung.as_row() for rung in rungs]
 
 

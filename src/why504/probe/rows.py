@@ -107,8 +107,8 @@ def parent_of(entry: OpenSpan) -> int | None:
 
 
 def span_name(entry: OpenSpan) -> str:
-    """Return the span's name now; a request that is not sampled is named like its server span."""
-    if entry.span is not None:
+    """Return the span's name now; a request is named after its route, as its span will be."""
+    if entry.span is not None and entry.span.name != entry.method():
         return entry.span.name
     return " ".join(part for part in (entry.method(), entry.route()) if part) or entry.name
 

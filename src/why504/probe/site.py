@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import AsyncGeneratorType, CodeType, FrameType
 from typing import Any, Final, NamedTuple
@@ -50,6 +50,11 @@ def calling_frame() -> FrameType | None:
     return sys._getframe(2)
 
 
+def caller_attributes(passed_over: int) -> Mapping[str, str | int]:
+    """Return `code.*` of the user's innermost line that led to the caller; not to be changed."""
+    return _attributes(caller_line(passed_over + 1))
+
+
 def caller_line(passed_over: int) -> CodeLine | None:
     """Return the user's innermost line that led to the caller; quick where that is near.
 
@@ -59,10 +64,26 @@ def caller_line(passed_over: int) -> CodeLine | None:
     for _ in range(_WALK_LIMIT):
         if frame is None:
             return user_line(_greenlet_parents())
-        if is_user_file(frame.f_code.co_filename):
+        code = frame.f_code
+        mine = _MINE.get(code)
+        if mine is None:
+            mine = _learn(code)
+        if mine:
             return _line(frame)
         frame = frame.f_back
     return None
+
+
+_MINE: Final[dict[CodeType, bool]] = {}
+"""Whether a function is the user's, of those that were met on a stack."""
+_MOST_LEARNED: Final = 8192
+
+
+def _learn(code: CodeType) -> bool:
+    if len(_MINE) >= _MOST_LEARNED:
+        _MINE.clear()
+    mine = _MINE[code] = is_user_file(code.co_filename)
+    return mine
 
 
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:
@@ -132,6 +153,11 @@ def attributes_of(line: CodeLine | None) -> dict[str, str | int]:
         names.CODE_LINE: line.line,
         names.CODE_FUNCTION: line.function,
     }
+
+
+@lru_cache(maxsize=1024)
+def _attributes(line: CodeLine | None) -> Mapping[str, str | int]:
+    return attributes_of(line)
 
 
 def stack_text(lines: Sequence[CodeLine]) -> str:

@@ -23,6 +23,7 @@ from why504.probe.rows import request_attributes, span_name
 from why504.probe.safety import Guard
 from why504.probe.stall import Watchdog
 from why504.probe.vitals import Kernel
+from why504.probe.watchedpool import WatchedPool
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -58,7 +59,7 @@ class State:
     registry: Registry
     book: RecordBook
     watchdog: Watchdog
-    pools: Sequence[PoolWatch]
+    pools: Sequence[PoolWatch | WatchedPool]
     metrics: Metrics
     guard: Guard
     clock: Clock
@@ -133,7 +134,7 @@ class State:
             "stack": str(told.get(names.CODE_STACKTRACE, "")).splitlines(),
         }
 
-    def _pool(self, pool: PoolWatch, activity: Activity) -> dict[str, Any]:
+    def _pool(self, pool: PoolWatch | WatchedPool, activity: Activity) -> dict[str, Any]:
         now_s = self.clock.monotonic_s()
         return {
             "name": pool.name,

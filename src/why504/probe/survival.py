@@ -11,13 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.sdk.trace import TracerProvider
-
 import why504
 from why504 import names
 from why504.config import ProbeSettings
 from why504.probe.blackbox import folder as places
-from why504.probe.blackbox.box import WRITE_S, BlackBox, Boxed
+from why504.probe.blackbox.box import WRITE_S, BlackBox
 from why504.probe.blackbox.file import BoxFile
 from why504.probe.clock import Clock
 from why504.probe.gildump import GilDump
@@ -31,8 +29,8 @@ from why504.probe.healing.successor import tell_of_the_dead
 from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
-from why504.probe.records import RecordSender
 from why504.probe.safety import Guard
+from why504.probe.spanflow import SpanFlow
 from why504.probe.stall import Watchdog
 
 _LOG = logging.getLogger("why504.probe")
@@ -47,15 +45,14 @@ class Survival:
     def __init__(
         self,
         settings: ProbeSettings,
-        provider: TracerProvider,
+        spans: SpanFlow,
         metrics: Metrics,
         *,
         clock: Clock,
         guard: Guard,
     ) -> None:
         self._settings = settings
-        self._resource = provider.resource
-        self._service = str(provider.resource.attributes.get(names.SERVICE_NAME, ""))
+        self._spans = spans
         self._metrics = metrics
         self._clock = clock
         self._guard = guard
@@ -64,25 +61,17 @@ class Survival:
         self._folder = _folder(settings, guard)
         self.box: BlackBox | None = None
         self._restarts: Restarts | None = None
-        if self._folder and settings.on_stall == "restart":
-            wait_s = 2 * settings.restart_after_s
-            self._restarts = Restarts(self._folder, self._service, wait_s)
-        metrics.registry.register(RestartCollector(self._restarts))
+        metrics.registry.register(RestartCollector(self._total))
         if self._folder:
             self.box = BlackBox(
                 self._file(self._folder),
-                provider.resource,
+                spans.resource,
                 guard=guard,
                 clock=clock,
                 metrics=lambda: _exposed(metrics),
                 late_after_s=settings.snapshot_after_s,
             )
-            provider.add_span_processor(self.box.ends)
-
-    def boxed(self, sender: RecordSender) -> Boxed:
-        """Return a sender that keeps in the box what it sends."""
-        self._flush = sender.flush
-        return Boxed(sender, self.box)
+            spans.keep_in(self.box)
 
     def start(self, run: Run, watchdog: Watchdog, registry: Registry, book: RecordBook) -> None:
         """Begin in the process that serves."""
@@ -92,14 +81,9 @@ class Survival:
             watchdog.dump = GilDump(path, self._process(), after_s)
         if self.box is None:
             return
-        run("why504 black box", self.box.write, WRITE_S)
-        if self._restarts is not None and self._folder is not None:
-            with self._guard.site("restart"):
-                tell_of_the_dead(self._folder, self._service, self._restarts, book)
-            path = places.exit_dump(self._folder, self._stem)
-            self._deadman = Deadman(path, self._process(), self._settings.restart_after_s)
-            healer = self._healer(self._restarts, self._deadman, watchdog, registry, book)
-            watchdog.then = [healer.look]
+        run("black box", self.box.write, WRITE_S)
+        if self._folder is not None and self._settings.on_stall == "restart":
+            watchdog.then = [self._healing(self._folder, watchdog, registry, book).look]
 
     def forked(self) -> None:
         """Begin anew in a child: its parent's files are its parent's."""
@@ -115,38 +99,46 @@ class Survival:
             self.box.ends.active = False
             self.box.close()
 
-    def _healer(
-        self,
-        restarts: Restarts,
-        deadman: Deadman,
-        watchdog: Watchdog,
-        registry: Registry,
-        book: RecordBook,
+    def _healing(
+        self, folder: Path, watchdog: Watchdog, registry: Registry, book: RecordBook
     ) -> Healer:
+        after_s = self._settings.restart_after_s
+        service = str(self._spans.resource().attributes.get(names.SERVICE_NAME, ""))
+        self._restarts = Restarts(folder, service, wait_s=2 * after_s)
+        with self._guard.site("restart"):
+            tell_of_the_dead(folder, service, self._restarts, book)
+        self._deadman = Deadman(places.exit_dump(folder, self._stem), self._process(), after_s)
         hangs = Hangs(
             watchdog,
             registry,
             clock=self._clock,
             ended=self._metrics.requests_ended,
-            after_s=self._settings.restart_after_s,
+            after_s=after_s,
         )
-        farewell = Farewell(book, watchdog, registry, self._write_and_send)
-        permit = Permit(restarts, self._clock, self._began_ns)
-        return Healer(hangs, permit, farewell, deadman=deadman, clock=self._clock)
+        return Healer(
+            hangs,
+            Permit(self._restarts, self._clock, self._began_ns),
+            Farewell(book, watchdog, registry, self._write_and_send),
+            deadman=self._deadman,
+            clock=self._clock,
+        )
 
     def _write_and_send(self) -> None:
         if self.box is not None:
             self.box.write_all()
-        self._flush()
+        self._spans.sender.flush()
 
     def _file(self, folder: Path) -> BoxFile:
         limit_bytes = int(self._settings.black_box_mb * 2**20)
-        file = BoxFile(folder, limit_bytes, self._process())
+        file = BoxFile(folder, limit_bytes, self._process)
         self._stem = file.stem
         return file
 
+    def _total(self) -> int:
+        return 0 if self._restarts is None else self._restarts.total()
+
     def _process(self) -> dict[str, Any]:
-        told = self._resource.attributes
+        told = self._spans.resource().attributes
         return {
             "pid": os.getpid(),
             "service": told.get(names.SERVICE_NAME),

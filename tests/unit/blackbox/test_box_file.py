@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def told(folder) -> list[bytes]:
 
 def box_of(file: BoxFile, guard: Guard, clock: FakeClock) -> BlackBox:
     return BlackBox(
-        file, Resource({"service.name": "shop"}), guard=guard, clock=clock,
+        file, lambda: Resource({"service.name": "shop"}), guard=guard, clock=clock,
         metrics=lambda: b"up 1", late_after_s=1,
     )  # fmt: skip
 
@@ -41,7 +42,7 @@ def record(number: int) -> RecordSpan:
 
 
 def test_two_processes_at_once_have_files_of_their_own(tmp_path):
-    one, other = (BoxFile(tmp_path, LIMIT_BYTES, {"pid": pid}) for pid in (1, 2))
+    one, other = (BoxFile(tmp_path, LIMIT_BYTES, partial(dict, pid=pid)) for pid in (1, 2))
     for number in range(3):
         one.append([pack(SPANS, b"one%d" % number)])
         other.append([pack(SPANS, b"other%d" % number)])
@@ -54,7 +55,7 @@ def test_two_processes_at_once_have_files_of_their_own(tmp_path):
 
 
 def test_files_stay_within_their_bound_and_keep_the_newest(tmp_path):
-    file = BoxFile(tmp_path, LIMIT_BYTES, {})
+    file = BoxFile(tmp_path, LIMIT_BYTES, dict)
     bodies = [os.urandom(1000) for _ in range(400)]
     for body in bodies:
         assert file.append([pack(SPANS, body)])
@@ -67,7 +68,7 @@ def test_files_stay_within_their_bound_and_keep_the_newest(tmp_path):
 
 def test_boxes_of_processes_that_are_gone_make_room(tmp_path):
     for number in range(20):
-        file = BoxFile(tmp_path, LIMIT_BYTES, {"number": number})
+        file = BoxFile(tmp_path, LIMIT_BYTES, partial(dict, number=number))
         file.append([pack(SPANS, b"%d" % number)])
         file.close()
 
@@ -78,7 +79,7 @@ def test_boxes_of_processes_that_are_gone_make_room(tmp_path):
 def test_a_box_is_written_until_its_process_ends(tmp_path):
     writer = (
         "import sys, time, pathlib; from why504.probe.blackbox.file import BoxFile\n"
-        "file = BoxFile(pathlib.Path(sys.argv[1]), 65536, {}); file.append([b'x'])\n"
+        "file = BoxFile(pathlib.Path(sys.argv[1]), 65536, dict); file.append([b'x'])\n"
         "print('written', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -97,7 +98,7 @@ import os, pathlib, resource, sys
 from why504.probe.blackbox import file
 from why504.probe.blackbox.frames import SPANS, pack
 file.RETRY_S = 0.0
-box = file.BoxFile(pathlib.Path(sys.argv[1]), 2**20, {})
+box = file.BoxFile(pathlib.Path(sys.argv[1]), 2**20, dict)
 body = os.urandom(3000)
 assert box.append([pack(SPANS, b"before" + body)])
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -124,7 +125,7 @@ def test_a_full_disk_costs_what_it_refused_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("folder", ["/proc/no/such", "/dev/null/below"])
 def test_a_folder_that_refuses_is_counted(folder):
     guard, clock = Guard(), FakeClock()
-    box = box_of(BoxFile(Path(folder), LIMIT_BYTES, {}), guard, clock)
+    box = box_of(BoxFile(Path(folder), LIMIT_BYTES, dict), guard, clock)
     for number in range(3):
         box.take(record(number))
         box.write()
@@ -134,7 +135,7 @@ def test_a_folder_that_refuses_is_counted(folder):
 
 def test_a_queue_that_nobody_writes_is_bounded_and_counted(tmp_path):
     guard, clock = Guard(), FakeClock()
-    box = box_of(BoxFile(tmp_path, 2**24, {}), guard, clock)
+    box = box_of(BoxFile(tmp_path, 2**24, dict), guard, clock)
     for number in range(QUEUE_LIMIT + 10):
         box.take(record(number))
     box.close()
@@ -146,7 +147,7 @@ def test_a_queue_that_nobody_writes_is_bounded_and_counted(tmp_path):
 
 def test_metrics_are_written_now_and_then(tmp_path, monkeypatch):
     guard, clock = Guard(), FakeClock()
-    box = box_of(BoxFile(tmp_path, 2**24, {}), guard, clock)
+    box = box_of(BoxFile(tmp_path, 2**24, dict), guard, clock)
     for _ in range(10):
         box.write()
         clock.advance(10)
@@ -157,7 +158,7 @@ def test_metrics_are_written_now_and_then(tmp_path, monkeypatch):
 
 
 def test_a_file_that_somebody_deleted_is_begun_anew(tmp_path):
-    file = BoxFile(tmp_path, LIMIT_BYTES, {})
+    file = BoxFile(tmp_path, LIMIT_BYTES, dict)
     file.append([pack(SPANS, b"gone")])
     for path in boxes.parts(tmp_path):
         path.unlink()
@@ -169,7 +170,7 @@ def test_a_file_that_somebody_deleted_is_begun_anew(tmp_path):
 def test_a_disk_that_refused_is_not_asked_at_every_turn(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    file = BoxFile(blocked, LIMIT_BYTES, {})
+    file = BoxFile(blocked, LIMIT_BYTES, dict)
     assert not file.append([b"x"])
     blocked.unlink()
 

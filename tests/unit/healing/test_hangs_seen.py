@@ -15,7 +15,7 @@ from why504.probe.healing.healer import EXIT_CODE, Healer
 from why504.probe.healing.listeners import close_listeners
 from why504.probe.healing.restarts import Permit, Restarts
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.requests import ANSWERED
+from why504.probe.lean.served import SERVED
 from why504.probe.site import CodeLine
 from why504.testing import FakeClock
 
@@ -108,7 +108,10 @@ def test_one_that_ends_now_and_then_shows_that_it_works(watched):
         watched.ended += 1
 
 
-@pytest.mark.parametrize("case", [("few", 2, {}), ("streams", 9, {ANSWERED: True})])
+STREAMS = {SERVED: SimpleNamespace(status=200)}
+
+
+@pytest.mark.parametrize("case", [("few", 2, {}), ("streams", 9, STREAMS)])
 def test_a_few_slow_ones_and_streams_are_no_hang(watched, case):
     _, count, scope = case
     watched.ask(count, **scope)

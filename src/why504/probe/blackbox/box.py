@@ -40,6 +40,7 @@ class BlackBox:
     """Takes what is told, from any thread, and writes it at each `write`.
 
     Args:
+        resource: who speaks, as far as it is known when something is written.
         metrics: what /metrics answers now.
         late_after_s: a span that lasts longer is kept when it ends.
     """
@@ -47,7 +48,7 @@ class BlackBox:
     def __init__(
         self,
         file: BoxFile,
-        resource: Resource,
+        resource: Callable[[], Resource],
         *,
         guard: Guard,
         clock: Clock,
@@ -121,7 +122,7 @@ class BlackBox:
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
         told = [
-            readable(span, self._resource) if isinstance(span, RecordSpan) else span
+            readable(span, self._resource()) if isinstance(span, RecordSpan) else span
             for span in spans
         ]
         return pack(SPANS, encode_spans(told).SerializeToString())
@@ -151,9 +152,9 @@ class Ends(SpanProcessor):
 
 
 class Boxed:
-    """Sends records and keeps them in a black box, if there is one."""
+    """Sends records and keeps them in a black box."""
 
-    def __init__(self, sender: RecordSender, box: BlackBox | None) -> None:
+    def __init__(self, sender: RecordSender, box: BlackBox) -> None:
         self._sender = sender
         self._box = box
         self.flush = sender.flush
@@ -161,6 +162,5 @@ class Boxed:
 
     def send(self, record: RecordSpan) -> None:
         """Send one record."""
-        if self._box is not None:
-            self._box.take(record)
+        self._box.take(record)
         self._sender.send(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,9 @@ class BoxFile:
         process: told at the beginning of each file.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int, process: Mapping[str, object]) -> None:
+    def __init__(
+        self, folder: Path, limit_bytes: int, process: Callable[[], Mapping[str, object]]
+    ) -> None:
         self.folder = folder
         self.stem = places.new_stem(os.getpid(), time.time_ns())
         self._part_bytes = limit_bytes // PARTS
@@ -82,7 +84,7 @@ class BoxFile:
         self._file, self._size = file, 0
         self._number += 1
         self._forget_old_parts()
-        head = pack(PROCESS, json.dumps(self._process).encode())
+        head = pack(PROCESS, json.dumps(self._process()).encode())
         self._size = os.write(self._file, head)
 
     def _forget_old_parts(self) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from why504 import names
-from why504.probe.healing.restarts import Restarts
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 class RestartCollector:
     """Asks the file that outlives processes: a counter of one of them would begin anew."""
 
-    def __init__(self, restarts: Restarts | None) -> None:
-        self._restarts = restarts
+    def __init__(self, total: Callable[[], int]) -> None:
+        self._total = total
 
     def collect(self) -> Iterator[Metric]:
         """Yield the one metric."""
@@ -25,5 +24,5 @@ class RestartCollector:
         yield CounterMetricFamily(
             names.METRIC_RESTARTS,
             "Times that why504 restarted a process of this service on this machine.",
-            value=0 if self._restarts is None else self._restarts.total(),
+            value=self._total(),
         )
