@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
 
-.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang test-pythons demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang test-pythons demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,12 @@ bench-explorer: install  ## the explorer on 1 M spans in a real Chromium: first 
 
 test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
 	@exec $(BIN)/python -m lab.pythons $(ARGS)
+
+bench-probe: install .venv/peers  ## CPU that a request costs more with the probe, beside six others (10 min)
+	@exec $(BIN)/python -m bench.probe cost $(ARGS)
+
+bench-harm: install  ## idle, loop lag, a dead collector, ten hours of a hang: does it harm? (10 min)
+	@exec $(BIN)/python -m bench.probe harm $(ARGS)
 
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
@@ -120,6 +126,11 @@ docs: install  ## write the pages that are made: docs/cli.md and docs/telemetry.
 clean:  ## remove what runs and tests left behind (.venv stays)
 	@rm -rf .why504 .run dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# Peers of the probe, which would get into every process of .venv. Without them they are skipped.
+.venv/peers: bench/probe/peers.txt | install
+	@rm -rf $@
+	-@$(BIN)/uv pip install -q --python $(BIN)/python --target $@ --no-deps -r bench/probe/peers.txt
 
 # uv comes out of the lock too: no tool is taken from the machine but Python.
 $(BIN)/uv:

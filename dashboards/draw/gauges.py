@@ -15,6 +15,7 @@ from dashboards.language import Say
 from dashboards.words import now as words
 from why504.diagnose.health import used
 from why504.diagnose.now import Busy
+from why504.names import CONNECTION_POOLS, THREADPOOL
 
 ROW_HEIGHT = 46
 BAR_HEIGHT = 12
@@ -77,7 +78,8 @@ def _use(busy: Busy, say: Say) -> str:
 
 def _capacity(busy: Busy) -> int | None:
     # Only pools have several units: a loop runs one thing, and a lock has one holder that counts.
-    return busy.capacity if busy.resource.startswith(("db.pool:", "limiter:", "threadpool")) else 1
+    several = (*CONNECTION_POOLS, "limiter:", THREADPOOL)
+    return busy.capacity if busy.resource.startswith(several) else 1
 
 
 def _share(busy: Busy) -> float:

@@ -62,6 +62,8 @@ ROWS: Final = {
 """Kind of a series -> title of its row."""
 IN_USE: Final = {
     "db.pool": Said("Connections of pool {of} in use", "Kết nối đang dùng của pool {of}"),
+    "http.pool": Said("HTTP connections to {of} in use", "Kết nối HTTP đang dùng tới {of}"),
+    "redis.pool": Said("Redis connections to {of} in use", "Kết nối Redis đang dùng tới {of}"),
     "limiter": Said("Places of limiter {of} in use", "Chỗ đang dùng của giới hạn {of}"),
     "threadpool": Said("Worker threads in use {of}", "Luồng worker đang dùng {of}"),
 }
@@ -69,6 +71,8 @@ WAITING: Final = {
     "db.pool": Said(
         "Requests waiting for a connection of pool {of}", "Yêu cầu chờ kết nối của pool {of}"
     ),
+    "http.pool": Said("Calls waiting for a connection to {of}", "Lệnh gọi chờ kết nối tới {of}"),
+    "redis.pool": Said("Commands waiting for a connection to {of}", "Lệnh chờ kết nối tới {of}"),
     "db.lock": Said("Waiting for the lock on {of}", "Đang chờ khóa trên {of}"),
     "lock": Said("Waiting for the lock {of}", "Đang chờ khóa {of}"),
     "limiter": Said("Waiting for a place of limiter {of}", "Đang chờ chỗ của giới hạn {of}"),

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from why504.probe.naming import resource
-    from why504.probe.setup import instrument
+    from why504.probe.setup import asgi, instrument
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "instrument", "resource"]
+__all__ = ["__version__", "asgi", "instrument", "resource"]
 
 
 def __getattr__(name: str) -> object:
     # The probe is imported on first use, so that `why504 explain` works without a web framework
     # and a lock is named without OpenTelemetry.
-    if name == "instrument":
-        from why504.probe.setup import instrument
+    if name in ("asgi", "instrument"):
+        from why504.probe import setup
 
-        return instrument
+        return getattr(setup, name)
     if name == "resource":
         from why504.probe.naming import resource
 

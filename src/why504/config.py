@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
@@ -27,6 +27,9 @@ class ProbeSettings:
     snapshot_longest_s: float = 300.0
     stall_after_s: float = 0.1
     """A loop that has not turned for longer is stalled."""
+    gil_dump_after_s: float = 4.0
+    """So long C code may keep the GIL before all stacks are dumped (by `faulthandler`, of whose
+    timer a process has one); 0: never."""
     hold_after_s: float = 0.1
     """A hold shorter than this is told only if somebody waited for the resource meanwhile."""
     inflight_limit: int = 50_000
@@ -36,13 +39,22 @@ class ProbeSettings:
     Alertmanager. Nowhere if empty, for where Prometheus does it."""
     alerts_token: str = field(default="", repr=False)
     """Sent along as `Authorization: Bearer ...`."""
+    black_box: str = ""
+    """Folder in which each process keeps what it told (docs/black-box.md); none if empty."""
+    black_box_mb: float = 16
+    """Of one process, in two files of which the older is deleted."""
+    on_stall: str = "tell"
+    """`restart` ends a process that hangs, for its supervisor to start another
+    (docs/self-healing.md)."""
+    restart_after_s: float = 60.0
+    """For how long it has to hang; longer than anything that it may take its time for."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Read `WHY504_*`.
 
         Raises:
-            ConfigError: a value is not of the field's type.
+            ConfigError: a value is not of the field's type, or makes no sense.
         """
         values: dict[str, str | int | float] = {}
         if "OTEL_EXPORTER_OTLP_ENDPOINT" in env:
@@ -54,7 +66,23 @@ class ProbeSettings:
         settings = cls(**values)  # type: ignore[arg-type]
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
-        return settings
+        if not settings.black_box_mb >= 1:
+            raise ConfigError("WHY504_BLACK_BOX_MB must be at least 1")
+        if not settings.restart_after_s >= 1:
+            raise ConfigError("WHY504_RESTART_AFTER_S must be at least 1")
+        return settings.with_on_stall(settings.on_stall)
+
+    def with_on_stall(self, told: str | None) -> Self:
+        """Return the settings with what is done about a hang; unchanged where nothing is told.
+
+        Raises:
+            ConfigError: it is neither `tell` nor `restart`.
+        """
+        if told is None:
+            return self
+        if told not in _ON_STALL:
+            raise ConfigError(f"on_stall (WHY504_ON_STALL) must be one of {', '.join(_ON_STALL)}")
+        return replace(self, on_stall=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +246,7 @@ def tracker_of(told: str) -> Tracker:
     )
 
 
+_ON_STALL = ("tell", "restart")
 _LANGUAGES = ("en", "vi")
 _MENTION = re.compile(r"(users/(all|\d+))?")
 _PUBLIC_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~/-]*)?")

@@ -17,11 +17,16 @@ STALL: Final = "stall"
 SNAPSHOT: Final = "snapshot"
 VITALS: Final = "vitals"
 """What a process used and lacked from the span's start to its end; resource `process:<pid>`."""
+RESTART: Final = "restart"
+"""The moment at which why504 ended a process that hung; resource `process:<pid>`."""
 
 RESOURCE: Final = "why504.resource"
 """What is waited for or held: `db.pool:main`, `loop:<pid>`, `db.lock:<relation>#<root pid>`."""
 OUTCOME: Final = "why504.outcome"
-"""Wait: acquired, timeout, cancelled, open. Hold: released, detached, open. Stall: ended, open."""
+"""Wait: acquired, timeout, cancelled, open. Hold: released, detached, open. Stall: ended, open.
+
+`restarted` is what why504 ended with its process."""
+RESTARTED: Final = "restarted"
 OPEN: Final = "open"
 KEEP: Final = "why504.keep"
 """True on every record: tail samplers must keep it whatever they drop."""
@@ -51,6 +56,9 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 """False while every sample shows the same frames (stuck), True once they differ."""
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
+
+RESTART_WHY: Final = "why504.restart.why"
+"""Of a restart, for people: what hung, for how long, at which line."""
 
 THREAD_CPU_SHARE: Final = "why504.thread.cpu_share"
 """Cores that the worker thread of an open request used since it was first told there."""
@@ -180,6 +188,7 @@ METRIC_THREADPOOL_MAX: Final = "why504_threadpool_max_tokens"
 METRIC_THREADPOOL_WAITING: Final = "why504_threadpool_waiting_tasks"
 METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
 METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+METRIC_RESTARTS: Final = "why504_restarts_total"
 METRIC_MEMORY_LIMIT: Final = "why504_process_memory_limit_bytes"
 # Served by the receiver, which follows the gateway's log, too.
 METRIC_GATEWAY_REQUEST_S: Final = "why504_gateway_request_duration_seconds"
@@ -193,6 +202,10 @@ METRIC_WATCH_FAILED: Final = "why504_watch_failed_requests_total"
 METRIC_WATCH_DROPPED: Final = "why504_watch_dropped_spans_total"
 METRIC_WATCH_QUEUED: Final = "why504_watch_queued_spans"
 METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
+
+
+CONNECTION_POOLS: Final = ("db.pool:", "http.pool:", "redis.pool:")
+"""Prefixes of the resources that are pools of connections, of whatever client."""
 
 
 def pool(name: str) -> str:

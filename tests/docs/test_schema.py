@@ -43,7 +43,7 @@ def test_every_metric_is_described_and_none_besides():
 
 
 def test_every_kind_of_record_is_described_and_none_besides():
-    ours = {names.WAIT, names.HOLD, names.STALL, names.SNAPSHOT, names.VITALS}
+    ours = {names.WAIT, names.HOLD, names.STALL, names.SNAPSHOT, names.VITALS, names.RESTART}
     assert set(SPANS["records"]) == ours
 
 

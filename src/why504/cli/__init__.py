@@ -13,6 +13,7 @@ from why504.cli.initialising import init
 from why504.cli.looking import doctor, ps
 from why504.cli.programs import demo, explorer, matrix, postmortem
 from why504.cli.receiving import receive, watch
+from why504.cli.running import PASSED_ON, run
 from why504.cli.watching import now
 
 app = typer.Typer(
@@ -35,4 +36,5 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(import_files)
+app.command("run", context_settings=PASSED_ON)(run)
 app.add_typer(alerts, name="alerts")

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 
 from why504 import report
+from why504.cli.boxes import store_of
 from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
@@ -25,12 +27,24 @@ def explain(
     *,
     store: Store = DEFAULT_STORE,
     metrics: Metrics = "",
-    last: Annotated[str, typer.Option(help="How far back: 90s, 15m, 2h, 1d, or all.")] = "1h",
+    last: Annotated[
+        str | None,
+        typer.Option(
+            help="How far back: 90s, 15m, 2h, 1d, or all. By default 1h, of a black box all."
+        ),
+    ] = None,
     start: Annotated[str | None, typer.Option("--from", help="ISO time, UTC by default.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO time, UTC by default.")] = None,
     slower_than: Annotated[
         str | None,
-        typer.Option(help="Also explain requests that took, or are open for, longer: 10s, 500ms."),
+        typer.Option(
+            help="Also explain requests that took, or are open for, longer: 10s, 500ms. Of a black "
+            "box, which no gateway tells anything, 1s by default."
+        ),
+    ] = None,
+    black_box: Annotated[
+        Path | None,
+        typer.Option(help="Read this file or folder that a probe wrote, instead of a store."),
     ] = None,
     trace: Annotated[str | None, typer.Option(help="Only what happened to this trace.")] = None,
     picture: Annotated[
@@ -42,14 +56,18 @@ def explain(
     # The engine needs numpy: a third of a second that no other command has to wait for.
     from why504.diagnose import explain as diagnose
 
-    with clear_errors():
-        evidence_store = open_store(store, metrics)
+    with clear_errors(), ExitStack() as opened:
+        if black_box:
+            evidence_store = opened.enter_context(store_of(black_box))
+            last, slower_than = last or "all", slower_than or "1s"
+        else:
+            evidence_store = open_store(store, metrics)
         if trace:
             window = _around(evidence_store, trace)
-        elif last == "all":
+        elif last == "all" and not (start or end):
             window = evidence_store.extent() or Window(0, 0)
         else:
-            window = _window(last, start, end)
+            window = _window("1h" if last in (None, "all") else last, start, end)
         limit_s = length_ns(slower_than) / 1e9 if slower_than else None
         # One trace is looked for among the victims, so that none may be left out.
         evidence = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +14,23 @@ from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
 from why504.errors import UnknownFormat
 
 if TYPE_CHECKING:
+    from why504.receive.boxes import Importing
     from why504.receive.importing import Imported
     from why504.receive.spool import Spool
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help="Jaeger JSON, Zipkin v2 or OTLP/JSON.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Jaeger JSON, Zipkin v2, OTLP/JSON, or black boxes.")
+    ],
     *,
     store: Folder = DEFAULT_STORE,
 ) -> None:
-    """Read traces out of files, so that they can be explained."""
+    """Read traces out of files, so that they can be explained.
+
+    Of a black box, a file or a folder, only what the store does not have yet is stored.
+    """
+    from why504.receive.boxes import Importing
     from why504.receive.segments import KEEP_ALL
     from why504.receive.spool import Spool
 
@@ -30,7 +38,8 @@ def import_files(
         # Old traces are what one imports: none is too old.
         spool = Spool(store, retention=KEEP_ALL)
         try:
-            failed = [file for file in files if not _import(file, spool)]
+            importing = Importing(store, spool)
+            failed = [file for file in files if not _import(file, spool, importing)]
         finally:
             spool.close()
     if len(failed) < len(files):
@@ -39,11 +48,14 @@ def import_files(
         raise typer.Exit(2)
 
 
-def _import(file: Path, spool: Spool) -> bool:
+def _import(file: Path, spool: Spool, importing: Importing) -> bool:
     """Import one file, and say what came of it; one that can't be read keeps no other back."""
+    from why504.receive import boxes
     from why504.receive.importing import import_file
 
     console = Console(stderr=True)
+    if file.is_dir() or boxes.is_box(file):
+        return _import_boxes(file, importing, console)
     with console.status(f"reading {file}") as status:
         try:
             imported = import_file(
@@ -54,6 +66,28 @@ def _import(file: Path, spool: Spool) -> bool:
             return False
     typer.echo(_told(file, imported))
     return True
+
+
+def _import_boxes(place: Path, importing: Importing, console: Console) -> bool:
+    """Import the black boxes of a file or folder; say of each what came of it."""
+    from why504.receive import boxes
+
+    failed = 0
+    parts: Sequence[Path] = ()
+    try:
+        parts = boxes.parts(place)
+    except UnknownFormat as error:
+        console.print(f"why504: {error}", style="red", markup=False, soft_wrap=True)
+    for part in parts:
+        try:
+            imported = importing.add(boxes.read(part))
+        except UnknownFormat as error:
+            console.print(f"why504: {error}", style="red", markup=False, soft_wrap=True)
+            failed += 1
+            continue
+        said = f"{part}: black box, {imported.new} spans and records"
+        typer.echo(f"{said}; {imported.known} more were known" if imported.known else said)
+    return len(parts) > failed
 
 
 def _told(file: Path, imported: Imported) -> str:

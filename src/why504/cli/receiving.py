@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated, Final
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,8 +18,12 @@ from why504.cli.beside import (
     Sights,
     look,
 )
+from why504.cli.boxes import Salvage
 from why504.cli.options import DEFAULT_STORE, Folder, clear_errors
 from why504.errors import ConfigError
+
+if TYPE_CHECKING:
+    from why504.receive.spool import Spool
 
 _FLUSH_S: Final = 5.0
 """How long what was seen may take to be sent once the command is told to stop."""
@@ -34,6 +39,13 @@ def receive(
     gateway_timeout_s: GatewayTimeout = 60,
     postgres: PostgresUrl = None,
     rabbitmq: RabbitMQUrl = None,
+    black_box: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="WHY504_BLACK_BOX",
+            help="Folder of black boxes; what only those of ended processes have is stored too.",
+        ),
+    ] = None,
 ) -> None:
     """Receive OTLP into a folder, beside the gateway's log, PostgreSQL's locks, RabbitMQ's alarms.
 
@@ -49,11 +61,14 @@ def receive(
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
 
-    def ready(bound_port: int) -> None:
+    def ready(bound_port: int, spool: Spool) -> None:
         endpoint = f"http://{host}:{bound_port}"
         typer.echo(f"receiving OTLP on {endpoint}/v1/traces into {store.resolve()}")
         if sights:
             look(sights, endpoint, store, registry, stop)
+        if black_box:
+            salvage = Salvage(black_box, store, spool)
+            Thread(target=salvage.run, args=(stop,), name="why504 boxes", daemon=True).start()
 
     with clear_errors():
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from why504 import names
 from why504.diagnose.leaves import Resting
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
@@ -74,9 +75,9 @@ class Case:
         """Return the kind of its peer."""
         return self.resting.peer
 
-    def through(self, prefix: str) -> bool:
-        """Return whether most of its blame came through a resource of this kind."""
-        return self.last_resource.startswith(prefix)
+    def through(self, *prefixes: str) -> bool:
+        """Return whether most of its blame came through a resource of these kinds."""
+        return self.last_resource.startswith(prefixes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +117,22 @@ CAUSES: Final = (
     Cause(
         "A1a",
         "Connection leak: a session is never returned",
-        lambda case: case.kind == "leak" and case.resting.leaf.what.startswith("db.pool:"),
+        lambda case: (
+            case.kind == "leak" and case.resting.leaf.what.startswith(names.CONNECTION_POOLS)
+        ),
         "connections taken at {site} are kept after their requests have ended",
         "a second and more after the holders' requests had ended, the connections were still out",
         (
-            "Close the session on every path: `async with Session() as session:` at {site}.",
+            "Give it back on every path, by `async with`: the session, or the response, at {site}.",
             "Restarting frees the connections; it will happen again after as many leaks.",
         ),
     ),
     Cause(
         "A1c",
         "Nested checkout: requests hold a connection and wait for a second one",
-        lambda case: case.kind == "cycle" and case.through("db.pool:") and not case.peer,
+        lambda case: (
+            case.kind == "cycle" and case.through(*names.CONNECTION_POOLS) and not case.peer
+        ),
         "requests that hold a connection wait for another one ({resource}), all for one another",
         "who holds a connection waits for one, however far the waiting is followed",
         ("Pass the session on instead of opening another one inside it.",),
@@ -274,11 +279,11 @@ CAUSES: Final = (
     Cause(
         "A1b",
         "Pool too small for the load",
-        lambda case: case.crowded and case.through("db.pool:"),
+        lambda case: case.crowded and case.through(*names.CONNECTION_POOLS),
         "{resource} is too small for the load: most holders are brief, together they fill it",
         "most of the time it was held by many, each for a short time",
         (
-            "Enlarge the pool, within what PostgreSQL can take, or slow the caller down.",
+            "Enlarge the pool, within what its server can take, or slow the caller down.",
             "Give batch jobs a pool of their own, so that daytime requests keep theirs.",
         ),
         of_a_crowd=True,

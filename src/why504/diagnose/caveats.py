@@ -6,7 +6,7 @@ Said beside every answer, so that UNKNOWN says what to add, and a name says how 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ from why504.diagnose.blame import Blamer, Verdict
 from why504.diagnose.brokers import asked, calls_rabbitmq
 from why504.diagnose.clocks import Skew
 from why504.diagnose.peers import peer_of
-from why504.model import Victim, how_many
+from why504.model import Span, Victim, how_many
 
 _EDGE_NS: Final = 30_000_000_000
 """An incident that ended so shortly before the latest that is known may still go on."""
@@ -36,7 +36,12 @@ def caveats(
     services = {s.service for s in spans if s.trace_id in traces} - {names.GATEWAY_SERVICE}
     records = (*evidence.waits, *evidence.holds, *evidence.stalls, *evidence.vitals)
     probed = {record.service for record in records if record.last_seen_ns >= start_ns}
-    lines = []
+    lines = [
+        f"why504 restarted {told} at {datetime.fromtimestamp(at_ns / 1e9, tz=UTC):%H:%M:%S} UTC: "
+        f"{why}"
+        for at_ns, told, why in sorted(restarts(evidence.spans))
+        if start_ns <= at_ns <= end_ns + _EDGE_NS
+    ]
     if evidence.sample is not None and (hit := how_many(victims)) > len(victims):
         lines.append(
             f"too much to be read whole: {len(victims)} of the {hit} requests, and of those "
@@ -72,3 +77,12 @@ def caveats(
                 f"corrected, by {skew.requests} answered requests"
             )
     return lines
+
+
+def restarts(spans: Iterable[Span]) -> Iterator[tuple[int, str, str]]:
+    """Yield when which process of which service was restarted, and why."""
+    for span in spans:
+        why = span.attributes.get(names.RESTART_WHY)
+        if isinstance(why, str):
+            what = span.attributes.get(names.RESOURCE, "a process")
+            yield span.start_ns, f"{what} of {span.service}", why

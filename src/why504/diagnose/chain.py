@@ -136,6 +136,8 @@ def in_words(resource: str) -> str:
     own = name.partition("#")[0]
     words = {
         "db.pool": f"pool {name}",
+        "http.pool": f"the HTTP client of {own}",
+        "redis.pool": f"the Redis client of {own}",
         "db.lock": f"the lock on {name.rpartition('#')[0]}",
         "lock": f"the lock {own}",
         "limiter": f"the limiter {own}",
@@ -150,10 +152,10 @@ def described(name: str, waits: Sequence[Wait]) -> str:
         return f"a lock on {relation} that database backend {pid} keeps"
     if name.startswith("lock:"):
         return in_words(name)
-    if not name.startswith(("db.pool:", "limiter:")):
+    if not name.startswith((*names.CONNECTION_POOLS, "limiter:")):
         return name
     capacity = _most(waits, names.POOL_CAPACITY)
-    unit = "a connection" if name.startswith("db.pool:") else "a place"
+    unit = "a connection" if name.startswith(names.CONNECTION_POOLS) else "a place"
     text = f"{unit} of {in_words(name)}"
     if capacity:
         in_use = _most(waits, names.POOL_IN_USE)
@@ -216,6 +218,7 @@ def _leaf_link(top: Resting, victims: Sequence[Victim], blamer: Blamer) -> Chain
     evidence = [f"seen in trace {trace_id}" for trace_id in top.traces[:3]]
     if calls_rabbitmq(top):
         evidence += told_of(victims, blamer)
+    evidence += _said_of(top)
     words = {
         "run": f"{leaf.what}{at}",
         "stall": f"{leaf.what} blocks the event loop{at}",
@@ -223,6 +226,17 @@ def _leaf_link(top: Resting, victims: Sequence[Victim], blamer: Blamer) -> Chain
         "leak": f"{leaf.what}{at}",
     }
     return ChainLink(words.get(leaf.kind, leaf.what), top.seconds, evidence)
+
+
+def _said_of(top: Resting) -> list[str]:
+    """Return what the blamed calls say of themselves: no limit, or why a broker takes nothing."""
+    told = [source.attributes for source in top.sources.values()]
+    lines = []
+    if any(names.CLIENT_UNLIMITED in attributes for attributes in told):
+        lines.append("its client waits without a limit: no timeout")
+    key = names.BROKER_CONNECTION_BLOCKED
+    reasons = sorted({str(attributes[key]) for attributes in told if key in attributes})
+    return [*lines, *(f"the broker sent connection.blocked: {reason}" for reason in reasons)]
 
 
 def _most(waits: Sequence[Wait], name: str) -> int:

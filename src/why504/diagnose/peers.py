@@ -143,6 +143,9 @@ def call_name(span: Span) -> str:
         return f"broker {attributes.get(names.MESSAGING_SYSTEM, '')} {place}".strip()
     if peer == "db":
         return f"database {span.name}"
+    if peer == "cache":
+        system = attributes.get(names.DB_SYSTEM) or attributes.get("db.system")
+        return f"{system} {span.name} {address}".strip()
     return f"{span.name} {address}".strip()
 
 

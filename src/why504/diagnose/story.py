@@ -22,6 +22,8 @@ from why504.model import Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
+    ("http.pool:", "pool"),
+    ("redis.pool:", "pool"),
     ("loop:", "loop"),
     ("db.lock:", "lock"),
     ("lock:", "lock"),

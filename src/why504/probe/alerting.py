@@ -23,7 +23,7 @@ from why504.probe.safety import Guard
 from why504.probe.stall import Watchdog
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.registry import Collector
 
 LOOK_S: Final = 1.0
 AGAIN_S: Final = 60.0
@@ -83,14 +83,12 @@ class Readings:
     """What is looked at."""
 
     def __init__(
-        self, watchdog: Watchdog, registry: Registry, clock: Clock, theirs: CollectorRegistry | None
+        self, watchdog: Watchdog, registry: Registry, clock: Clock, theirs: Collector
     ) -> None:
         self._watchdog = watchdog
         self._registry = registry
         self._clock = clock
-        from prometheus_client import REGISTRY
-
-        self._theirs = REGISTRY if theirs is None else theirs
+        self._theirs = theirs
 
     def __call__(self) -> Iterator[Reading]:
         """Yield every condition's value."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import TracerProvider
 
 from why504.probe.requests import RequestMiddleware, RequestWatch, TaskMark
 from why504.probe.tracing import opt_in_to_new_http_names
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 
 class AppHooks:
@@ -19,7 +19,7 @@ class AppHooks:
     FastAPI's native telemetry steps back where it finds OpenTelemetry's middleware in the stack.
     """
 
-    def __init__(self, app: FastAPI, watch: RequestWatch) -> None:
+    def __init__(self, app: Starlette, watch: RequestWatch) -> None:
         self._app: Any = app
         self._watch = watch
         self._spans_are_ours = False

@@ -80,7 +80,7 @@ _STEPS: Final = {"connect_tcp": "connect", "connect_unix_socket": "connect", "st
 def begin(calls: Calls, name: str, host: object, port: object, limit_s: object) -> Span:
     """Return the span of a step of connecting; `limit_s` may be None for no limit."""
     told = {**of_the_call_around(), **server(_text(host), port), **limit(limit_s)}
-    return calls.begin(f"{name} {_text(host)}", told)
+    return calls.begin(name, told)
 
 
 class Names:
@@ -119,7 +119,7 @@ class Names:
         # Whoever is asked below asks nobody else that is to be told.
         _CONNECTS.set(False)
         told = {names.DNS_NAME: _text(host), names.SERVER_ADDRESS: _text(host)}
-        return self._calls.begin(f"dns {_text(host)}", {**of_the_call_around(), **told})
+        return self._calls.begin("dns", {**of_the_call_around(), **told})
 
 
 def connects() -> Token[bool]:

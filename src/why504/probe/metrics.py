@@ -14,8 +14,8 @@ from why504 import names
 from why504.probe.inflight import OpenSpan
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -77,6 +77,15 @@ class Metrics:
         series = self._requests.labels(method, route, str(status) if status else "none")
         series.observe(seconds, exemplar_of(entry.trace_id))
 
+    def requests_ended(self) -> int:
+        """Return how many requests ended so far."""
+        return sum(
+            int(sample.value)
+            for family in self._requests.collect()
+            for sample in family.samples
+            if sample.name.endswith("_count")
+        )
+
     def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one wait for a connection, however it ended."""
         self._waits[pool].observe(seconds, exemplar_of(trace_id))
@@ -86,13 +95,30 @@ class Metrics:
         self._uses[pool].observe(seconds, exemplar_of(trace_id))
 
 
+class Theirs:
+    """The application's own metrics: what it named, else prometheus_client's default."""
+
+    def __init__(self) -> None:
+        self._named: list[Collector] = []
+
+    def add(self, registry: Collector | None) -> None:
+        """Take the metrics of one more part of the application; None = it named none."""
+        if registry is not None:
+            self._named.append(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family."""
+        from prometheus_client import REGISTRY
+
+        for registry in self._named or [REGISTRY]:
+            yield from registry.collect()
+
+
 class Together:
     """The probe's metrics and the application's in one answer; where both have a name, ours."""
 
-    def __init__(self, ours: CollectorRegistry, theirs: CollectorRegistry | None) -> None:
-        from prometheus_client import REGISTRY
-
-        self._registries = (ours, REGISTRY if theirs is None else theirs)
+    def __init__(self, ours: Collector, theirs: Collector) -> None:
+        self._registries = (ours, theirs)
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family once: a second of the same name would spoil the whole answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Set
 from typing import Final
 
@@ -100,13 +99,3 @@ class Publisher:
         if sequence is not None:
             span_id = self._book.ids.generate_span_id()
             self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
-
-
-def run_forever(
-    tick: Callable[[], object], every_s: float, stopping: threading.Event, guard: Guard
-) -> None:
-    """Call `tick` until `stopping`; an error in it is counted and the next tick comes."""
-    site_guard = guard.site(threading.current_thread().name)
-    while not stopping.wait(every_s):
-        with site_guard:
-            tick()

@@ -74,14 +74,14 @@ class RecordSender:
 
     Args:
         endpoint: base URL, `http://127.0.0.1:4318`; `/v1/traces` is added.
-        resource: who speaks: `service.name`, `service.instance.id`.
+        resource: returns who speaks: `service.name`, `service.instance.id`.
         on_failure: called with the number of spans whenever an export failed.
     """
 
     def __init__(
         self,
         endpoint: str,
-        resource: Resource,
+        resource: Callable[[], Resource],
         *,
         on_failure: Callable[[int], object] = lambda spans: None,
     ) -> None:
@@ -90,7 +90,7 @@ class RecordSender:
 
     def send(self, record: RecordSpan) -> None:
         """Queue one record; the oldest is dropped when 8,192 wait already."""
-        self._export.take(readable(record, self._resource))
+        self._export.take(readable(record, self._resource()))
 
     def flush(self) -> None:
         """Send what is queued now; returns when it was taken or given up."""

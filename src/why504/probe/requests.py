@@ -24,6 +24,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _SERVER_ERROR: Final = 500
+ANSWERED: Final = "why504.answered"
+"""Key of a scope whose answer has begun: a stream that lasts for hours does not hang."""
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -122,6 +124,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
+                scope[ANSWERED] = True
             await send(message)
 
         token = REQUEST.set(entry)

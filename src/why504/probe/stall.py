@@ -1,7 +1,7 @@
 """The loop watchdog: says which line blocks an event loop, while it blocks it.
 
-A heartbeat on the loop (asyncio and uvloop alike) and a thread that looks at it. What the thread
-can't see: C code that holds the GIL for its whole length is told only when it lets go.
+A heartbeat on the loop (asyncio and uvloop alike) and a thread that looks at it. While C code keeps
+the GIL that thread can't look: `gildump.py` sees who does, and it is told when it lets go.
 """
 
 from __future__ import annotations
@@ -10,49 +10,26 @@ import asyncio
 import os
 import sys
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final
 
 from why504 import names
 from why504.probe import site
 from why504.probe.clock import Clock
 from why504.probe.garbage import Collections
-from why504.probe.inflight import OpenSpan, Place, Registry
+from why504.probe.gildump import GilDump, Held
+from why504.probe.inflight import Place, Registry
 from why504.probe.metrics import Metrics
-from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.openrecord import RecordBook
 from why504.probe.safety import Guard
-from why504.probe.site import CodeLine
+from why504.probe.stallstate import StallState
 from why504.probe.still import STILL
 from why504.probe.threadpool import Threadpool
 
 BEAT_S: Final = 0.1
 POLL_S: Final = 0.1
 TOLD_AFTER_S: Final = 0.25
-_SITES_LIMIT: Final = 64
 _SUSPENDED_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the samples of one stall showed at one line: how often, for whom, and the last stack."""
-
-    times: int
-    lines: list[CodeLine]
-    entry: OpenSpan | None
-
-
-@dataclass(slots=True)
-class StallState:
-    """One stall while it lasts."""
-
-    record: OpenRecord
-    cpu_at_start_s: float
-    gc_at_start_s: float
-    sample_due_s: float
-    samples: int = 0
-    progressing: bool = False
-    first: list[CodeLine] = field(default_factory=list)
-    seen: dict[CodeLine, Seen] = field(default_factory=dict)
 
 
 class LoopWatch:
@@ -64,6 +41,8 @@ class LoopWatch:
         self.threadpool = Threadpool()
         self.stall: StallState | None = None
         self.stopping = False
+        self.late = 0.0, 0, 0.0
+        """Of the last long stall: since when, the same in Unix nanoseconds, and until when."""
         self._clock = clock
         self._metrics = metrics
         self.renew()
@@ -77,6 +56,8 @@ class LoopWatch:
     def beat(self) -> None:
         """Note that the loop turned, and turn again; runs on the loop."""
         late_s = self._clock.monotonic_s() - self.beat_s - BEAT_S
+        if late_s > _SUSPENDED_S:
+            self.late = self.beat_s, self.beat_ns, self.beat_s + BEAT_S + late_s
         self.thread_id = threading.get_ident()
         self.renew()
         self._metrics.loop_lag.observe(max(0.0, late_s))
@@ -99,6 +80,10 @@ class Watchdog:
     ) -> None:
         self.loops: dict[int, LoopWatch] = {}
         self.stalls = 0
+        self.dump: GilDump | None = None
+        """Sees who keeps the GIL, if it is to be looked at."""
+        self.then: list[Callable[[], object]] = []
+        """What is done after each look, in its thread."""
         self.server_port: int | None = None
         self._registry = registry
         self._book = book
@@ -124,6 +109,13 @@ class Watchdog:
             with guard.site("stall"):
                 self._end(watch)
         self.loops.clear()
+        if self.dump is not None:
+            self.dump.disarm()
+
+    def end_all(self, outcome: str) -> None:
+        """End every stall that goes on: the process is about to."""
+        for watch in list(self.loops.values()):
+            self._end(watch, outcome)
 
     def places(self) -> list[tuple[asyncio.AbstractEventLoop, int]]:
         """Return each loop with the thread it runs in."""
@@ -137,7 +129,10 @@ class Watchdog:
 
     def look(self) -> None:
         """Look at every loop once."""
-        suspended = self._was_suspended()
+        now_s = self._clock.monotonic_s()
+        gap_s, suspended = self._gap(now_s)
+        held = self._held(gap_s, now_s)
+        suspended = suspended and not (held and held.was_running)
         for key, watch in list(self.loops.items()):
             if watch.loop.is_closed():
                 self._end(watch)
@@ -146,15 +141,54 @@ class Watchdog:
                 self._end(watch)
                 watch.renew()
             else:
+                if held is not None:
+                    self._note_held(watch, held, now_s - gap_s)
                 self._look_at(watch)
+        for step in self.then:
+            step()
 
-    def _was_suspended(self) -> bool:
+    def _gap(self, now_s: float) -> tuple[float, bool]:
+        """Return how long nobody looked, and whether it seems that the process was stopped."""
         # A stopped process (SIGSTOP, a sleeping laptop) uses no CPU while time goes on; a C call
         # that holds the GIL keeps this thread from looking too, but it does use CPU.
-        now_s, cpu_s = self._clock.monotonic_s(), self._clock.cpu_s()
+        cpu_s = self._clock.cpu_s()
         gap_s, used_s = now_s - self._looked_s, cpu_s - self._looked_cpu_s
         self._looked_s, self._looked_cpu_s = now_s, cpu_s
-        return gap_s > _SUSPENDED_S and used_s < gap_s * 0.1
+        return gap_s, gap_s > _SUSPENDED_S and used_s < gap_s * 0.1
+
+    def _held(self, gap_s: float, now_s: float) -> Held | None:
+        """Return who kept the GIL since the last look, and put off the next dump."""
+        if self.dump is None:
+            return None
+        threads = sorted(watch.thread_id for watch in list(self.loops.values()))
+        held = None
+        if gap_s > _SUSPENDED_S:
+            held = self.dump.taken(gap_s, self._clock.wall_ns(), threads)
+        self.dump.arm(now_s, threads)
+        return held
+
+    def _note_held(self, watch: LoopWatch, held: Held, since_s: float) -> None:
+        """Note at which line the GIL was kept, in the stall that this was for the loop."""
+        blocked = held.thread_id == watch.thread_id
+        times = 1 + int((self._looked_s - since_s) / POLL_S)
+        if watch.stall is None and watch.beat_s > since_s + BEAT_S:
+            self._tell_late(watch, held, since_s)
+            return
+        stall = watch.stall = watch.stall or self._begin(watch)
+        task = asyncio.current_task(watch.loop) if blocked else None
+        stall.note(held.lines, None if task is None else self._registry.innermost(task), times)
+        self._tell(stall)
+
+    def _tell_late(self, watch: LoopWatch, held: Held, since_s: float) -> None:
+        """Tell a stall that is over: the loop turned before anybody could look."""
+        began_s, began_ns, until_s = watch.late
+        if until_s < since_s:
+            return  # another loop's: this one turned all the time
+        stall = self._begin(watch)
+        stall.record.opened_s, stall.record.start_ns = began_s, began_ns
+        stall.note(held.lines, None)
+        stall.describe()
+        self._book.sender.send(stall.record.final("ended", until_s))
 
     def _look_at(self, watch: LoopWatch) -> None:
         now_s = self._clock.monotonic_s()
@@ -188,39 +222,16 @@ class Watchdog:
         entry = None if task is None else self._registry.innermost(task)
         if watch.beat_s > stall.record.opened_s:
             return  # it turned while we looked: the sample shows what came after
-        stall.samples += 1
-        stall.first = stall.first or lines
-        stall.progressing = stall.progressing or lines != stall.first
-        where = site.user_line(lines) or _least_foreign(lines)
-        if where is not None:
-            seen = stall.seen.get(where)
-            if seen is None and len(stall.seen) < _SITES_LIMIT:
-                seen = stall.seen[where] = Seen(0, lines, entry)
-            if seen is not None:
-                seen.times += 1
-                seen.lines, seen.entry = lines, entry or seen.entry
+        stall.note(lines, entry)
         age_s = stall.record.lasted_s(now_s)
         stall.sample_due_s = now_s + (0.1 if age_s < 1 else 1.0 if age_s < 10 else 10.0)
-        self._describe(stall)
+        self._tell(stall)
+
+    def _tell(self, stall: StallState) -> None:
+        stall.record.attributes |= self._used(stall)
+        stall.describe()
         if stall.samples == 1:
             self._book.open(stall.record)
-
-    def _describe(self, stall: StallState) -> None:
-        """Bring the record up to date, so that the publisher tells what is known now."""
-        attributes = stall.record.attributes
-        attributes[names.STALL_SAMPLES] = stall.samples
-        attributes[names.STALL_PROGRESSING] = stall.progressing
-        attributes |= self._used(stall)
-        where = _most_seen(stall.seen)
-        if where is None:
-            return
-        seen = stall.seen[where]
-        attributes |= site.attributes_of(where)
-        attributes[names.CODE_STACKTRACE] = site.stack_text(seen.lines)
-        if seen.entry is not None and stall.samples == 1:
-            # Before it can be told: readers group the tellings of a record by its trace.
-            stall.record.trace_id = seen.entry.trace_id
-            stall.record.parent_id = seen.entry.span_id
 
     def _used(self, stall: StallState) -> dict[str, float]:
         """Return what the process has used since; vitals may be late where nothing can run."""
@@ -229,29 +240,10 @@ class Watchdog:
             names.GC_CPU_S: round(self._collections.seconds - stall.gc_at_start_s, 3),
         }
 
-    def _end(self, watch: LoopWatch) -> None:
+    def _end(self, watch: LoopWatch, outcome: str = "ended") -> None:
         stall, watch.stall = watch.stall, None
         if stall is None:
             return
         stall.record.attributes |= self._used(stall)
         lasted_s = stall.record.lasted_s(self._clock.monotonic_s())
-        self._book.close(stall.record, "ended", publish=lasted_s > TOLD_AFTER_S)
-
-
-def _most_seen(seen: dict[CodeLine, Seen]) -> CodeLine | None:
-    """Return the line seen most often in the function seen most often."""
-    functions: dict[tuple[str, str], int] = {}
-    for line, what in seen.items():
-        key = (line.file, line.function)
-        functions[key] = functions.get(key, 0) + what.times
-    return max(
-        seen,
-        key=lambda line: (functions[(line.file, line.function)], seen[line].times),
-        default=None,
-    )
-
-
-def _least_foreign(lines: list[CodeLine]) -> CodeLine | None:
-    """Return the innermost line of an installed package, where no user's code is on the stack."""
-    packaged = (line for line in lines if "site-packages" in line.file)
-    return next(packaged, lines[0] if lines else None)
+        self._book.close(stall.record, outcome, publish=lasted_s > TOLD_AFTER_S)

@@ -10,7 +10,6 @@ import socket
 import uuid
 from typing import Final
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -52,20 +51,15 @@ class OwnExport(SpanProcessor):
         return True
 
 
-def provider() -> TracerProvider:
-    """Return the application's tracer provider, or a new one, set globally."""
-    current = trace.get_tracer_provider()
-    if isinstance(current, TracerProvider):
-        return current
+def own_resource() -> Resource:
+    """Return who speaks where the application does not say it."""
     ours: dict[str, str | int] = {
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
         names.PROCESS_PID: os.getpid(),
         "host.name": socket.gethostname(),
     }
     # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
-    own = OwnProvider(resource=Resource(ours).merge(Resource.create()))
-    trace.set_tracer_provider(own)
-    return own
+    return Resource(ours).merge(Resource.create())
 
 
 def opt_in_to_new_http_names() -> None:

@@ -15,6 +15,8 @@ from why504.errors import ConfigError, MissingExtra
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from why504.receive.spool import Spool
+
 
 def serve(
     folder: Path,
@@ -23,7 +25,7 @@ def serve(
     port: int = 4318,
     max_age_s: float = 7 * 24 * 3600,
     registry: CollectorRegistry | None = None,
-    ready: Callable[[int], None] = lambda port: None,
+    ready: Callable[[int, Spool], None] = lambda port, spool: None,
 ) -> None:
     """Receive traces into `folder` until the process is told to stop; then flush and return.
 
@@ -31,7 +33,8 @@ def serve(
         port: 0 takes a free one.
         max_age_s: segments whose newest span ended longer ago are deleted, sooner beyond 4 GiB.
         registry: what `/metrics` serves besides what the receiver counts.
-        ready: called with the port once connections are accepted.
+        ready: called once connections are accepted, with the port and with what stores, for whoever
+            has something to store besides.
 
     Raises:
         ConfigError: the port is taken.
@@ -56,7 +59,7 @@ def serve(
                 log_level="warning",
                 timeout_graceful_shutdown=5,
             )
-            ready(listener.getsockname()[1])
+            ready(listener.getsockname()[1], spool)
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             spool.close()

@@ -61,14 +61,23 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 
 @pytest.fixture
 def reading() -> Reading:
-    """Make a reader where time runs a hundred times as fast: `async with reading(url) as …`."""
+    """Make a reader where time runs a hundred times as fast: `async with reading(url) as …`.
+
+    Only its limits of a call and of a reading don't, 10 s unless a test is about them: real servers
+    answer when a busy machine lets them.
+    """
 
     @asynccontextmanager
     async def make(
-        url: str, *, budget_s: float | None = None, **settings: Any
+        url: str, *, budget_s: float = 10.0, **settings: Any
     ) -> AsyncIterator[tuple[GroqEmotionReader, CollectorRegistry]]:
         registry = CollectorRegistry()
-        given = {"groq_base_url": url, "time_scale": 0.01, **settings}
+        given = {
+            "groq_base_url": url,
+            "time_scale": 0.01,
+            "timeouts": {"llm_s": 1000},
+            **settings,
+        }
         reader = GroqEmotionReader(Settings(**given), registry, budget_s=budget_s)
         try:
             yield reader, registry

@@ -129,11 +129,12 @@ async def sends_a_gzip_that_is_none(writer: asyncio.StreamWriter) -> None:
     [answers_html, answers_half, answers_half_a_head, drips, sends_a_gzip_that_is_none],
 )
 async def test_an_answer_that_is_none_is_a_fallback_within_the_limits(answer, reading, spans):
-    async with model(answer) as url, reading(url, llm_attempts=2) as (reader, _):
+    soon = {"llm_attempts": 2, "timeouts": {"llm_s": 15}}
+    async with model(answer) as url, reading(url, **soon) as (reader, _):
         started_s = time.monotonic()
         assert await reader.read(LOG) == FALLBACK
 
-    assert time.monotonic() - started_s < 1.5
+    assert time.monotonic() - started_s < 5
     assert all(call["why504.llm.fallback"] for call in told(spans))
 
 
@@ -141,9 +142,7 @@ async def test_a_stand_in_killed_in_the_middle_is_a_fallback_and_its_return_is_u
     tmp_path, reading
 ):
     with Groq.start(tmp_path, delay_s=30) as server:
-        async with reading(
-            server.url, llm_attempts=1, timeouts={"llm_s": 1000}, breaker_open_s=20
-        ) as (reader, _):
+        async with reading(server.url, llm_attempts=1, breaker_open_s=20) as (reader, _):
             asked = asyncio.create_task(reader.read(LOG))
             await asyncio.sleep(0.3)
             await asyncio.to_thread(server.stop)
@@ -224,8 +223,7 @@ async def test_a_call_that_is_cancelled_ends_at_once_and_leaves_nothing_behind(
     groq_standin, reading, spans, behaviour, settings
 ):
     groq_standin.behave(**behaviour)
-    limits = {"timeouts": {"llm_s": 1000}, **settings}
-    async with reading(groq_standin.url, **limits) as (reader, registry):
+    async with reading(groq_standin.url, **settings) as (reader, registry):
         for _ in range(8):
             asked = asyncio.create_task(reader.read(LOG))
             await asyncio.sleep(0.05)

@@ -181,7 +181,7 @@ def test_the_limits_of_a_found_engine_are_told_to_the_doctor(told, url):
     engine = sa.create_engine(url, pool_timeout=7)
     with engine.connect():
         pass
-    rows = told.probe._limits.told()
+    rows = told.probe._watched.limits()
     engine.dispose()
 
     assert {row["name"]: row["seconds"] for row in rows if row["kind"] == "pool"} == {"main": 7.0}

@@ -89,7 +89,7 @@ def attempts_that_ended(collector) -> list:
 
 def test_an_llm_client_that_tries_again_shows_each_refusal(api, probe, collector):
     client = groq.Groq(api_key=SECRET, base_url=api.url, timeout=7.0, max_retries=3)
-    tracer = probe._provider.get_tracer("test")
+    tracer = probe._core.spans.serving.get_tracer("test")
     told = {names.GEN_AI_PROVIDER: "groq", names.GEN_AI_MODEL: "llama"}
     with tracer.start_as_current_span("chat llama", attributes=told):
         client.chat.completions.create(model="llama", messages=[])
@@ -110,7 +110,7 @@ def test_an_llm_client_that_tries_again_shows_each_refusal(api, probe, collector
 async def test_a_call_that_hangs_is_told_while_it_hangs_and_ends_when_cancelled(
     api, probe, collector
 ):
-    tracer = probe._provider.get_tracer("test")
+    tracer = probe._core.spans.serving.get_tracer("test")
 
     async def call() -> None:
         with tracer.start_as_current_span("work"):

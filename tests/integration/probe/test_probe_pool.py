@@ -255,24 +255,33 @@ def test_an_invalidated_connection_leaves_no_hold_behind(watched):
 
 
 def test_more_threads_than_slots_are_exactly_as_many_waits_as_too_many(url):
-    engine = create_engine(url, pool_size=2, max_overflow=1, pool_timeout=10)
+    engine = create_engine(url, pool_size=2, max_overflow=1, pool_timeout=30)
     probe, kept = watch(engine)
-    start = threading.Barrier(8)
+    held, done = threading.Semaphore(0), threading.Event()
     most: list[int] = []
 
     def work() -> None:
-        start.wait()
         with engine.connect():
             most.append(probe.pools[0].slots.taken)
-            time.sleep(0.2)
+            held.release()
+            done.wait()
+            time.sleep(0.2)  # long enough to be told although nobody waits any more
 
+    threads = [threading.Thread(target=work) for _ in range(8)]
     try:
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
+        for thread in threads[:3]:
             thread.start()
+        for _ in range(3):
+            held.acquire()
+        for thread in threads[3:]:
+            thread.start()
+        while probe.pools[0].waiting() < 5:
+            time.sleep(0.01)
+        done.set()
         for thread in threads:
             thread.join()
     finally:
+        done.set()
         probe.shutdown()
         engine.dispose()
 

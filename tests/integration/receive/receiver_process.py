@@ -28,7 +28,7 @@ def child(order):
     if "file_limit" in order:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"], resource.RLIM_INFINITY))
-    tell = lambda port: print(json.dumps({"pid": os.getpid(), "port": port}), flush=True)
+    tell = lambda port, _: print(json.dumps({"pid": os.getpid(), "port": port}), flush=True)
     try:
         serve(Path(order["folder"]), port=order.get("port", 0), ready=tell)
     except Why504Error as error:

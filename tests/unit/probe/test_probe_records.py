@@ -212,7 +212,7 @@ async def test_a_child_task_that_enters_is_found_and_its_parent_too(registry):
 
 def test_a_sender_without_a_collector_never_blocks_and_never_raises():
     lost: list[int] = []
-    sender = RecordSender("http://127.0.0.1:9", Resource({}), on_failure=lost.append)
+    sender = RecordSender("http://127.0.0.1:9", lambda: Resource({}), on_failure=lost.append)
     for span_id in range(1, 20_001):
         sender.send(RecordSpan("wait x", 1, span_id, None, 10, 5))
     sender.shutdown()
@@ -222,7 +222,7 @@ def test_a_sender_without_a_collector_never_blocks_and_never_raises():
 def test_what_waits_behind_a_slow_export_is_sent_at_an_exit_too(free_port):
     receiver = Receiver(free_port)
     receiver.delay_s = 0.4
-    sender = RecordSender(f"http://127.0.0.1:{free_port}", Resource({}))
+    sender = RecordSender(f"http://127.0.0.1:{free_port}", lambda: Resource({}))
     sender.send(RecordSpan("wait x", 1, 1, None, 10, 15))
     while receiver.begun == 0:
         time.sleep(0.01)

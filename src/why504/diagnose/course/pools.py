@@ -22,7 +22,7 @@ from why504.model import Hold, Record, Wait
 
 MOST: Final = 3
 """So many resources, those that were waited for longest."""
-_HAS_UNITS: Final = ("db.pool:", "limiter:", names.THREADPOOL)
+_HAS_UNITS: Final = (*names.CONNECTION_POOLS, "limiter:", names.THREADPOOL)
 """Of these it says something how many are in use; of a lock there is one."""
 ALARMS: Final = "broker:"
 _NEARLY_ALL: Final = 0.8

@@ -1,0 +1,1 @@
+"""What the probe costs, and whether it ever harms: docs/cost.md."""

@@ -1,0 +1,104 @@
+"""What clients see, and what memory does, while the collector is gone, slow or out of its mind."""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import urllib.request
+from collections import defaultdict
+from typing import Final
+
+from bench.probe import client
+from bench.probe.figures import MOST_APART, believable, median, percentile
+from bench.probe.processes import Served, Stage
+from bench.probe.variants import OURS
+from lab.prove.verdict import Check
+from why504 import names
+
+ABSENT: Final = "absent"
+WELL: Final = ("healthy", "healthy again")
+ILL: Final = {
+    "silent": "black-holed",
+    "slow": "1 s an answer",
+    "garbage": "answering garbage",
+    ABSENT: "absent",
+}
+ROUNDS: Final = 12
+SECONDS: Final = 2.5
+PER_S: Final = 100.0
+FILL: Final = 3_000
+"""Requests before, so that what waits for the collector fills its queue."""
+MOST_GROWN_MB: Final = 10.0
+_COUNTS: Final = re.compile(
+    r"^(why504_\w*(?:errors|dropped|lost)\w*_total)(?:\{.*\})? (\S+)", re.MULTILINE
+)
+"""Whatever the probe counts of what it could not do."""
+
+
+def measure(stage: Stage, brief: bool) -> list[Check]:
+    """Return p99 of requests, growth of memory, and what was counted, by the collector's state.
+
+    Raises:
+        RefusedError: p99 beside two healthy collectors differs by itself.
+    """
+    served = {name: _start(stage, name) for name in (*WELL, *ILL)}
+    for one in served.values():
+        one.wait_ready()
+        one.ask("requests", path="/three/7", count=FILL, drained=False)
+    before_mb = {name: one.resident_mb() for name, one in served.items()}
+    p99_s = _rounds(served, 3 if brief else ROUNDS)
+    grown_mb = {name: one.resident_mb() - before_mb[name] for name, one in served.items()}
+    well, again = (p99_s[name] for name in WELL)
+    believable("p99 beside a healthy collector", well, again)
+    usual_s = min(well, again)
+    told = []
+    for name, words in ILL.items():
+        told += [
+            Check(f"collector {words}: p99 of requests", p99_s[name] * 1000,
+                  usual_s * (1 + MOST_APART) * 1000, "ms", usual_s * 1000),
+            Check("... memory grown once the queue is full", grown_mb[name], MOST_GROWN_MB, "MB",
+                  grown_mb[WELL[0]]),
+            Check("... counted as lost", lost(served[name]), 1, "", lost(served[WELL[0]]),
+                  at_least=True),
+        ]  # fmt: skip
+    return told
+
+
+def _start(stage: Stage, name: str) -> Served:
+    sender = f"outage-{name}".replace(" ", "-")
+    if name == ABSENT:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        return stage.serve(OURS, name=sender, sink=f"http://127.0.0.1:{port}/{sender}")
+    return stage.serve(OURS, name=sender, manner="healthy" if name in WELL else name)
+
+
+def _rounds(served: dict[str, Served], rounds: int) -> dict[str, float]:
+    """Return the 99th percentile of seconds, of the rounds' the median."""
+    p99_s: dict[str, list[float]] = defaultdict(list)
+    order = random.Random(504)  # noqa: S311 - an order, no secret
+    todo = list(served)
+    for _ in range(rounds):
+        order.shuffle(todo)
+        for name in todo:
+            took = client.paced(served[name].port, _path, PER_S, SECONDS)
+            p99_s[name].append(percentile(took, 0.99))
+    return {name: median(found) for name, found in p99_s.items()}
+
+
+def _path(number: int) -> str:
+    return f"/three/{number % 50}"
+
+
+def lost(one: Served) -> float:
+    """Return what the probe says it could not send, or did wrong."""
+    address = f"http://127.0.0.1:{one.metrics_port}/metrics"
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return counted(answer.read().decode())
+
+
+def counted(metrics: str) -> float:
+    """Return the same of what `/metrics` says."""
+    told = _COUNTS.findall(metrics)
+    return sum(float(value) for name, value in told if name != names.METRIC_INFLIGHT_DROPPED)

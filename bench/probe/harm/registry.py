@@ -1,0 +1,61 @@
+"""What every request pays for being known while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from bench import yardstick
+from bench.probe.processes import Stage
+from lab.prove.verdict import Check
+from why504.probe.clock import Clock
+from why504.probe.inflight import OpenSpan, Registry
+
+MOST_US: Final = 1.0
+OPEN: Final = 10_000
+"""Already, in the second measurement."""
+ROUNDS: Final = 50
+EACH: Final = 1_000
+
+
+def measure(stage: Stage, brief: bool) -> list[Check]:
+    """Return microseconds of opening and closing one entry, in a task as a request is."""
+    machine = yardstick.machine()
+    told = []
+    for already in (0, OPEN):
+        us = asyncio.run(_us(already))
+        told += [
+            Check(f"registry: us a request, {already:,} open, here", us, None, "us"),
+            Check("... on the targets' machine", us * machine, MOST_US, "us"),
+        ]
+    return told
+
+
+async def _us(already: int) -> float:
+    registry = Registry(Clock(), 50_000)
+    for number in range(already):
+        registry.open(OpenSpan(1, 1_000_000 + number, None))
+
+    def opened(number: int) -> None:
+        registry.open(OpenSpan(7, number, None))
+        registry.close(number)
+
+    return _least(opened) - _least(_nothing)
+
+
+def _least(do: Callable[[int], Any]) -> float:
+    """Return microseconds of one call, of the fastest round."""
+    return min(_round(do) for _ in range(ROUNDS)) * 1e6
+
+
+def _round(do: Callable[[int], Any]) -> float:
+    began_s = time.process_time()
+    for number in range(1, EACH + 1):
+        do(number)
+    return (time.process_time() - began_s) / EACH
+
+
+def _nothing(number: int) -> None:
+    pass

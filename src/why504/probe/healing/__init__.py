@@ -1,0 +1,1 @@
+"""Ends a process that hangs, so that its supervisor starts another; opt-in."""

@@ -1,0 +1,92 @@
+"""Restarts a process that hangs: tells why, stops accepting, and exits for its supervisor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from why504.probe.clock import Clock
+from why504.probe.healing.hang import Hang, Hangs
+from why504.probe.healing.listeners import close_listeners
+from why504.probe.healing.restarts import Restart, Restarts
+
+EXIT_CODE: Final = 75
+"""EX_TEMPFAIL of sysexits.h: to be tried again. Not 3 or 4, which end gunicorn as a whole."""
+FAREWELL_S: Final = 3.0
+"""How long telling may take: a disk or collector that hangs must not keep the process."""
+_LOOK_S: Final = 0.5
+
+_LOG = logging.getLogger("why504.probe")
+
+
+class Healer:
+    """Looks whether the process hangs, after a look of the watchdog and in its thread.
+
+    Args:
+        farewell: tells all that is to be told.
+        started_ns: when the process began, Unix nanoseconds.
+        leave: ends the process.
+    """
+
+    def __init__(
+        self,
+        hangs: Hangs,
+        restarts: Restarts,
+        farewell: Callable[[Hang], None],
+        *,
+        clock: Clock,
+        started_ns: int,
+        leave: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._hangs = hangs
+        self._restarts = restarts
+        self._farewell = farewell
+        self._clock = clock
+        self._started_ns = started_ns
+        self._leave = leave
+        self._due_s = 0.0
+        self._is_held_back = False
+
+    def look(self) -> None:
+        """Restart the process if it hangs and may be restarted.
+
+        Raises:
+            OSError: restarts can't be remembered, so that there is none; the next look tries again.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + _LOOK_S
+        hang = self._hangs.look()
+        if hang is not None and self._may_restart(hang):
+            self._restarts.add(Restart(self._clock.wall_ns(), self._started_ns, hang.why))
+            self._restart(hang)
+
+    def may_restart(self) -> bool:
+        """Return whether this process could be restarted now.
+
+        Raises:
+            OSError: nobody knows.
+        """
+        return not self._restarts.held_back_s(self._started_ns, self._clock.wall_ns())
+
+    def _may_restart(self, hang: Hang) -> bool:
+        held_back_s = self._restarts.held_back_s(self._started_ns, self._clock.wall_ns())
+        if held_back_s and not self._is_held_back:
+            told = "why504 restarts process %d in %.0f s at the earliest: %s"
+            _LOG.error(told, os.getpid(), held_back_s, hang.why)
+        self._is_held_back = held_back_s > 0
+        return not held_back_s
+
+    def _restart(self, hang: Hang) -> None:
+        _LOG.critical("why504 restarts process %d: %s", os.getpid(), hang.why)
+        # Not waited for for ever: it may meet what the process hangs in.
+        telling = threading.Thread(target=self._farewell, args=(hang,), name="why504 farewell")
+        telling.daemon = True
+        telling.start()
+        close_listeners()
+        telling.join(FAREWELL_S)
+        self._leave(EXIT_CODE)
