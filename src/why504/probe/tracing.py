@@ -11,7 +11,7 @@ import uuid
 from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import TraceFlags
 
@@ -29,8 +29,7 @@ class OwnProvider(LeanProvider):
 
     def __init__(self) -> None:
         # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
-        self._told = Resource.create()
-        super().__init__(Resource(_identity()).merge(self._told))
+        super().__init__(Resource(_identity()).merge(Resource.create()))
         self._exports: list[OwnExport] = []
 
     def add_export(self, export: OwnExport) -> None:
@@ -53,7 +52,7 @@ class OwnProvider(LeanProvider):
     def forked(self) -> None:
         """Go on in a child process, as an instance of its own."""
         super().forked()
-        told = self._told.attributes
+        told = OTELResourceDetector().detect().attributes
         mine = {name: value for name, value in _identity().items() if name not in told}
         self._resource = self._resource.merge(Resource(mine))
 
