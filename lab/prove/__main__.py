@@ -18,7 +18,7 @@ from typing import Final
 from rich.console import Console
 
 from lab.faults import ROOT
-from lab.prove import alerts, broker, dashboards, database, llm, nightly, quiet
+from lab.prove import alerts, broker, dashboards, database, hang, llm, nightly, quiet, strangers
 from lab.prove.run import Run
 from lab.prove.verdict import Journal, Verdict, publish
 from why504.errors import Why504Error
@@ -31,6 +31,8 @@ PROOFS: Final[Mapping[str, Callable[[Run], Verdict]]] = {
     "alerts": alerts.prove,
     "quiet": quiet.prove,
     "dashboards": dashboards.prove,
+    "strangers": strangers.prove,
+    "hang": hang.prove,
 }
 
 
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--brief", action="store_true", help="a rehearsal of seconds: proves nothing, keeps nothing"
     )
     parser.add_argument("--fault", default="F1", help="how `dashboards` hangs the service")
+    parser.add_argument("--lasts-s", type=float, help="how long `hang` lasts, such as 36000")
     given = parser.parse_args(arguments)
     errors = Console(stderr=True)
     (ROOT / ".run").mkdir(exist_ok=True)
@@ -49,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say = Journal(errors)
     try:
         with ExitStack() as stack:
-            verdict = PROOFS[given.proof](Run(folder, say, given.brief, stack, given.fault))
+            verdict = PROOFS[given.proof](
+                Run(folder, say, given.brief, stack, given.fault, given.lasts_s)
+            )
     except Why504Error as error:
         errors.print(f"why504: {error}", style="red", markup=False)
         return 2

@@ -21,6 +21,8 @@ class Run:
     """Ends whatever the run started."""
     fault: str = "F1"
     """A row of lab/faults.py, for proofs that hang the service in one way."""
+    lasts_s: float | None = None
+    """How long `hang` lasts, where it is not to be as long as usual."""
 
     def during(self, sentence: str, seconds: float) -> None:
         """Tell what the world is like now, and let it be so for a while."""

@@ -57,8 +57,8 @@ def _listen(stranger: Stranger, rig: Rig, asked: Sequence[Future[int]], hung_ns:
         time.sleep(ASK_EVERY_S)
         at_s = (time.time_ns() - hung_ns) / 1e9
         evidence = rig.store.evidence(Window(hung_ns, time.time_ns()))
-        incident = _largest(explained(stranger, evidence))
-        problems = _problems(stranger, incident)
+        incident = largest(explained(stranger, evidence))
+        problems = problems_of(stranger, incident)
         right_s = None if problems else right_s or at_s
         ended = all(one.done() for one in asked)
         settled = right_s is not None and at_s - right_s >= SETTLED_S and ended
@@ -82,7 +82,7 @@ def _told(
 ) -> Told:
     if incident is None:
         return Told(stranger, "", "", "", "", problems, None, 0, None, 0, 0)
-    replay = (_largest(explained(stranger, evidence, what_if=True)) or incident).replay
+    replay = (largest(explained(stranger, evidence, what_if=True)) or incident).replay
     finding = incident.finding
     mine = {victim.trace_id for victim in incident.victims}
     return Told(
@@ -105,11 +105,13 @@ def _is_stock(span: Span) -> bool:
     return span.end_ns is not None and span.service != names.GATEWAY_SERVICE
 
 
-def _largest(incidents: Sequence[Incident]) -> Incident | None:
+def largest(incidents: Sequence[Incident]) -> Incident | None:
+    """Return the incident with most victims, None of none."""
     return max(incidents, key=lambda incident: incident.count, default=None)
 
 
-def _problems(stranger: Stranger, incident: Incident | None) -> list[str]:
+def problems_of(stranger: Stranger, incident: Incident | None) -> list[str]:
+    """Return what is not right about an answer; empty when all is."""
     if incident is None:
         return ["nothing is told"]
     finding = incident.finding

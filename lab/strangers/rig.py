@@ -40,38 +40,48 @@ class Rig:
     folder: Path
     stack: ExitStack
     endpoint: str
+    """Where the services send what they tell."""
+    received: Process
     gateway: Nginx
     port: int
+    gateway_timeout_s: float = GATEWAY_TIMEOUT_S
     peers: dict[str, str] = field(default_factory=dict)
     """Address of what strangers need, once it was started."""
 
     @classmethod
-    def start(cls, folder: Path, stack: ExitStack) -> Self:
+    def start(
+        cls, folder: Path, stack: ExitStack, *, gateway_timeout_s: float = GATEWAY_TIMEOUT_S
+    ) -> Self:
         """Start the receiver and the gateway; `stack` ends everything.
 
         Raises:
             LabError: a part did not start.
         """
         port = free_port()
-        gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=GATEWAY_TIMEOUT_S)
+        gateway = Nginx.start(folder / "nginx", upstream_ports=[port], timeout_s=gateway_timeout_s)
         stack.enter_context(gateway)
         told = ["--gateway-log", str(gateway.access_log)]
-        told += ["--gateway-timeout-s", f"{GATEWAY_TIMEOUT_S:g}"]
+        told += ["--gateway-timeout-s", f"{gateway_timeout_s:g}"]
         received, endpoint = receiver(folder, _STORE, told)
         stack.callback(received.stop)
         wait_until(answers(f"{endpoint}/healthz"), received, START_TIMEOUT_S)
-        return cls(folder, stack, endpoint, gateway, port)
+        return cls(folder, stack, endpoint, received, gateway, port, gateway_timeout_s)
+
+    @property
+    def store_folder(self) -> Path:
+        """Return where it is kept what was received."""
+        return self.folder / _STORE
 
     @property
     def store(self) -> ParquetStore:
         """Return what was received."""
-        return ParquetStore(self.folder / _STORE)
+        return ParquetStore(self.store_folder)
 
     @contextmanager
     def serving(self, stranger: Stranger) -> Iterator[Process]:
         """Serve a stranger, warmed up; killed at the end, for it hangs."""
         process = start(
-            Program(self._command(stranger), stranger.id, self.folder, self._env(stranger))
+            Program(self._command(stranger), stranger.id, self.folder, self.environment(stranger))
         )
         try:
             if stranger.warm:
@@ -100,7 +110,7 @@ class Rig:
         url = self.gateway.url + calls.path.format(n=n)
         try:
             return httpx.request(
-                calls.method, url, timeout=GATEWAY_TIMEOUT_S * 4, trust_env=False
+                calls.method, url, timeout=self.gateway_timeout_s * 4, trust_env=False
             ).status_code
         except httpx.TransportError:
             return 0
@@ -111,7 +121,8 @@ class Rig:
             arguments[0] = str(ROOT / SERVICES / arguments[0])
         return [sys.executable, *arguments]
 
-    def _env(self, stranger: Stranger) -> Mapping[str, str]:
+    def environment(self, stranger: Stranger) -> Mapping[str, str]:
+        """Return what a stranger is told: who it is, where its peers are."""
         return {
             "PYTHONPATH": f"{ROOT / SERVICES}:{ROOT / 'src'}",
             "PYTHONDONTWRITEBYTECODE": "",

@@ -216,10 +216,6 @@ METRIC_WATCH_QUEUED: Final = "why504_watch_queued_spans"
 METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
 
 
-CONNECTION_POOLS: Final = ("db.pool:", "http.pool:", "redis.pool:")
-"""Prefixes of the resources that are pools of connections, of whatever client."""
-
-
 def pool(name: str) -> str:
     """Return the resource of a connection pool: `db.pool:main`."""
     return f"db.pool:{name}"

@@ -161,10 +161,14 @@ def _attributes(line: CodeLine | None) -> Mapping[str, str | int]:
 
 
 def stack_text(lines: Sequence[CodeLine]) -> str:
-    """Return `code.stacktrace`: innermost first, at most 40 lines."""
+    """Return `code.stacktrace`: innermost first, at most 40 lines.
+
+    It ends with the user's outermost line: what called that is the server and the framework.
+    """
+    users = (number for number, line in enumerate(lines, 1) if is_user_file(line.file))
+    told = lines[: min(max(users, default=STACK_LINES), STACK_LINES)]
     return "\n".join(
-        f'File "{display_path(line.file)}", line {line.line}, in {line.function}'
-        for line in lines[:STACK_LINES]
+        f'File "{display_path(line.file)}", line {line.line}, in {line.function}' for line in told
     )
 
 

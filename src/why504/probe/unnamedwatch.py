@@ -19,11 +19,15 @@ from why504.probe.still import STILL
 from why504.probe.unnamed import Inside, Wanted, Worker
 
 EVERY_S: Final = 0.5
+LONGEST_S: Final = 10.0
+"""While nothing changes the looks become rarer, each by half, down to one in so many seconds."""
 OLD_S: Final = 0.5
 """Nothing is looked at while no request is open for longer."""
 MOST_TASKS: Final = 1000
 """So many tasks are looked at in one round, the oldest requests' first."""
 _MOST_NAMES: Final = 1000
+_REST: Final = 100
+"""A look may take a hundredth of the time until the next."""
 
 Key = tuple[str, int, int, int]
 """Kind, id of the lock, thread, task."""
@@ -39,6 +43,10 @@ class UnnamedWatch:
         self._loops = loops
         self._guard = guard.site("unnamed lock")
         self._due_s = float("-inf")
+        self._pause_s = EVERY_S
+        self._next_s = float("-inf")
+        self._known: frozenset[int] = frozenset()
+        """Spans that were open for long at the last look."""
         self._first: dict[Key, OpenRecord] = {}
         """What was seen once; open records of a book are seen twice."""
         self._open: dict[Key, OpenRecord] = {}
@@ -53,7 +61,21 @@ class UnnamedWatch:
         self._due_s = now_s + EVERY_S
         with self._guard:
             old = [s for s in list(self._registry.spans.values()) if now_s - s.opened_s > OLD_S]
-            self._note(self._seen(old) if old else {})
+            self._look_at(old, now_s)
+
+    def _look_at(self, old: list[OpenSpan], now_s: float) -> None:
+        known = frozenset(each.span_id for each in old)
+        if known != self._known:
+            self._known, self._pause_s, self._next_s = known, EVERY_S, now_s
+        if now_s < self._next_s:
+            return
+        seen = self._seen(old) if old else {}
+        changed = seen.keys() != self._first.keys()
+        self._note(seen)
+        self._pause_s = EVERY_S if changed else min(self._pause_s * 1.5, LONGEST_S)
+        # Of many requests a look takes longer: then there are fewer.
+        took_s = self._book.clock.monotonic_s() - now_s
+        self._next_s = now_s + max(self._pause_s, took_s * _REST)
 
     def forked(self) -> None:
         """Forget what is in the parent only."""

@@ -99,6 +99,7 @@ class Watched:
 
     def forked(self) -> None:
         """Forget what is held: it is held in the parent, not here."""
+        self._libraries.forked()
         self._named.forked()
         self._unnamed.forked()
 

@@ -23,6 +23,9 @@ _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 )
 OTHER: Final = "_OTHER"
+LONGEST: Final = 1024
+"""Characters of what a caller chose that are kept: servers take 64 KB of it."""
+_LONGEST_NAME: Final = 256
 _EVERY_METHOD: Final = "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"
 _EXCLUDED: Final = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
 _DEFAULT_PORT: Final = 80
@@ -42,14 +45,14 @@ def request_attributes(scope: Mapping[str, Any]) -> dict[str, AttributeValue]:
     if version := scope.get("http_version"):
         told[names.PROTOCOL_VERSION] = version
     if path := scope.get("path"):
-        told[names.URL_PATH] = path
+        told[names.URL_PATH] = path[:LONGEST]
     if query := scope.get("query_string"):
-        told[names.URL_QUERY] = without_secrets(query)
+        told[names.URL_QUERY] = without_secrets(query)[:LONGEST]
     if method := scope.get("method"):
         known = known_method(method)
         told[names.HTTP_METHOD] = known
         if known != method:
-            told[names.HTTP_METHOD_ORIGINAL] = method
+            told[names.HTTP_METHOD_ORIGINAL] = method[:_LONGEST_NAME]
     return told
 
 
@@ -81,7 +84,7 @@ def known_method(method: str) -> str:
 @lru_cache(maxsize=256)
 def agent_attributes(agent: bytes) -> dict[str, AttributeValue]:
     """Return what a `User-Agent` says."""
-    name = agent.decode("latin-1")
+    name = agent.decode("latin-1")[:_LONGEST_NAME]
     if not name:
         return {}
     told: dict[str, AttributeValue] = {names.USER_AGENT: name}
