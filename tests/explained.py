@@ -47,7 +47,7 @@ def ok(url: str) -> bool:
         return False
 
 
-def eventually(fact: Callable[[], object], within_s: float = 40) -> None:
+def eventually(fact: Callable[[], object], within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while not fact():
         assert time.monotonic() < deadline, "did not come true in time"

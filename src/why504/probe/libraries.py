@@ -12,6 +12,7 @@ from why504.probe.consumer import Consumer
 from why504.probe.found import FoundEngines
 from why504.probe.httpcorepool import HttpPools
 from why504.probe.kit import Kit
+from why504.probe.llmpauses import LlmPauses
 from why504.probe.outgoing import Outgoing
 from why504.probe.psycopgcalls import PsycopgCalls
 from why504.probe.psycopgpool import PsycopgPools
@@ -38,6 +39,7 @@ class Libraries:
             Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
+            LlmPauses(kit),
             HttpPools(kit),
             Urllib3Calls(kit),
             Names(kit),

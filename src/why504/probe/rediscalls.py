@@ -90,7 +90,7 @@ class RedisCalls:
         return self._begin(client, "PIPELINE") if client.command_stack else None
 
     def _begin(self, client: Any, operation: str) -> Span | None:
-        if not in_a_trace() or told_by_stock("redis"):
+        if not in_a_trace() or told_by_stock("redis", client):
             return None
         known = client.connection_pool.connection_kwargs
         found: dict[str, AttributeValue] = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.explained import Service, Stack, receiving
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(300)]
 SERVICE = Service("queues")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.explained import Service, Stack, receiving
 
+pytestmark = pytest.mark.timeout(300)
 SERVICE = Service("named_locks")
 NAMED = ("lock:", "limiter:")
 

@@ -116,6 +116,9 @@ class Outbox:
         thread = self._thread
         if thread is not None:
             thread.join(PATIENCE_S)
+        if self._post is not None and self._sending.acquire(blocking=False):
+            self._post.close()
+            self._sending.release()
         left = self._left()
         if left:
             self._on_lost(left)
