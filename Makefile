@@ -59,9 +59,6 @@ bench-alerts: install  ## 100,000 alerts and 200 x kill -9 into a room that misb
 bench-explorer: install  ## the explorer on 1 M spans in a real Chromium: first view and clicks (3 min)
 	@exec $(BIN)/python -m bench.explorer $(ARGS)
 
-test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
-	@exec $(BIN)/python -m lab.pythons $(ARGS)
-
 bench-probe: install .venv/peers  ## CPU that a request costs more with the probe, beside six others (10 min)
 	@exec $(BIN)/python -m bench.probe cost $(ARGS)
 
@@ -93,11 +90,14 @@ prove-alerts: install  ## five hangs: the right card within 120 s; an hour of he
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
 
-prove-strangers: install  ## eight hangs of services that we did not write, told from telemetry alone (3 min)
+prove-strangers: install  ## eight hangs of other people's services, told from telemetry (3 min)
 	@exec $(BIN)/python -m lab.prove strangers $(ARGS)
 
-prove-hang: install  ## 200 requests hang for 7 min (ARGS='--lasts-s 36000'): bytes, memory, CPU, answers
+prove-hang: install  ## 200 requests hang for 7 minutes: answers, bytes, memory, CPU
 	@exec $(BIN)/python -m lab.prove hang $(ARGS)
+
+test-pythons: install  ## probe and engine on each Python (ARGS=--fetch: Debian's newer ones)
+	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)
 	@exec $(BIN)/python -m lab.prove dashboards $(if $(FAULT),--fault $(FAULT)) $(ARGS)
