@@ -4,11 +4,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
+STOCK := aio-pika asyncpg httpx psycopg redis requests urllib3
 
-.PHONY: help install demo test test-browser test-sqlalchemy21 check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang test-pythons demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy test-pythons check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make .venv with the pinned versions of requirements.lock
 	@:
@@ -28,9 +29,12 @@ endif
 test-browser: install  ## the explorer in a real Chromium (Debian's package), on live data too
 	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
 
-test-sqlalchemy21: install $(NEWER)/.installed  ## pools and statements on SQLAlchemy 2.1, in a venv of its own (1 min)
+test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and beside stock OpenTelemetry (1 min)
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
-	  tests/integration/probe/test_probe_pool.py $(ARGS)
+	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
+
+test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
+	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
@@ -150,10 +154,11 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 
-# The lock without its SQLAlchemy, and the newer one beside it.
+# The lock without its SQLAlchemy, the newer one beside it; stock OpenTelemetry of all that is watched.
 $(NEWER)/.installed: requirements.lock | $(STAMP)
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(NEWER)
 	@grep -v '^sqlalchemy==' requirements.lock > $(NEWER)/others.txt
-	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python -r $(NEWER)/others.txt 'sqlalchemy[asyncio]>=2.1,<2.2'
+	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python -r $(NEWER)/others.txt 'sqlalchemy[asyncio]>=2.1,<2.2' \
+	  $(STOCK:%='opentelemetry-instrumentation-%==0.66b1')
 	@$(BIN)/uv pip install -q --python $(NEWER)/bin/python --no-deps -e .
 	@touch $@

@@ -6,7 +6,6 @@ It serves the application on a port, which it prints, and does what lines of JSO
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import random
@@ -46,7 +45,6 @@ class Child:
         All is told once everything is sent that waits to be, unless that is not waited for.
         """
         scopes = [self._scope(path) for _ in range(count)]
-        gc.collect()
         total_s, loop_s = time.process_time(), time.thread_time()
         for scope in scopes:
             await asyncio.create_task(_serve(self.running.app, scope))

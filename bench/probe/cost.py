@@ -78,13 +78,21 @@ class Samples:
         self.loop: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.requests: dict[tuple[str, str], int] = defaultdict(int)
         self.spans: dict[tuple[str, str], int] = defaultdict(int)
+        self._received: dict[str, int] = defaultdict(int)
 
-    def note(self, key: tuple[str, str], used: Mapping[str, Any], count: int, spans: int) -> None:
-        """Keep one round of one variant."""
+    def note(
+        self, key: tuple[str, str], used: Mapping[str, Any], count: int, received: int
+    ) -> None:
+        """Keep one round of one variant; `received` = its spans so far, of all workloads."""
         self.total[key].append(used["total_s"] / count * 1e6)
         self.loop[key].append(used["loop_s"] / count * 1e6)
         self.requests[key] += count
-        self.spans[key] += spans
+        self.spans[key] += received - self._received[key[0]]
+        self._received[key[0]] = received
+
+    def begin(self, variant: str, received: int) -> None:
+        """Note the spans that were there before the first round."""
+        self._received[variant] = received
 
     def rows(self, workload: str) -> list[Row]:
         """Return what each variant costs, in the order of the table of variants."""
@@ -202,6 +210,8 @@ def _rounds(
 ) -> None:
     order = random.Random(504)  # noqa: S311 - an order, no secret
     judged = [one for one in served if one.variant in JUDGED]
+    for one in served:
+        samples.begin(one.variant, stage.sink.received(one.variant)["spans"])
     for number in range(rounds):
         if number % 10 == 0:
             journal(f"round {number + 1} of {rounds}")
@@ -213,10 +223,9 @@ def _rounds(
 
 
 def _round(stage: Stage, one: Served, workload: Workload, samples: Samples) -> None:
-    before = stage.sink.received(one.variant)["spans"]
     used = one.ask("requests", path=workload.path, count=workload.each)
-    spans = stage.sink.received(one.variant)["spans"] - before
-    samples.note((one.variant, workload.name + HERE), used, workload.each, spans)
+    received = stage.sink.received(one.variant)["spans"]
+    samples.note((one.variant, workload.name + HERE), used, workload.each, received)
 
 
 def _served_rounds(
@@ -232,10 +241,10 @@ def _served_rounds(
 
 
 def _served_round(stage: Stage, one: Served, workload: Workload, samples: Samples) -> None:
-    before, began = stage.sink.received(one.variant)["spans"], one.ask("clock")
+    began = one.ask("clock")
     path = workload.path
     took = client.paced(one.port, lambda number: path, SERVED_PER_S, SERVED_S)
     ended = one.ask("clock")
-    spans = stage.sink.received(one.variant)["spans"] - before
+    received = stage.sink.received(one.variant)["spans"]
     used = {what: ended[what] - began[what] for what in ended}
-    samples.note((one.variant, workload.name + SERVED), used, len(took), spans)
+    samples.note((one.variant, workload.name + SERVED), used, len(took), received)

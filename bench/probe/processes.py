@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -28,6 +28,7 @@ class Sink:
         command = [sys.executable, "-m", "bench.probe.sink"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._ports: dict[str, int] = json.loads(next(iter(self._process.stdout or ())))
+        self._asking = HTTPConnection("127.0.0.1", self._ports["healthy"], timeout=60)
 
     def url(self, sender: str, manner: str = "healthy") -> str:
         """Return where a sender finds the collector in one of its manners."""
@@ -35,9 +36,8 @@ class Sink:
 
     def received(self, sender: str) -> Mapping[str, int]:
         """Return the requests, bytes and spans of a sender so far."""
-        address = f"http://127.0.0.1:{self._ports['healthy']}/"
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            told: dict[str, dict[str, int]] = json.load(answer)
+        self._asking.request("GET", "/")
+        told: dict[str, dict[str, int]] = json.load(self._asking.getresponse())
         return told.get(sender, {"requests": 0, "bytes": 0, "spans": 0})
 
     def close(self) -> None:

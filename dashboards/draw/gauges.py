@@ -14,8 +14,9 @@ from dashboards.draw.text import duration, plain
 from dashboards.language import Say
 from dashboards.words import now as words
 from why504.diagnose.health import used
+from why504.diagnose.leaves import POOLS
 from why504.diagnose.now import Busy
-from why504.names import CONNECTION_POOLS, THREADPOOL
+from why504.names import THREADPOOL
 
 ROW_HEIGHT = 46
 BAR_HEIGHT = 12
@@ -78,7 +79,7 @@ def _use(busy: Busy, say: Say) -> str:
 
 def _capacity(busy: Busy) -> int | None:
     # Only pools have several units: a loop runs one thing, and a lock has one holder that counts.
-    several = (*CONNECTION_POOLS, "limiter:", THREADPOOL)
+    several = (*POOLS, "limiter:", THREADPOOL)
     return busy.capacity if busy.resource.startswith(several) else 1
 
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from why504.errors import ConfigError
 
+SERVER_SPANS = ("own", "contrib")
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
@@ -22,6 +24,13 @@ class ProbeSettings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """Port of /metrics and /debug/requests; busy: the next free one; -1: none."""
+    server_spans: str = "own"
+    """Who makes the server spans: `own`, or `contrib` for `opentelemetry-instrumentation-fastapi`,
+    which costs ten times as much. Whatever instruments the application already is kept."""
+    metrics_token: str = field(default="", repr=False)
+    """What callers have to send as `Authorization: Bearer ...`, unless the host is loopback."""
+    metrics_token_file: str = ""
+    """A file with the same in it; goes before."""
     snapshot_after_s: float = 1.0
     """A span open for longer is told by snapshots, at growing intervals."""
     snapshot_longest_s: float = 300.0
@@ -64,6 +73,8 @@ class ProbeSettings:
             if name in env:
                 values[setting.name] = parsed(name, env[name], setting.type)
         settings = cls(**values)  # type: ignore[arg-type]
+        if settings.server_spans not in SERVER_SPANS:
+            raise ConfigError(f"WHY504_SERVER_SPANS must be one of {', '.join(SERVER_SPANS)}")
         if settings.alerts_url and urlsplit(settings.alerts_url).scheme not in ("http", "https"):
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
         if not settings.black_box_mb >= 1:
@@ -83,6 +94,14 @@ class ProbeSettings:
         if told not in _ON_STALL:
             raise ConfigError(f"on_stall (WHY504_ON_STALL) must be one of {', '.join(_ON_STALL)}")
         return replace(self, on_stall=told)
+
+    def page_token(self) -> str:
+        """Return the token of the probe's own port; empty if there is none.
+
+        Raises:
+            ConfigError: the file can't be read, or is empty.
+        """
+        return secret_of("WHY504_METRICS_TOKEN", self.metrics_token_file, self.metrics_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +295,17 @@ def secret_of(name: str, file: str, told: str) -> str:
     if not secret:
         raise ConfigError(f"{name}_FILE names a file with nothing in it")
     return secret
+
+
+def bearer(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the headers with which a probe's own port is asked.
+
+    Raises:
+        ConfigError: WHY504_METRICS_TOKEN_FILE can't be read.
+    """
+    told = env.get("WHY504_METRICS_TOKEN", "")
+    token = secret_of("WHY504_METRICS_TOKEN", env.get("WHY504_METRICS_TOKEN_FILE", ""), told)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def parsed(name: str, text: str, kind: object) -> str | int | float:

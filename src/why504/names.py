@@ -57,6 +57,9 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
 
+STALL_SHARE: Final = "why504.stall.share"
+"""Of many short stalls told as one: share of the time in which the loop was taken, lately."""
+
 RESTART_WHY: Final = "why504.restart.why"
 """Of a restart, for people: what hung, for how long, at which line."""
 
@@ -145,8 +148,16 @@ SERVER_PORT: Final = "server.port"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
+HTTP_METHOD_ORIGINAL: Final = "http.request.method_original"
 URL_PATH: Final = "url.path"
 DNS_NAME: Final = "dns.question.name"
+URL_QUERY: Final = "url.query"
+URL_SCHEME: Final = "url.scheme"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+CLIENT_ADDRESS: Final = "client.address"
+CLIENT_PORT: Final = "client.port"
+USER_AGENT: Final = "user_agent.original"
+USER_AGENT_KIND: Final = "user_agent.synthetic.type"
 ERROR_TYPE: Final = "error.type"
 DB_STATUS: Final = "db.response.status_code"
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"
@@ -188,6 +199,7 @@ METRIC_THREADPOOL_MAX: Final = "why504_threadpool_max_tokens"
 METRIC_THREADPOOL_WAITING: Final = "why504_threadpool_waiting_tasks"
 METRIC_REQUEST_S: Final = "http_server_request_duration_seconds"
 METRIC_PROBE_ERRORS: Final = "why504_probe_errors_total"
+METRIC_LOOP_TAKEN: Final = "why504_eventloop_taken_share"
 METRIC_RESTARTS: Final = "why504_restarts_total"
 METRIC_MEMORY_LIMIT: Final = "why504_process_memory_limit_bytes"
 # Served by the receiver, which follows the gateway's log, too.
@@ -202,10 +214,6 @@ METRIC_WATCH_FAILED: Final = "why504_watch_failed_requests_total"
 METRIC_WATCH_DROPPED: Final = "why504_watch_dropped_spans_total"
 METRIC_WATCH_QUEUED: Final = "why504_watch_queued_spans"
 METRIC_WATCH_UNSENT_S: Final = "why504_watch_unsent_age_seconds"
-
-
-CONNECTION_POOLS: Final = ("db.pool:", "http.pool:", "redis.pool:")
-"""Prefixes of the resources that are pools of connections, of whatever client."""
 
 
 def pool(name: str) -> str:

@@ -203,3 +203,22 @@ def test_alertmanager_is_told_where_the_router_is(tmp_path, alertmanager_binary)
     assert "127.0.0.1" not in made.read_text()
     assert made.read_text().count("http://router:9504/alertmanager") == 2
     subprocess.run(["amtool", "check-config", made], check=True, capture_output=True)
+
+
+def test_prometheus_shows_the_probes_the_token_that_they_want(tmp_path):
+    script = "\n".join(words(services()["prepare"])).replace("$$", "$")
+    (line,) = [line for line in script.splitlines() if "job_name" in line]
+    made = tmp_path / "prometheus.yml"
+    command = line.replace("/v/prometheus/prometheus.yml", str(made)).replace(
+        " /prometheus.yml", f" {ROOT / 'otel' / 'prometheus.compose.yml'}"
+    )
+
+    subprocess.run(["sh", "-ec", command], check=True)
+
+    found = {job["job_name"]: job for job in yaml.safe_load(made.read_text())["scrape_configs"]}
+    assert {name for name, job in found.items() if "authorization" in job} == {"service"}
+    assert found["service"]["authorization"] == {"credentials_file": "token"}
+    assert '"$WHY504_METRICS_TOKEN" > /v/prometheus/token' in script
+    readers = ("service", "explorer", "prepare")
+    tokens = {environment(services()[name])["WHY504_METRICS_TOKEN"] for name in readers}
+    assert len(tokens) == 1

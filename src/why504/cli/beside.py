@@ -42,6 +42,13 @@ PostgresUrl = Annotated[
     str | None,
     typer.Option(envvar="WHY504_POSTGRES", help="PostgreSQL URL whose locks are watched."),
 ]
+BlackBox = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="WHY504_BLACK_BOX",
+        help="Folder of black boxes, whose processes are told of while C code keeps their GIL.",
+    ),
+]
 RabbitMQUrl = Annotated[str | None, typer.Option(envvar="WHY504_RABBITMQ", help=_RABBITMQ_HELP)]
 
 _log = logging.getLogger(__name__)
@@ -57,10 +64,11 @@ class Sights:
     gateway_timeout_s: float
     postgres: str | None
     rabbitmq: str | None
+    black_box: Path | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return any((self.gateway_log, self.postgres, self.rabbitmq))
+        return any((self.gateway_log, self.postgres, self.rabbitmq, self.black_box))
 
 
 class Beside:
@@ -121,6 +129,7 @@ def look(
     from why504.watch.delivery import Delivery
     from why504.watch.delivery_metrics import Delivered
     from why504.watch.otlp import OtlpClient, target_of
+    from why504.watch.standstill import StandstillWatch
 
     delivery = Delivery(OtlpClient(target_of(endpoint)).post, Delivered(registry))
     runs: list[tuple[str, Run]] = [("records", delivery.run)]
@@ -130,6 +139,8 @@ def look(
         runs.append(("PostgreSQL", _postgres(sights.postgres, delivery)))
     if sights.rabbitmq is not None:
         runs.append(("RabbitMQ", _rabbitmq(sights.rabbitmq, delivery)))
+    if sights.black_box is not None:
+        runs.append(("black boxes", StandstillWatch(sights.black_box, delivery.take).run))
     beside = Beside(stop)
     for name, run in runs:
         beside.begin(name, run)

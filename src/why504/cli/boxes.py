@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,21 @@ def _readable(place: Path) -> Iterator[Box]:
         raise failure
 
 
+def stood_still(place: Path) -> Iterator[str]:
+    """Yield a sentence for each process that stood still because one thread kept the GIL."""
+    from why504.receive import boxes
+
+    for part in boxes.parts(place):
+        found = boxes.kept(part)
+        if found is not None and found.where is not None:
+            line = found.told(found.where)
+            since = datetime.fromtimestamp(found.since_ns / 1e9, tz=UTC)
+            yield (
+                f"process {found.pid} of {found.process.get('service')} stood still from "
+                f"{since:%H:%M:%S} UTC on: {line.function} kept the GIL at {line.file}:{line.line}"
+            )
+
+
 class Salvage:
     """Imports the boxes of processes that are gone, each once it has not grown for a while."""
 
@@ -88,8 +104,12 @@ class Salvage:
         from why504.probe.blackbox import folder
         from why504.receive import boxes
 
+        if not self._place.is_dir():
+            return 0
         new = 0
-        for parts in folder.boxes(self._place).values() if self._place.is_dir() else ():
+        dumps = [[p] for p in (*folder.dumps(self._place), *folder.exits(self._place))]
+        dumps = [parts for parts in dumps if folder.is_taken(parts[0])]
+        for parts in (*folder.boxes(self._place).values(), *dumps):
             if folder.is_written(parts[-1]):
                 continue
             for part in parts:

@@ -47,6 +47,7 @@ REQUIRED: Final = (
     Variable("REDIS_PASSWORD", _password),
     Variable("RABBITMQ_PASSWORD", _password),
     Variable("GRAFANA_ADMIN_PASSWORD", _password),
+    Variable("WHY504_METRICS_TOKEN", _key),
     Variable("WHY504_ALERTS_WEBHOOK", lambda: _CHAT),
     Variable("LANGFUSE_DB_PASSWORD", _password),
     Variable("LANGFUSE_CLICKHOUSE_PASSWORD", _password),

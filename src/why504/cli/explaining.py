@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from why504 import report
-from why504.cli.boxes import store_of
+from why504.cli.boxes import stood_still, store_of
 from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
@@ -83,6 +83,8 @@ def explain(
         typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
         return
     _print_incidents(incidents, evidence)
+    for sentence in stood_still(black_box) if black_box else ():
+        Console().print(f"• {report.plain(sentence)}", markup=False)
     if picture and incidents:
         with clear_errors():
             _draw(incidents[-1], picture)

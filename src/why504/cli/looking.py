@@ -12,6 +12,7 @@ from rich.console import Console
 
 from why504 import report
 from why504.cli.options import Json, clear_errors
+from why504.config import bearer
 from why504.errors import ConfigError
 from why504.ladder.examine import Ladder, examine
 
@@ -28,7 +29,9 @@ def ps(
 
     with clear_errors():
         try:
-            answer = httpx.get(f"{url}/debug/requests", timeout=5)
+            answer = httpx.get(f"{url}/debug/requests", timeout=5, headers=bearer())
+            if answer.status_code == 401:
+                raise ConfigError(f"{url} wants a token: set WHY504_METRICS_TOKEN as there")
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise ConfigError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from why504.cli.beside import (
+    BlackBox,
     GatewayLog,
     GatewayTimeout,
     PostgresUrl,
@@ -39,24 +40,19 @@ def receive(
     gateway_timeout_s: GatewayTimeout = 60,
     postgres: PostgresUrl = None,
     rabbitmq: RabbitMQUrl = None,
-    black_box: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="WHY504_BLACK_BOX",
-            help="Folder of black boxes; what only those of ended processes have is stored too.",
-        ),
-    ] = None,
+    black_box: BlackBox = None,
 ) -> None:
     """Receive OTLP into a folder, beside the gateway's log, PostgreSQL's locks, RabbitMQ's alarms.
 
-    The account for RabbitMQ needs the tag `monitoring`. /metrics counts spans, and what the
-    gateway answered: alerts/rules are made of it.
+    Of black boxes what only those of ended processes have is stored too. The account for RabbitMQ
+    needs the tag `monitoring`. /metrics counts spans, and what the gateway answered: alerts/rules
+    are made of it.
     """
     from prometheus_client import CollectorRegistry, ProcessCollector
 
     from why504.receive.server import serve
 
-    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq)
+    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq, black_box)
     stop = threading.Event()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -93,6 +89,7 @@ def watch(
     gateway_timeout_s: GatewayTimeout = 60,
     postgres: PostgresUrl = None,
     rabbitmq: RabbitMQUrl = None,
+    black_box: BlackBox = None,
     state: Annotated[
         Path,
         typer.Option(
@@ -113,12 +110,14 @@ def watch(
 
     from why504.watch.page import served
 
-    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq)
+    sights = Sights(gateway_log, gateway_timeout_s, postgres, rabbitmq, black_box)
     stop = threading.Event()
     registry = CollectorRegistry()
     with clear_errors():
         if not sights:
-            raise ConfigError("nothing to watch: name --gateway-log, --postgres or --rabbitmq")
+            raise ConfigError(
+                "nothing to watch: name --gateway-log, --postgres, --rabbitmq or --black-box"
+            )
         for told in (signal.SIGTERM, signal.SIGINT):
             signal.signal(told, lambda *_: stop.set())
         beside, delivery = look(sights, endpoint, state, registry, stop)

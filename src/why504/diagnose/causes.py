@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from why504 import names
-from why504.diagnose.leaves import Resting
+from why504.diagnose.leaves import POOLS, Resting
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
 UNKNOWN: Final = "UNKNOWN"
@@ -117,9 +116,7 @@ CAUSES: Final = (
     Cause(
         "A1a",
         "Connection leak: a session is never returned",
-        lambda case: (
-            case.kind == "leak" and case.resting.leaf.what.startswith(names.CONNECTION_POOLS)
-        ),
+        lambda case: case.kind == "leak" and case.resting.leaf.what.startswith(POOLS),
         "connections taken at {site} are kept after their requests have ended",
         "a second and more after the holders' requests had ended, the connections were still out",
         (
@@ -130,9 +127,7 @@ CAUSES: Final = (
     Cause(
         "A1c",
         "Nested checkout: requests hold a connection and wait for a second one",
-        lambda case: (
-            case.kind == "cycle" and case.through(*names.CONNECTION_POOLS) and not case.peer
-        ),
+        lambda case: case.kind == "cycle" and case.through(*POOLS) and not case.peer,
         "requests that hold a connection wait for another one ({resource}), all for one another",
         "who holds a connection waits for one, however far the waiting is followed",
         ("Pass the session on instead of opening another one inside it.",),
@@ -279,7 +274,7 @@ CAUSES: Final = (
     Cause(
         "A1b",
         "Pool too small for the load",
-        lambda case: case.crowded and case.through(*names.CONNECTION_POOLS),
+        lambda case: case.crowded and case.through(*POOLS),
         "{resource} is too small for the load: most holders are brief, together they fill it",
         "most of the time it was held by many, each for a short time",
         (

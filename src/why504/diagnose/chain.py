@@ -13,7 +13,7 @@ from why504 import names
 from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
 from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
-from why504.diagnose.leaves import Resting
+from why504.diagnose.leaves import POOLS, Resting
 from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
@@ -152,10 +152,10 @@ def described(name: str, waits: Sequence[Wait]) -> str:
         return f"a lock on {relation} that database backend {pid} keeps"
     if name.startswith("lock:"):
         return in_words(name)
-    if not name.startswith((*names.CONNECTION_POOLS, "limiter:")):
+    if not name.startswith((*POOLS, "limiter:")):
         return name
     capacity = _most(waits, names.POOL_CAPACITY)
-    unit = "a connection" if name.startswith(names.CONNECTION_POOLS) else "a place"
+    unit = "a connection" if name.startswith(POOLS) else "a place"
     text = f"{unit} of {in_words(name)}"
     if capacity:
         in_use = _most(waits, names.POOL_IN_USE)
@@ -202,6 +202,13 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     evidence = [
         f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
     ]
+    shares = [
+        share for s in stalls if isinstance(share := s.attributes.get(names.STALL_SHARE), float)
+    ]
+    if shares:
+        evidence.append(
+            f"many of at most a quarter of a second told as one: they took {max(shares):.0%} of it"
+        )
     stuck = sum(s.attributes.get(names.STALL_PROGRESSING) is False for s in stalls)
     if stuck:
         whose = "" if stuck == len(stalls) else f" of {stuck} of them"

@@ -16,6 +16,8 @@ from why504.model import Hold, Leaf, Site, Span, Stall, Vitals, Wait
 
 Source = Span | Stall | Hold | Vitals
 """In what a leaf can be seen."""
+POOLS: Final = (names.pool(""), names.http_pool(""), names.redis_pool(""))
+"""Beginnings of the resources that are pools of connections, of whatever client."""
 LEAK_AFTER_NS: Final = 1_000_000_000
 """A hold that outlives its request by less is tidying up."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from why504.config import bearer
 from why504.errors import ConfigError, MissingExtra
 from why504.ladder.rung import Rung, rungs_of
 
@@ -34,9 +35,11 @@ def from_probe(url: str) -> list[Rung]:
 
     where = f"{url}/debug/limits"
     try:
-        with httpx.stream("GET", where, timeout=_PATIENCE_S) as answer:
+        with httpx.stream("GET", where, timeout=_PATIENCE_S, headers=bearer()) as answer:
             if answer.status_code == 404:
                 raise ConfigError(f"{url} knows no /debug/limits: its why504 is older than this")
+            if answer.status_code == 401:
+                raise ConfigError(f"{url} wants a token: set WHY504_METRICS_TOKEN as there")
             answer.raise_for_status()
             body = b""
             for chunk in answer.iter_bytes():

@@ -15,6 +15,7 @@ from typing import Any, Final
 from why504 import names
 from why504.probe.kit import Kit, Patches
 from why504.probe.openrecord import OpenRecord
+from why504.probe.poolsof import PoolsOf
 from why504.probe.watchedpool import Room, WatchedPool
 
 _ASKED: Final[ContextVar[list[OpenRecord] | None]] = ContextVar("why504_asyncpg", default=None)
@@ -28,7 +29,7 @@ class AsyncpgPools:
         self._kit = kit
         self._guard = kit.guard.site("asyncpg pool")
         self._patches = Patches()
-        self._pools: weakref.WeakKeyDictionary[Any, WatchedPool] = weakref.WeakKeyDictionary()
+        self._pools = PoolsOf(kit)
         """By the first holder of each: a pool itself can't be referred to weakly."""
 
     def attach(self) -> None:
@@ -95,10 +96,10 @@ class AsyncpgPools:
         return releases
 
     def _watched(self, pool: Any) -> WatchedPool:
+        return self._pools.of(pool._holders[0], lambda: self._make(pool))
+
+    def _make(self, pool: Any) -> WatchedPool:
         first = pool._holders[0]
-        known = self._pools.get(first)
-        if known is not None:
-            return known
         most, whose = int(pool.get_max_size()), weakref.ref(first)
 
         def idle() -> int:
@@ -106,7 +107,7 @@ class AsyncpgPools:
             return 0 if alive is None else int(alive._pool.get_idle_size())
 
         name = self._kit.database_name("", _database(pool))
-        made = WatchedPool(
+        return WatchedPool(
             self._kit,
             names.pool(name),
             name,
@@ -114,9 +115,6 @@ class AsyncpgPools:
             idle=idle,
             of_a_database=True,
         )
-        self._pools[first] = made
-        self._kit.pools.add(made)
-        return made
 
 
 def _database(pool: Any) -> str:

@@ -6,6 +6,9 @@ dropped call costs an entry in the registry; the publisher tells it like any spa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from threading import get_ident
+
 from opentelemetry import trace
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -41,21 +44,20 @@ class Calls:
     def begin(
         self,
         name: str,
-        attributes: dict[str, AttributeValue],
+        attributes: Mapping[str, AttributeValue],
         kind: SpanKind = SpanKind.CLIENT,
     ) -> Span:
-        """Return the span of a call that begins now; whoever made the call ends it.
-
-        `attributes` are the span's own from now on.
-        """
-        place = Place.here()
-        attributes[names.THREAD_ID] = place.thread_id
+        """Return the span of a call that begins now; whoever made the call ends it."""
         span = self._tracer.start_span(name, kind=kind, attributes=attributes)
-        context = span.get_span_context()
+        if span.is_recording():
+            span.set_attribute(names.THREAD_ID, get_ident())
+            return span
+        context, place = span.get_span_context(), Place.here()
         self._registry.saw(place, context.trace_id)
         # A tracer that is switched off returns the span around: that one is nobody's call.
-        if span.is_recording() or not context.is_valid or context.span_id in self._registry.spans:
+        if not context.is_valid or context.span_id in self._registry.spans:
             return span
+        attributes = {**attributes, names.THREAD_ID: place.thread_id}
         entry = OpenSpan(context.trace_id, context.span_id, _parent_id(context.trace_id))
         entry.name, entry.kind, entry.attributes = name, kind, attributes
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span

@@ -37,11 +37,15 @@ class Claim:
 
     Args:
         on_join: called with each provider that comes to make spans: the application's, or ours.
+        on_settled: called once with the one that stays.
     """
 
-    def __init__(self, on_join: Callable[[Provider], None]) -> None:
+    def __init__(
+        self, on_join: Callable[[Provider], None], on_settled: Callable[[Provider], None]
+    ) -> None:
         self.app: object = None
         self._on_join = on_join
+        self._on_settled = on_settled
         self._lock = threading.RLock()
         self._settled: Provider | None = None
         self._ours: OwnProvider | None = None
@@ -73,8 +77,9 @@ class Claim:
 
     def resource(self) -> Resource:
         """Return who speaks, as far as that is known by now."""
-        if self._settled is not None:
-            return self._settled.resource
+        in_force = self._settled or self._ours
+        if in_force is not None:
+            return in_force.resource
         if self._resource is None or self._resource[0] != os.getpid():
             self._resource = (os.getpid(), own_resource())
         return self._resource[1]
@@ -109,7 +114,7 @@ class Claim:
     def _own(self) -> OwnProvider:
         with self._lock:
             if self._ours is None:
-                self._ours = OwnProvider(resource=self.resource())
+                self._ours = OwnProvider(self.resource())
                 self._on_join(self._ours)
             return self._ours
 
@@ -120,3 +125,4 @@ class Claim:
                 if one is not self._ours:
                     self._on_join(one)
                 self.leave()
+                self._on_settled(one)

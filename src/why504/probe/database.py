@@ -1,7 +1,7 @@
 """Spans of SQL statements by SQLAlchemy's own events, sync and async alike.
 
 Stock instrumentation refuses SQLAlchemy 2.1 and mixes queueing with connecting. The text of a
-statement carries bind markers, never values.
+statement carries bind markers, and `?` where the application wrote values into it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.trace import Span, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.calls import Calls
+from why504.probe.lean.wire import Prepared
+from why504.probe.literals import without_literals
 from why504.probe.safety import Guard
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 _QUERY_LIMIT: Final = 2000
+_STATEMENTS_KEPT: Final = 1024
+_LONGEST_KEPT: Final = 8000
+"""Characters; an INSERT of a thousand rows has more, and each time others."""
 _SPAN: Final = "_why504_span"
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 _PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
@@ -40,13 +44,13 @@ class Database:
     """What is the same for every span of one engine."""
 
     namespace: str
-    attributes: dict[str, AttributeValue]
+    attributes: dict[str, str | int]
 
     @classmethod
     def of(cls, engine: Engine, pool: str) -> Self:
         """Return what an engine's URL says; never its user or password."""
         name, url = engine.dialect.name, engine.url
-        attributes: dict[str, AttributeValue] = {
+        attributes: dict[str, str | int] = {
             names.DB_SYSTEM: _SYSTEMS.get(name, name),
             names.POOL_NAME: pool,
         }
@@ -67,6 +71,8 @@ class StatementSpans:
         self._engine = engine
         self._database = database
         self._undo: list[Callable[[], None]] = []
+        # A statement has the same attributes each time, and comes again and again.
+        self._prepared = lru_cache(maxsize=_STATEMENTS_KEPT)(self._prepare)
 
     def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook the engine; `detach` undoes it."""
@@ -90,21 +96,32 @@ class StatementSpans:
     def _before(
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        with self._guard:
-            if context is None:
-                return
-            name, parsed = describe(statement)
-            query = {names.DB_QUERY: statement[:_QUERY_LIMIT]}
-            attributes = {**self._database.attributes, **parsed, **query}
+        if context is None:
+            return
+        try:
+            known = len(statement) <= _LONGEST_KEPT
+            name, attributes = (self._prepared if known else self._prepare)(statement)
             setattr(context, _SPAN, self._calls.begin(name, attributes))
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
+
+    def _prepare(self, statement: str) -> tuple[str, Prepared]:
+        name, parsed = describe(statement)
+        system = str(self._database.attributes[names.DB_SYSTEM])
+        query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
+        return name, Prepared({**self._database.attributes, **parsed, **query})
 
     def _after(
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        with self._guard:
+        try:
             span = _take_span(context)
             if span is not None:
                 span.end()
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
 
     def _error(self, failure: Any) -> None:
         with self._guard:
@@ -126,7 +143,6 @@ def fail_span(span: Span, error: BaseException) -> None:
     span.end()
 
 
-@lru_cache(maxsize=2048)
 def describe(statement: str) -> tuple[str, dict[str, str]]:
     """Return a statement's span name, `SELECT friendship_status`, and what was parsed of it."""
     found = _OPERATION.match(statement)

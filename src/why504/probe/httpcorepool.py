@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import sys
-import weakref
 from contextvars import ContextVar
 from typing import Any, Final
 
 from why504 import names
 from why504.probe.connecting import Connecting
-from why504.probe.kit import Kit, Patches, free_name
+from why504.probe.kit import Kit, Patches
+from why504.probe.poolsof import PoolsOf
 from why504.probe.spanned import in_a_trace
 from why504.probe.watchedpool import Room, WatchedPool
 
@@ -41,7 +41,7 @@ class HttpPools:
         self._kit = kit
         self._guard = kit.guard.site("httpcore")
         self._patches = {name: Patches() for name in _LIBRARIES}
-        self._pools: weakref.WeakKeyDictionary[Any, WatchedPool] = weakref.WeakKeyDictionary()
+        self._pools = PoolsOf(kit)
 
     def attach(self) -> None:
         """Wrap httpcore if it is imported by now; does nothing the second time."""
@@ -185,14 +185,13 @@ class HttpPools:
                 asking.watched.returned(asking.of)
 
     def _watched(self, pool: Any, request: Any) -> WatchedPool | None:
-        known = self._pools.get(pool)
-        if known is not None:
-            return known
         most = getattr(pool, "_max_connections", None)
         if most is None or most >= sys.maxsize:
             return None  # nobody ever waits for it
         host = request.url.host.decode("ascii", "replace")
-        name = free_name(host, {one.name for one in self._pools.values()})
-        made = WatchedPool(self._kit, names.http_pool(name), name, Room(lambda: int(most)))
-        self._pools[pool] = made
-        return made
+
+        def make() -> WatchedPool:
+            name = self._pools.name(host)
+            return WatchedPool(self._kit, names.http_pool(name), name, Room(lambda: int(most)))
+
+        return self._pools.of(pool, make)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import threading
 import weakref
+from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any, Final, cast
 
 from opentelemetry.context import Context
@@ -23,6 +24,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.records import RecordSpan
+from why504.probe.route import route_of
 from why504.probe.safety import Guard
 from why504.probe.telling import Telling
 from why504.probe.threadcpu import Reading
@@ -43,8 +45,8 @@ class Place:
     def here(cls) -> Place:
         """Return the place of the caller."""
         # current_task() raises outside a loop, and an exception a statement is dear in threads.
-        running = asyncio._get_running_loop() is not None
-        return cls(asyncio.current_task() if running else None, threading.get_ident())
+        running = _get_running_loop() is not None
+        return cls(asyncio.current_task() if running else None, get_ident())
 
     def task(self) -> asyncio.Task[Any] | None:
         """Return the task, None once it is gone or where there never was one."""
@@ -109,10 +111,9 @@ class OpenSpan:
 
     def route(self) -> str:
         """Return the route's template, as far as it is known now; empty before routing."""
-        route = None if self.scope is None else self.scope.get("route")
-        path = getattr(route, "path", None)
-        if isinstance(path, str):
-            return path
+        route = "" if self.scope is None else route_of(self.scope)
+        if route:
+            return route
         known = (self.span.attributes or {}).get(names.HTTP_ROUTE) if self.span else None
         return known if isinstance(known, str) else ""
 
@@ -155,7 +156,7 @@ class Registry:
 
     def enter(self, entry: OpenSpan) -> Place:
         """Note that the caller works for `entry` from now on; return where it was before."""
-        before, here = entry.place, Place.here()
+        before, here = entry.place, self.place()
         if here.in_task and before.task_id == here.task_id:
             return before
         entry.place = here
@@ -167,6 +168,16 @@ class Registry:
                 entry.outer = known[1]
             self._innermost[here.task_id] = (here, entry)
         return before
+
+    def place(self) -> Place:
+        """Return the caller's place, the one that its task is known by where there is one."""
+        if _get_running_loop() is None:
+            return Place(None, get_ident())
+        task = asyncio.current_task()
+        known = self._innermost.get(id(task))
+        if known is not None and known[0].thread_id == get_ident() and known[0].task() is task:
+            return known[0]
+        return Place(task, get_ident())
 
     def leave(self, entry: OpenSpan, before: Place) -> None:
         """Undo `enter`: the work goes on where it was before."""
@@ -184,7 +195,8 @@ class Registry:
         entry = self.spans.pop(span_id, None)
         if entry is not None:
             self._forget(entry, entry.place)
-            self._forget(entry, entry.home)
+            if entry.home is not entry.place:
+                self._forget(entry, entry.home)
         return entry
 
     def _forget(self, entry: OpenSpan, place: Place) -> None:
@@ -243,11 +255,8 @@ class RegistryProcessor(SpanProcessor):
         """Note an open span."""
         if not self.active:
             return
-        with self._on_start:
-            context = span.get_span_context()
-            if context is None:
-                return
-            parent = span.parent
+        try:
+            context, parent = span.get_span_context(), span.parent
             parent_id = None if parent is None else parent.span_id
             entry = OpenSpan(context.trace_id, context.span_id, parent_id)
             entry.name = span.name
@@ -255,10 +264,17 @@ class RegistryProcessor(SpanProcessor):
             entry.start_ns = span.start_time or 0
             entry.span = span
             self._registry.open(entry)
+        except Exception as error:
+            if not self._on_start.swallows(error):
+                raise
 
     def on_end(self, span: ReadableSpan) -> None:
         """Forget a span that ended."""
         context = span.get_span_context()
-        if self.active and context is not None:
-            with self._on_end:
-                self._registry.close(context.span_id)
+        if not self.active or context is None:
+            return
+        try:
+            self._registry.close(context.span_id)
+        except Exception as error:
+            if not self._on_end.swallows(error):
+                raise

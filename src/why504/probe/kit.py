@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from why504.probe.calls import Calls
@@ -66,6 +66,8 @@ class Kit:
     pools: Pools
     """Pools of databases: told on `/metrics` and `/debug/requests` too."""
     hold_after_s: float
+    watched: weakref.WeakSet[WatchedPool] = field(default_factory=weakref.WeakSet)
+    """Pools of all libraries but SQLAlchemy."""
 
     def database_name(self, wanted: str, told: str, *, alone: bool = True) -> str:
         """Return a free name for a pool: as wanted, else `main` for the only one, else as `told`.

@@ -12,6 +12,7 @@ from why504.probe.consumer import Consumer
 from why504.probe.found import FoundEngines
 from why504.probe.httpcorepool import HttpPools
 from why504.probe.kit import Kit
+from why504.probe.llmpauses import LlmPauses
 from why504.probe.outgoing import Outgoing
 from why504.probe.psycopgcalls import PsycopgCalls
 from why504.probe.psycopgpool import PsycopgPools
@@ -24,6 +25,7 @@ class Libraries:
     """What a Python service queues for, or calls, by the libraries that it does that with."""
 
     def __init__(self, kit: Kit) -> None:
+        self._kit = kit
         guard, calls = kit.guard, kit.calls
         self._wrapped = (
             FoundEngines(kit),
@@ -37,6 +39,7 @@ class Libraries:
             Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
+            LlmPauses(kit),
             HttpPools(kit),
             Urllib3Calls(kit),
             Names(kit),
@@ -47,6 +50,11 @@ class Libraries:
         """Wrap what is imported by now and was not before; cheap, so to be called again."""
         for one in self._wrapped:
             one.attach()
+
+    def forked(self) -> None:
+        """Forget who has what: all of it is in the parent."""
+        for pool in list(self._kit.watched):
+            pool.forget()
 
     def detach(self) -> None:
         """Give every library its own methods back."""

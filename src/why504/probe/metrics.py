@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import trace
-
 from why504 import names
+from why504.probe.histogram import Histogram, Series
 from why504.probe.inflight import OpenSpan
 
 if TYPE_CHECKING:
@@ -26,47 +25,41 @@ class Metrics:
 
     def __init__(self) -> None:
         # Imported here: only a process that is instrumented needs the client.
-        from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+        from prometheus_client import CollectorRegistry, ProcessCollector
         from prometheus_client.gc_collector import GCCollector
 
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._waits: dict[str, Histogram] = {}
-        self._uses: dict[str, Histogram] = {}
+        self._waits: dict[str, Series] = {}
+        self._uses: dict[str, Series] = {}
         self.route_seen: set[tuple[str, str]] = set()
-        self._requests = Histogram(
+        self._requests = self._histogram(
             names.METRIC_REQUEST_S,
             "Duration of HTTP requests that ended.",
             ("method", "route", "status"),
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self._pool_wait = Histogram(
+        self._pool_wait = self._histogram(
             names.METRIC_POOL_WAIT_S,
             "Time spent waiting for a connection of a pool that had none left.",
             ("pool",),
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self._pool_use = Histogram(
+        self._pool_use = self._histogram(
             names.METRIC_POOL_USE_S,
             "Time between taking a connection and giving it back.",
             ("pool",),
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.loop_lag = Histogram(
-            names.METRIC_LOOP_LAG_S,
-            "How late the event loop ran its heartbeat.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self.loop_lag = self._histogram(
+            names.METRIC_LOOP_LAG_S, "How late the event loop ran its heartbeat.", ()
+        ).labels()
+
+    def _histogram(self, name: str, says: str, labels: tuple[str, ...]) -> Histogram:
+        histogram = Histogram(name, says, labels, _SECONDS)
+        self.registry.register(histogram)
+        return histogram
 
     def born(self, pool: str) -> None:
         """Let a pool's series exist from the start, so that rates see the first event."""
-        # Kept, because labels() takes a lock that is not reentrant, and garbage collection may
-        # give a connection back while this very thread holds it.
         self._waits[pool] = self._pool_wait.labels(pool)
         self._uses[pool] = self._pool_use.labels(pool)
 
@@ -75,7 +68,7 @@ class Metrics:
         method, route = labels_of(entry)
         self.route_seen.add((method, route))
         series = self._requests.labels(method, route, str(status) if status else "none")
-        series.observe(seconds, exemplar_of(entry.trace_id))
+        series.observe(seconds, entry.trace_id)
 
     def requests_ended(self) -> int:
         """Return how many requests ended so far."""
@@ -88,11 +81,11 @@ class Metrics:
 
     def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one wait for a connection, however it ended."""
-        self._waits[pool].observe(seconds, exemplar_of(trace_id))
+        self._waits[pool].observe(seconds, trace_id)
 
     def pool_used(self, pool: str, seconds: float, trace_id: int) -> None:
         """Measure one hold of a connection."""
-        self._uses[pool].observe(seconds, exemplar_of(trace_id))
+        self._uses[pool].observe(seconds, trace_id)
 
 
 class Theirs:
@@ -134,8 +127,3 @@ def labels_of(entry: OpenSpan) -> tuple[str, str]:
     """Return method and route, both from bounded sets."""
     method = entry.method()
     return (method if method in _METHODS else "_OTHER", entry.route() or "unmatched")
-
-
-def exemplar_of(trace_id: int) -> dict[str, str]:
-    """Return the exemplar that leads from a bucket to a trace."""
-    return {"trace_id": trace.format_trace_id(trace_id)}

@@ -14,7 +14,7 @@ from why504.probe.calls import Calls
 from why504.probe.httpcalls import answered, attempt, limit
 from why504.probe.kit import Patches
 from why504.probe.safety import Guard
-from why504.probe.spanned import in_a_trace, spanned, spanned_async
+from why504.probe.spanned import in_a_trace, spanned, spanned_async, told_by_stock
 
 _RESENT: Final = "x-stainless-retry-count"
 """How often the clients of OpenAI, Groq and Anthropic have sent a request before."""
@@ -36,9 +36,6 @@ class Outgoing:
             asynchronous = getattr(module, "AsyncClient", None)
             if patches or module is None or asynchronous is None:
                 continue
-            # Stock instrumentation makes the same spans.
-            if f"opentelemetry.instrumentation.{name}" in sys.modules:
-                continue
             patches.wrap(module.Client, "send", self._traced)
             patches.wrap(asynchronous, "send", self._traced_async)
 
@@ -53,9 +50,9 @@ class Outgoing:
     def _traced_async(self, send: Any) -> Any:
         return spanned_async(send, self._begin, self._guard, _end)
 
-    def _begin(self, _client: Any, request: Any, **_: Any) -> Span | None:
+    def _begin(self, client: Any, request: Any, **_: Any) -> Span | None:
         # Outside a trace it is nobody's request: exporters and pollers call, too.
-        if not in_a_trace():
+        if not in_a_trace() or told_by_stock("httpx", client):
             return None
         url = request.url
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from why504.errors import ConfigError
 from why504.probe.core import Core
 from why504.probe.metrics import Together
 from why504.probe.serve import Server
@@ -12,6 +14,8 @@ from why504.probe.watched import Watched
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
+
+_LOG = logging.getLogger("why504.probe")
 
 
 class Page:
@@ -37,9 +41,18 @@ class Page:
         with self._core.guard.site("metrics server"):
             state = self._state()
             registry = Together(self._core.metrics.registry, self._theirs)
-            server = Server(
-                settings.metrics_host, settings.metrics_port, registry, self._core.guard
-            )
+            try:
+                server = Server(
+                    settings.metrics_host,
+                    settings.metrics_port,
+                    registry,
+                    self._core.guard,
+                    token=settings.page_token(),
+                )
+            except ConfigError as error:
+                # The application serves all the same: it may not fall for a page of ours.
+                _LOG.error("why504: %s", error)
+                return
             server.debug = state.debug
             server.limits = self._watched.limits
             server.start()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.trace import TracerProvider
-
+import why504
+from why504.probe.lean.served import ServerSpans
 from why504.probe.requests import App, Receive, RequestMiddleware, RequestWatch, Scope, Send
+from why504.probe.safety import Guard
 from why504.probe.serving import Serving
-from why504.probe.tracing import opt_in_to_new_http_names
+from why504.probe.spanflow import SpanFlow
 
 
 class PlainApp:
@@ -24,31 +24,14 @@ class PlainApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] in ("http", "websocket") and self._stack is not self.app:
-            # A FastAPI somewhere inside makes no second span of the request.
-            scope.setdefault("fastapi.telemetry", None)
         await self._stack(scope, receive, send)
 
-    def attach(
-        self, watch: RequestWatch, provider: TracerProvider, on_serving: Callable[[], None]
-    ) -> None:
+    def attach(self, watch: RequestWatch, spans: SpanFlow, guard: Guard) -> None:
         """Put server spans and the look at requests around the application."""
-        opt_in_to_new_http_names()
-        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-
-        inner = Serving(RequestMiddleware(self.app, watch), on_serving)
-        self._stack = OpenTelemetryMiddleware(
-            inner,
-            default_span_details=_details,
-            tracer_provider=provider,
-            exclude_spans=["send", "receive"],
-        )
+        inner = Serving(RequestMiddleware(self.app, watch), spans.claim)
+        tracer = spans.serving.get_tracer("why504", why504.__version__)
+        self._stack = ServerSpans(inner, tracer, guard)
 
     def detach(self) -> None:
         """Take both away."""
         self._stack = self.app
-
-
-def _details(scope: Scope) -> tuple[str, dict[str, Any]]:
-    # Without a route the method alone: names are counted, and paths have no bound.
-    return str(scope.get("method", scope["type"])), {}

@@ -9,47 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-from opentelemetry.trace import Span
 
 from why504 import names
 from why504.probe import site
 from why504.probe.calls import Calls
 from why504.probe.database import Database, fail_span
-from why504.probe.inflight import Place, Registry
+from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.safety import Guard
-from why504.probe.slots import Slots, backend_pid
+from why504.probe.slots import Attempt, Held, Slots, backend_pid
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _HOLD: Final = "why504.hold"
+_OURS: Final = 2
+"""Frames of this module between a checkout and whoever asked for it."""
 _FALSE_WAIT_S: Final = 0.001
 """A wait shorter than this met a slot that was just being given back: nobody queued."""
-
-
-@dataclass(slots=True, eq=False)
-class Attempt:
-    """One call of `pool.connect()`."""
-
-    slots: Slots
-    record: OpenRecord
-    """The wait while it queues, the hold from then on."""
-    connecting: Span | None = None
-    settled: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A hold together with the pool instance it counts in."""
-
-    slots: Slots
-    record: OpenRecord
 
 
 _ATTEMPT: Final[ContextVar[Attempt | None]] = ContextVar("why504_checkout", default=None)
@@ -186,11 +166,12 @@ class PoolWatch:
                 attempt.connecting = None
 
     def _on_checkout(self, connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> None:
-        with self._guard:
+        try:
             attempt = _ATTEMPT.get()
             if attempt is None or attempt.settled:
                 return
-            self._got_slot(attempt)
+            if attempt.record.kind == names.WAIT:
+                self._got_slot(attempt)
             attempt.settled = True
             self.used = True
             pid = backend_pid(entry)
@@ -200,10 +181,16 @@ class PoolWatch:
                 # StaticPool gives one connection to many, and tells its return but once.
                 mine = entry.record_info.setdefault(_HOLD, [])
                 mine.append(Held(attempt.slots, attempt.record))
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
 
     def _on_checkin(self, connection: Any, entry: ConnectionPoolEntry) -> None:
-        with self._guard:
+        try:
             self._released(entry, "released")
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
 
     def _on_detach(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         with self._guard:
@@ -212,15 +199,15 @@ class PoolWatch:
     # --- the life of one checkout -----------------------------------------------------------------
 
     def _begin(self, slots: Slots) -> Attempt | None:
-        with self._guard:
-            place = Place.here()
+        try:
             free = slots.take_if_free()
+            place = self._registry.place()
             record = self._book.mint(names.HOLD if free else names.WAIT, self.resource, place)
             self._registry.saw(place, record.trace_id)
             record.attributes = {
                 names.POOL_NAME: self.name,
                 names.THREAD_ID: place.thread_id,
-                **site.attributes_of(site.user_line(site.current_lines())),
+                **site.caller_attributes(_OURS),
             }
             if not free:
                 record.attributes |= {
@@ -230,7 +217,10 @@ class PoolWatch:
                 }
             self._open(record)
             return Attempt(slots, record)
-        return None
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
+            return None
 
     def _got_slot(self, attempt: Attempt) -> None:
         wait = attempt.record

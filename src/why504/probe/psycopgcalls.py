@@ -51,18 +51,28 @@ class PsycopgCalls:
             if connection is not None:
                 self._wrap_connect(connection, wrapped)
 
+        # A name of its own for the method as it was.
+        self._patches.wrap(module, "connect", lambda f: spanned(f, self._function, self._guard))
+
     def detach(self) -> None:
         """Give psycopg its own methods back."""
         self._patches.undo()
 
     def _wrap_connect(self, owner: Any, wrapped: Any) -> None:
-        # A method of the class: what is wrapped is the function behind it.
-        function = owner.connect.__func__
+        # A method of the class, or what stock instrumentation has put in its place.
+        bound = vars(owner)["connect"].__get__
+
+        def connect(cls: Any, *args: Any, **options: Any) -> Any:
+            return bound(None, cls)(*args, **options)
+
         self._patches.wrap(
-            owner, "connect", lambda _: classmethod(wrapped(function, self._connect, self._guard))
+            owner, "connect", lambda _: classmethod(wrapped(connect, self._connect, self._guard))
         )
 
-    def _connect(self, owner: Any, conninfo: str = "", **options: Any) -> Span | None:
+    def _function(self, conninfo: str = "", **options: Any) -> Span | None:
+        return self._connect(None, conninfo, **options)
+
+    def _connect(self, _owner: Any, conninfo: str = "", **options: Any) -> Span | None:
         # A pool that grows does it in threads of its own, for nobody in particular.
         if not in_a_trace() or _of_another():
             return None

@@ -17,6 +17,7 @@ from why504 import names
 from why504.probe.database import fail_span
 from why504.probe.kit import Kit, Patches
 from why504.probe.openrecord import OpenRecord
+from why504.probe.poolsof import PoolsOf
 from why504.probe.statements import server_of
 from why504.probe.watchedpool import Room, WatchedPool
 
@@ -31,7 +32,7 @@ class PsycopgPools:
         self._kit = kit
         self._guard = kit.guard.site("psycopg_pool")
         self._patches = Patches()
-        self._pools: weakref.WeakKeyDictionary[Any, WatchedPool] = weakref.WeakKeyDictionary()
+        self._pools = PoolsOf(kit)
 
     def attach(self) -> None:
         """Wrap psycopg_pool if it is imported by now; does nothing the second time."""
@@ -139,9 +140,9 @@ class PsycopgPools:
                 watched.returned(connection)
 
     def _watched(self, pool: Any) -> WatchedPool:
-        known = self._pools.get(pool)
-        if known is not None:
-            return known
+        return self._pools.of(pool, lambda: self._make(pool))
+
+    def _make(self, pool: Any) -> WatchedPool:
         whose = weakref.ref(pool)
 
         def capacity() -> int | None:
@@ -151,7 +152,7 @@ class PsycopgPools:
         wanted = "" if _UNNAMED.fullmatch(pool.name) else str(pool.name)
         told = _target(pool)
         name = self._kit.database_name(wanted, told.get("dbname") or told.get("host") or "")
-        made = WatchedPool(
+        return WatchedPool(
             self._kit,
             names.pool(name),
             name,
@@ -159,9 +160,6 @@ class PsycopgPools:
             idle=lambda: len(getattr(whose(), "_pool", ())),
             of_a_database=True,
         )
-        self._pools[pool] = made
-        self._kit.pools.add(made)
-        return made
 
 
 def _target(pool: Any) -> dict[str, str]:

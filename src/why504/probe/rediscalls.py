@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import weakref
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -17,8 +16,9 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.httpcalls import limit, server
-from why504.probe.kit import Kit, Patches, free_name
+from why504.probe.kit import Kit, Patches
 from why504.probe.openrecord import OpenRecord
+from why504.probe.poolsof import PoolsOf
 from why504.probe.spanned import in_a_trace, spanned, spanned_async, told_by_stock
 from why504.probe.watchedpool import Room, WatchedPool
 
@@ -33,7 +33,7 @@ class RedisCalls:
         self._kit = kit
         self._guard = kit.guard.site("redis")
         self._patches = Patches()
-        self._pools: weakref.WeakKeyDictionary[Any, WatchedPool] = weakref.WeakKeyDictionary()
+        self._pools = PoolsOf(kit)
 
     def attach(self) -> None:
         """Wrap redis-py if it is imported by now; does nothing the second time."""
@@ -90,7 +90,7 @@ class RedisCalls:
         return self._begin(client, "PIPELINE") if client.command_stack else None
 
     def _begin(self, client: Any, operation: str) -> Span | None:
-        if not in_a_trace() or told_by_stock("redis"):
+        if not in_a_trace() or told_by_stock("redis", client):
             return None
         known = client.connection_pool.connection_kwargs
         found: dict[str, AttributeValue] = {
@@ -146,7 +146,7 @@ class RedisCalls:
             asked = _ASKED.get()
             if asked:
                 with self._guard:
-                    watched = self._of(asked[0])
+                    watched = self._pools.called(asked[0].resource)
                     if watched is not None:
                         asked[0] = watched.got(asked[0])
             return connect(*args, **options)
@@ -182,17 +182,12 @@ class RedisCalls:
                 watched = self._watched(pool)
                 watched.has(watched.got(record), connection)
 
-    def _of(self, record: OpenRecord) -> WatchedPool | None:
-        pools = list(self._pools.values())
-        return next((pool for pool in pools if pool.resource == record.resource), None)
-
     def _watched(self, pool: Any) -> WatchedPool:
-        known = self._pools.get(pool)
-        if known is not None:
-            return known
         most, told = int(pool.max_connections), pool.connection_kwargs
         host = str(told.get("host") or told.get("path") or "localhost")
-        name = free_name(host, {one.name for one in self._pools.values()})
-        made = WatchedPool(self._kit, names.redis_pool(name), name, Room(lambda: most))
-        self._pools[pool] = made
-        return made
+
+        def make() -> WatchedPool:
+            name = self._pools.name(host)
+            return WatchedPool(self._kit, names.redis_pool(name), name, Room(lambda: most))
+
+        return self._pools.of(pool, make)

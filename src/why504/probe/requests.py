@@ -16,6 +16,7 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.dropped import Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
+from why504.probe.lean.served import SERVED, Served
 from why504.probe.metrics import Metrics
 from why504.probe.safety import Guard
 
@@ -24,9 +25,19 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _SERVER_ERROR: Final = 500
-ANSWERED: Final = "why504.answered"
-"""Key of a scope whose answer has begun: a stream that lasts for hours does not hang."""
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+_HEARD: Final = "why504.heard"
+"""Key of the scope under which an answer is heard of where somebody else makes the spans."""
+
+
+def is_answered(scope: Scope | None) -> bool:
+    """Return whether an answer has begun: a stream that lasts for hours does not hang."""
+    if scope is None:
+        return False
+    heard = scope.get(SERVED) or scope.get(_HEARD)
+    return heard is not None and heard.status > 0
 
 
 class RequestWatch:
@@ -52,24 +63,27 @@ class RequestWatch:
 
     def begin(self, scope: Scope) -> OpenSpan | None:
         """Return the request's entry; None for what is no traced HTTP request."""
-        entry = None
-        with self._begin:
+        try:
             self._on_scope(scope)
-            span = trace.get_current_span()
-            context = span.get_span_context()
-            if scope["type"] == "http" and context.is_valid:
-                entry = self._registry.spans.get(context.span_id)
-                if entry is None:
-                    entry = OpenSpan(context.trace_id, context.span_id, None)
-                    entry.kind = SpanKind.SERVER
-                    entry.scope = scope
-                    self._registry.open(entry)
+            context = trace.get_current_span().get_span_context()
+            if scope["type"] != "http" or not context.is_valid:
+                return None
+            entry = self._registry.spans.get(context.span_id)
+            if entry is None:
+                entry = OpenSpan(context.trace_id, context.span_id, None)
+                entry.kind = SpanKind.SERVER
                 entry.scope = scope
-        return entry
+                self._registry.open(entry)
+            entry.scope = scope
+            return entry
+        except Exception as error:
+            if not self._begin.swallows(error):
+                raise
+            return None
 
     def end(self, entry: OpenSpan, status: int) -> None:
         """Close the entry and measure the request; `status` 0 = nothing was answered."""
-        with self._end:
+        try:
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)
@@ -77,6 +91,9 @@ class RequestWatch:
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
             self._metrics.request_ended(entry, status, seconds)
+        except Exception as error:
+            if not self._end.swallows(error):
+                raise
 
     def _tell_dropped(self, entry: OpenSpan, status: int) -> None:
         if self._dropped.is_long(entry):
@@ -92,11 +109,19 @@ class RequestWatch:
         if status:
             span.set_attribute(names.HTTP_STATUS, status)
 
-    def mark(self) -> Callable[[], None]:
-        """Note that the running task works for the current request; return how to undo it."""
+    def mark(self, scope: Scope) -> Callable[[], None]:
+        """Note that the running task works for the current request; return how to undo it.
+
+        `scope` is what the router sees, and where it leaves the route; others may have copied it.
+        """
         entry = REQUEST.get()
+        served: Served | None = scope.get(SERVED)
+        if served is not None:
+            served.scope = scope
         if entry is None or entry.span_id not in self._registry.spans:
             return _nothing
+        if entry.scope is not None:
+            entry.scope = scope
         before = self._registry.enter(entry)
         return lambda: self._registry.leave(entry, before)
 
@@ -118,21 +143,34 @@ class RequestMiddleware:
         if entry is None:
             await self.app(scope, receive, send)
             return
-        status = 0
-
-        async def noting_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = int(message["status"])
-                scope[ANSWERED] = True
-            await send(message)
-
+        served: Served | None = scope.get(SERVED)
+        heard = scope.setdefault(_HEARD, _Heard()) if served is None else served
         token = REQUEST.set(entry)
         try:
-            await self.app(scope, receive, noting_send)
+            await self.app(scope, receive, send if served is not None else _noting(send, heard))
+        except BaseException as error:
+            # Before ServerErrorMiddleware, which is outside of this, answers and the span ends.
+            if served is not None:
+                served.failed(error)
+            raise
         finally:
             REQUEST.reset(token)
-            self._watch.end(entry, status)
+            self._watch.end(entry, heard.status)
+
+
+class _Heard:
+    """What is known of an answer where somebody else makes the server spans."""
+
+    status = 0
+
+
+def _noting(send: Send, heard: _Heard | Served) -> Send:
+    async def noting_send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            heard.status = int(message["status"])
+        await send(message)
+
+    return noting_send
 
 
 class TaskMark:
@@ -144,7 +182,7 @@ class TaskMark:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, its task known to belong to the request."""
-        unmark = self._watch.mark()
+        unmark = self._watch.mark(scope)
         try:
             await self.app(scope, receive, send)
         finally:

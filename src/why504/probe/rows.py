@@ -12,6 +12,7 @@ from why504 import names
 from why504.probe import site, threadcpu
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan
+from why504.probe.lean.http import LONGEST
 from why504.probe.records import RecordSpan
 
 
@@ -107,8 +108,8 @@ def parent_of(entry: OpenSpan) -> int | None:
 
 
 def span_name(entry: OpenSpan) -> str:
-    """Return the span's name now; a request that is not sampled is named like its server span."""
-    if entry.span is not None:
+    """Return the span's name now; a request is named after its route, as its span will be."""
+    if entry.span is not None and entry.span.name != entry.method():
         return entry.span.name
     return " ".join(part for part in (entry.method(), entry.route()) if part) or entry.name
 
@@ -117,4 +118,7 @@ def request_attributes(entry: OpenSpan) -> dict[str, AttributeValue]:
     """Return what the request itself says; a sampled span says the same and more."""
     if entry.scope is None:
         return {}
-    return {names.HTTP_METHOD: entry.method(), names.URL_PATH: str(entry.scope.get("path", ""))}
+    return {
+        names.HTTP_METHOD: entry.method(),
+        names.URL_PATH: str(entry.scope.get("path", ""))[:LONGEST],
+    }

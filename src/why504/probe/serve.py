@@ -1,10 +1,13 @@
 """`/metrics`, `/debug/requests` and `/debug/limits` from a thread and a port of their own.
 
-They answer while the event loop is blocked, which is when they are needed.
+They answer while the event loop is blocked, which is when they are needed. They tell paths, lines
+and trace ids: whoever asks from another machine needs a token. `/healthz` only says that it lives.
 """
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 import json
 import logging
 import sys
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
+from why504.errors import ConfigError
 from why504.probe.safety import Guard
 
 if TYPE_CHECKING:
@@ -20,12 +24,36 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("why504.probe")
 _PORTS_TRIED: Final = 20
+_STRANGER: Final = (
+    401,
+    "text/plain; charset=utf-8",
+    b"Authorization: Bearer WHY504_METRICS_TOKEN\n",
+)
 
 
 class Server:
-    """Serves three paths until `stop`; `port` is the one it got."""
+    """Serves three paths until `stop`; `port` is the one it got.
 
-    def __init__(self, host: str, port: int, registry: Collector, guard: Guard) -> None:
+    Args:
+        host: on which it listens.
+        port: the first that is tried.
+        registry: what /metrics tells.
+        guard: counts what fails here.
+        token: has to be sent by whoever asks, unless the host is loopback.
+
+    Raises:
+        ConfigError: the host is not loopback, and there is no token.
+    """
+
+    def __init__(
+        self, host: str, port: int, registry: Collector, guard: Guard, *, token: str = ""
+    ) -> None:
+        if not is_loopback(host) and not token:
+            raise ConfigError(
+                f"/metrics and /debug are not served on {host} without a token: set"
+                " WHY504_METRICS_TOKEN, or WHY504_METRICS_TOKEN_FILE, here and where they are read"
+            )
+        self._asked = b"" if is_loopback(host) else f"Bearer {token}".encode()
         self._guard = guard
         self._registry = registry
         self._http = _bind(host, port, self._handler())
@@ -54,8 +82,15 @@ class Server:
         """Leave the port to the parent process that has it too."""
         self._http.server_close()
 
+    def admits(self, authorization: str) -> bool:
+        """Return whether a caller may read; takes as long for a wrong token as for a right one."""
+        told = authorization.encode("utf-8", "replace")
+        return not self._asked or hmac.compare_digest(told, self._asked)
+
     def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
         """Return status, content type and body for a GET."""
+        if path == "/healthz":
+            return 200, "text/plain; charset=utf-8", b"ok\n"
         if path == "/metrics":
             from prometheus_client.exposition import choose_encoder
 
@@ -77,11 +112,17 @@ class Server:
                 answer = (500, "text/plain; charset=utf-8", b"why504 failed to answer\n")
                 with server._guard.site("http"):
                     path = self.path.partition("?")[0]
-                    answer = server.answer(path, self.headers.get("Accept", ""))
+                    admitted = server.admits(self.headers.get("Authorization", ""))
+                    if admitted or path == "/healthz":
+                        answer = server.answer(path, self.headers.get("Accept", ""))
+                    else:
+                        answer = _STRANGER
                 status, content_type, body = answer
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(body)))
+                if status == _STRANGER[0]:
+                    self.send_header("WWW-Authenticate", "Bearer")
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -99,6 +140,14 @@ class _QuietServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A scraper that hung up is none of the application's business."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether nobody but this machine reaches a host; a name other than localhost may be."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _bind(host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:

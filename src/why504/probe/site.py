@@ -8,12 +8,13 @@ why504 itself.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from types import CodeType, FrameType
+from types import AsyncGeneratorType, CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 import why504
@@ -22,6 +23,8 @@ from why504.probe.still import STILL
 
 STACK_LINES: Final = 40
 _WALK_LIMIT: Final = 400
+_TASKS_LIMIT: Final = 20
+_TASK_PACKAGES: Final = (f"{os.sep}asyncio", os.path.join(f"{os.sep}anyio", "_backends"))
 _HERE: Final = os.path.dirname(os.path.abspath(why504.__file__)) + os.sep
 _CARRIED: Final = _HERE + "_stack" + os.sep
 """Applications that the wheel carries as data: to the probe they are users like any other."""
@@ -47,6 +50,11 @@ def calling_frame() -> FrameType | None:
     return sys._getframe(2)
 
 
+def caller_attributes(passed_over: int) -> Mapping[str, str | int]:
+    """Return `code.*` of the user's innermost line that led to the caller; not to be changed."""
+    return _attributes(caller_line(passed_over + 1))
+
+
 def caller_line(passed_over: int) -> CodeLine | None:
     """Return the user's innermost line that led to the caller; quick where that is near.
 
@@ -56,10 +64,26 @@ def caller_line(passed_over: int) -> CodeLine | None:
     for _ in range(_WALK_LIMIT):
         if frame is None:
             return user_line(_greenlet_parents())
-        if is_user_file(frame.f_code.co_filename):
+        code = frame.f_code
+        mine = _MINE.get(code)
+        if mine is None:
+            mine = _learn(code)
+        if mine:
             return _line(frame)
         frame = frame.f_back
     return None
+
+
+_MINE: Final[dict[CodeType, bool]] = {}
+"""Whether a function is the user's, of those that were met on a stack."""
+_MOST_LEARNED: Final = 8192
+
+
+def _learn(code: CodeType) -> bool:
+    if len(_MINE) >= _MOST_LEARNED:
+        _MINE.clear()
+    mine = _MINE[code] = is_user_file(code.co_filename)
+    return mine
 
 
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:
@@ -69,16 +93,50 @@ def thread_lines(frame: FrameType | None) -> list[CodeLine]:
 
 
 def task_lines(task: asyncio.Task[Any]) -> list[CodeLine]:
-    """Return the lines at which a suspended task waits, innermost first."""
+    """Return the lines at which a suspended task waits, innermost first.
+
+    Where it waits for other tasks (`gather`, `TaskGroup`, one that it awaits), those of the first
+    that has not ended are the innermost.
+    """
     lines: list[CodeLine] = []
-    awaited: Any = task.get_coro()
+    seen: set[int] = set()
+    waiting: asyncio.Task[Any] | None = task
     with STILL:
-        while awaited is not None and len(lines) < _WALK_LIMIT:
-            frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
-            if frame is not None:
-                lines.append(_line(frame))
-            awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        while waiting is not None and id(waiting) not in seen and len(seen) < _TASKS_LIMIT:
+            seen.add(id(waiting))
+            frames = list(_awaiting(waiting.get_coro()))
+            lines.extend(_line(frame) for frame in frames)
+            waiting = _awaited_task(waiting, frames)
     return lines[::-1]
+
+
+def _awaiting(awaited: Any) -> Iterator[FrameType]:
+    """Yield the frames of a chain of awaits, outermost first."""
+    for _ in range(_WALK_LIMIT):
+        if awaited is None:
+            return
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            yield frame
+        deeper = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+        if deeper is None and type(awaited).__name__.startswith("async_generator_"):
+            # What an `async for` awaits does not tell its generator; the garbage collector knows.
+            referred = gc.get_referents(awaited)
+            deeper = next((one for one in referred if isinstance(one, AsyncGeneratorType)), None)
+        awaited = deeper
+
+
+def _awaited_task(task: asyncio.Task[Any], frames: Sequence[FrameType]) -> asyncio.Task[Any] | None:
+    """Return the task that another one waits for, the first of several that has not ended."""
+    future = getattr(task, "_fut_waiter", None)
+    found: list[Any] = [future, *getattr(future, "_children", ())]
+    # TaskGroups, wait() and wait_for() wait for a future of their own, and know for whose sake.
+    if frames and os.path.dirname(frames[-1].f_code.co_filename).endswith(_TASK_PACKAGES):
+        known = frames[-1].f_locals
+        found += [known.get("fut"), *(known.get("fs") or ())]
+        found += getattr(known.get("self"), "_tasks", ())
+    tasks = (one for one in found if isinstance(one, asyncio.Task) and one is not task)
+    return next((one for one in tasks if not one.done()), None)
 
 
 def user_line(lines: Sequence[CodeLine] | Iterator[CodeLine]) -> CodeLine | None:
@@ -95,6 +153,11 @@ def attributes_of(line: CodeLine | None) -> dict[str, str | int]:
         names.CODE_LINE: line.line,
         names.CODE_FUNCTION: line.function,
     }
+
+
+@lru_cache(maxsize=1024)
+def _attributes(line: CodeLine | None) -> Mapping[str, str | int]:
+    return attributes_of(line)
 
 
 def stack_text(lines: Sequence[CodeLine]) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Span
+
+from why504.probe.openrecord import OpenRecord
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry, Pool
@@ -46,6 +51,25 @@ class Slots:
         """Give a slot back."""
         with self.lock:
             self.taken -= 1
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One call of `pool.connect()`."""
+
+    slots: Slots
+    record: OpenRecord
+    """The wait while it queues, the hold from then on."""
+    connecting: Span | None = None
+    settled: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A hold together with the pool instance it counts in."""
+
+    slots: Slots
+    record: OpenRecord
 
 
 def backend_pid(entry: ConnectionPoolEntry) -> int | None:

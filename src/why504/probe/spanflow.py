@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
@@ -14,7 +14,7 @@ from why504.probe.blackbox.box import BlackBox, Boxed
 from why504.probe.claim import Claim
 from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.latetracer import LateProvider, Provider
-from why504.probe.records import Export, RecordSender
+from why504.probe.records import RecordSender
 from why504.probe.safety import Guard
 from why504.probe.tracing import OwnExport, OwnProvider
 
@@ -32,17 +32,22 @@ class SpanFlow:
     """
 
     def __init__(self, endpoint: str, registry: Registry, guard: Guard, *, serves: bool) -> None:
-        self._endpoint = endpoint
-        self._guard = guard
-        self._own_exports: list[OwnExport] = []
+        self._joined: list[Provider] = []
         self._processor = RegistryProcessor(registry, guard)
         self._box: BlackBox | None = None
         self._site = guard.site("tracer provider")
-        self._claim = Claim(self._join)
+        self._when_ours: list[Callable[[], object]] = []
+        self._claim = Claim(self._join, self._settled)
         self.provider = LateProvider(self._claim.until_settled if serves else self._claim.now)
         # A span of a request that came in: the application serves.
         self.serving = LateProvider(self._claim.now)
-        self._records = RecordSender(endpoint, self._claim.resource, on_failure=self._lost)
+        self._records = RecordSender(
+            endpoint,
+            self._claim.resource,
+            on_failure=lambda spans: guard.count("export"),
+            on_lost=lambda spans: guard.count("spans lost", spans),
+        )
+        self._export = OwnExport(self._records.outbox, guard)
         self.sender: RecordSender | Boxed = self._records
         if not serves:
             self._claim.at_first_span(self._site)
@@ -56,6 +61,13 @@ class SpanFlow:
         """The application works from now on: who had no provider gets ours."""
         with self._site:
             self._claim.now()
+
+    def when_ours(self, call: Callable[[], object]) -> None:
+        """Call this once it is settled that the provider in force is ours; now, if it is."""
+        if isinstance(self._claim.found(), OwnProvider):
+            call()
+        else:
+            self._when_ours.append(call)
 
     def look(self) -> None:
         """Join the application's provider, if it has one by now."""
@@ -81,29 +93,31 @@ class SpanFlow:
 
     def flush(self) -> None:
         """Send what is queued now."""
-        for export in self._own_exports:
-            export.force_flush()
         self.sender.flush()
 
     def shutdown(self) -> None:
         """Send what is queued and take nothing more."""
         self._claim.leave()
         self._processor.active = False
-        for export in self._own_exports:
-            export.shutdown()
+        for provider in self._joined:
+            if isinstance(provider, OwnProvider):
+                provider.remove_span_processor(self._processor)
+                provider.remove_export(self._export)
+        self._export.shutdown()
         self.sender.shutdown()
+
+    def _settled(self, provider: Provider) -> None:
+        calls, self._when_ours = self._when_ours, []
+        for call in calls if isinstance(provider, OwnProvider) else ():
+            call()
 
     def _join(self, provider: Provider) -> None:
         provider.add_span_processor(self._processor)
         if self._box is not None:
             provider.add_span_processor(self._box.ends)
         if isinstance(provider, OwnProvider):
-            export = OwnExport(Export(self._endpoint, self._lost))
-            provider.add_span_processor(export)
-            self._own_exports.append(export)
-
-    def _lost(self, spans: int) -> None:
-        self._guard.count("export")
+            provider.add_export(self._export)
+        self._joined.append(provider)
 
 
 class _Identity(Mapping[str, str]):

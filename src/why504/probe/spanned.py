@@ -84,6 +84,7 @@ def spanned_async(original: Any, begin: Begin, guard: GuardedSite, done: Done = 
     return traced
 
 
+_ACTIVE: Final = "_is_instrumented_by_opentelemetry"
 _STOCK: Final = {
     "aio-pika": ("opentelemetry.instrumentation.aio_pika", "AioPikaInstrumentor"),
     "asyncpg": ("opentelemetry.instrumentation.asyncpg", "AsyncPGInstrumentor"),
@@ -97,12 +98,17 @@ _STOCK: Final = {
 """Library -> who makes the same spans of it, if it is active."""
 
 
-def told_by_stock(library: str) -> bool:
-    """Return whether stock instrumentation makes the spans of a library in this process, now."""
+def told_by_stock(library: str, client: object = None) -> bool:
+    """Return whether stock instrumentation makes the spans of a library in this process, now.
+
+    Of some libraries it may be asked to do so for one client only.
+    """
+    if getattr(client, _ACTIVE, False):
+        return True
     module, name = _STOCK[library]
     kind = getattr(sys.modules.get(module), name, None)
     one = getattr(kind, "_instance", None)
-    return bool(getattr(one, "_is_instrumented_by_opentelemetry", False))
+    return bool(getattr(one, _ACTIVE, False))
 
 
 def in_a_trace() -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -18,51 +17,18 @@ from why504.probe import site
 from why504.probe.clock import Clock
 from why504.probe.garbage import Collections
 from why504.probe.gildump import GilDump, Held
-from why504.probe.inflight import Place, Registry
+from why504.probe.inflight import OpenSpan, Place, Registry
+from why504.probe.loopwatch import BEAT_S, LONG_S, LoopWatch
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
 from why504.probe.safety import Guard
+from why504.probe.site import CodeLine
+from why504.probe.slowloop import FINE_SHARE, LATE_S, WINDOW_S, Beats, lacked_s
 from why504.probe.stallstate import StallState
 from why504.probe.still import STILL
-from why504.probe.threadpool import Threadpool
 
-BEAT_S: Final = 0.1
 POLL_S: Final = 0.1
 TOLD_AFTER_S: Final = 0.25
-_SUSPENDED_S: Final = 1.0
-
-
-class LoopWatch:
-    """One event loop and its heartbeat."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, metrics: Metrics) -> None:
-        self.loop = loop
-        self.thread_id = threading.get_ident()
-        self.threadpool = Threadpool()
-        self.stall: StallState | None = None
-        self.stopping = False
-        self.late = 0.0, 0, 0.0
-        """Of the last long stall: since when, the same in Unix nanoseconds, and until when."""
-        self._clock = clock
-        self._metrics = metrics
-        self.renew()
-
-    def renew(self) -> None:
-        """Count from now on."""
-        self.beat_s = self._clock.monotonic_s()
-        self.beat_ns = self._clock.wall_ns()
-        self.beat_cpu_s = self._clock.cpu_s()
-
-    def beat(self) -> None:
-        """Note that the loop turned, and turn again; runs on the loop."""
-        late_s = self._clock.monotonic_s() - self.beat_s - BEAT_S
-        if late_s > _SUSPENDED_S:
-            self.late = self.beat_s, self.beat_ns, self.beat_s + BEAT_S + late_s
-        self.thread_id = threading.get_ident()
-        self.renew()
-        self._metrics.loop_lag.observe(max(0.0, late_s))
-        if not self.stopping:
-            self.loop.call_later(BEAT_S, self.beat)
 
 
 class Watchdog:
@@ -108,6 +74,7 @@ class Watchdog:
             watch.stopping = True
             with guard.site("stall"):
                 self._end(watch)
+                self._end_slow(watch, "ended")
         self.loops.clear()
         if self.dump is not None:
             self.dump.disarm()
@@ -116,6 +83,7 @@ class Watchdog:
         """End every stall that goes on: the process is about to."""
         for watch in list(self.loops.values()):
             self._end(watch, outcome)
+            self._end_slow(watch, outcome)
 
     def places(self) -> list[tuple[asyncio.AbstractEventLoop, int]]:
         """Return each loop with the thread it runs in."""
@@ -136,9 +104,11 @@ class Watchdog:
         for key, watch in list(self.loops.items()):
             if watch.loop.is_closed():
                 self._end(watch)
+                self._end_slow(watch, "ended")
                 self.loops.pop(key, None)
             elif suspended or not watch.loop.is_running():
                 self._end(watch)
+                self._end_slow(watch, "ended")
                 watch.renew()
             else:
                 if held is not None:
@@ -154,7 +124,7 @@ class Watchdog:
         cpu_s = self._clock.cpu_s()
         gap_s, used_s = now_s - self._looked_s, cpu_s - self._looked_cpu_s
         self._looked_s, self._looked_cpu_s = now_s, cpu_s
-        return gap_s, gap_s > _SUSPENDED_S and used_s < gap_s * 0.1
+        return gap_s, gap_s > LONG_S and used_s < gap_s * 0.1
 
     def _held(self, gap_s: float, now_s: float) -> Held | None:
         """Return who kept the GIL since the last look, and put off the next dump."""
@@ -162,7 +132,7 @@ class Watchdog:
             return None
         threads = sorted(watch.thread_id for watch in list(self.loops.values()))
         held = None
-        if gap_s > _SUSPENDED_S:
+        if gap_s > LONG_S:
             held = self.dump.taken(gap_s, self._clock.wall_ns(), threads)
         self.dump.arm(now_s, threads)
         return held
@@ -197,12 +167,56 @@ class Watchdog:
         if stall is not None and beat_s > stall.record.opened_s:
             self._end(watch)
             stall = None
+        self._look_at_beats(watch, now_s)
         if now_s - beat_s <= BEAT_S + self._stall_after_s:
             return
         if stall is None:
             stall = watch.stall = self._begin(watch)
         if stall.sample_due_s <= now_s:
             self._sample(watch, stall, now_s)
+
+    def _look_at_beats(self, watch: LoopWatch, now_s: float) -> None:
+        """Sample a loop that is late by now; at the end of a window say whether it is slow."""
+        beats = watch.beats
+        if now_s - watch.beat_s > BEAT_S + LATE_S and watch.stall is None:
+            beats.samples.append(self._seen_now(watch))
+        if now_s - beats.since_s < WINDOW_S:
+            return
+        lacked = lacked_s(watch.thread_id, now_s)
+        watch.beats = Beats(now_s, self._clock.wall_ns(), self._clock.cpu_s(), lacked)
+        watch.late_share = beats.share()
+        if watch.slow is None and beats.is_slow(now_s, lacked):
+            watch.slow = self._begin_slow(watch, beats)
+        if watch.slow is not None:
+            self._go_on_slowly(watch, watch.slow, beats)
+
+    def _begin_slow(self, watch: LoopWatch, beats: Beats) -> StallState:
+        slow = self._begin(watch)
+        slow.record.opened_s, slow.record.start_ns = beats.since_s, beats.since_ns
+        slow.cpu_at_start_s = beats.cpu_s
+        self._book.open(slow.record)
+        return slow
+
+    def _go_on_slowly(self, watch: LoopWatch, slow: StallState, beats: Beats) -> None:
+        for lines, entry in beats.samples:
+            slow.note(lines, entry)
+        slow.record.attributes[names.STALL_SHARE] = round(beats.share(), 2)
+        slow.record.attributes |= self._used(slow)
+        slow.describe()
+        if beats.share() < FINE_SHARE:
+            self._end_slow(watch, "ended")
+
+    def _end_slow(self, watch: LoopWatch, outcome: str) -> None:
+        slow, watch.slow = watch.slow, None
+        if slow is not None:
+            self._book.close(slow.record, outcome, publish=True)
+
+    def _seen_now(self, watch: LoopWatch) -> tuple[list[CodeLine], OpenSpan | None]:
+        """Return what a loop runs at this moment, and for which span."""
+        with STILL:
+            lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
+        task = asyncio.current_task(watch.loop)
+        return lines, None if task is None else self._registry.innermost(task)
 
     def _begin(self, watch: LoopWatch) -> StallState:
         place = Place(None, watch.thread_id)
@@ -216,10 +230,7 @@ class Watchdog:
         return StallState(record, watch.beat_cpu_s, self._collections.seconds, sample_due_s=0.0)
 
     def _sample(self, watch: LoopWatch, stall: StallState, now_s: float) -> None:
-        with STILL:
-            lines = site.thread_lines(sys._current_frames().get(watch.thread_id))
-        task = asyncio.current_task(watch.loop)
-        entry = None if task is None else self._registry.innermost(task)
+        lines, entry = self._seen_now(watch)
         if watch.beat_s > stall.record.opened_s:
             return  # it turned while we looked: the sample shows what came after
         stall.note(lines, entry)

@@ -20,10 +20,12 @@ from why504.probe.blackbox.file import BoxFile
 from why504.probe.clock import Clock
 from why504.probe.gildump import GilDump
 from why504.probe.healing.counted import RestartCollector
+from why504.probe.healing.deadman import Deadman
 from why504.probe.healing.farewell import Farewell
 from why504.probe.healing.hang import Hangs
 from why504.probe.healing.healer import Healer
-from why504.probe.healing.restarts import Restarts
+from why504.probe.healing.restarts import Permit, Restarts
+from why504.probe.healing.successor import tell_of_the_dead
 from why504.probe.inflight import Registry
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
@@ -53,6 +55,8 @@ class Survival:
         self._spans = spans
         self._metrics = metrics
         self._clock = clock
+        self._guard = guard
+        self._deadman: Deadman | None = None
         self._began_ns = clock.wall_ns()
         self._folder = _folder(settings, guard)
         self.box: BlackBox | None = None
@@ -79,10 +83,7 @@ class Survival:
             return
         run("black box", self.box.write, WRITE_S)
         if self._folder is not None and self._settings.on_stall == "restart":
-            service = str(self._spans.resource().attributes.get(names.SERVICE_NAME, ""))
-            wait_s = 2 * self._settings.restart_after_s
-            self._restarts = Restarts(self._folder, service, wait_s)
-            watchdog.then = [self._healer(self._restarts, watchdog, registry, book).look]
+            watchdog.then = [self._healing(self._folder, watchdog, registry, book).look]
 
     def forked(self) -> None:
         """Begin anew in a child: its parent's files are its parent's."""
@@ -92,22 +93,35 @@ class Survival:
 
     def close(self) -> None:
         """Write what is queued; take nothing more."""
+        if self._deadman is not None:
+            self._deadman.detach()
         if self.box is not None:
             self.box.ends.active = False
             self.box.close()
 
-    def _healer(
-        self, restarts: Restarts, watchdog: Watchdog, registry: Registry, book: RecordBook
+    def _healing(
+        self, folder: Path, watchdog: Watchdog, registry: Registry, book: RecordBook
     ) -> Healer:
+        after_s = self._settings.restart_after_s
+        service = str(self._spans.resource().attributes.get(names.SERVICE_NAME, ""))
+        self._restarts = Restarts(folder, service, wait_s=2 * after_s)
+        with self._guard.site("restart"):
+            tell_of_the_dead(folder, service, self._restarts, book)
+        self._deadman = Deadman(places.exit_dump(folder, self._stem), self._process(), after_s)
         hangs = Hangs(
             watchdog,
             registry,
             clock=self._clock,
             ended=self._metrics.requests_ended,
-            after_s=self._settings.restart_after_s,
+            after_s=after_s,
         )
-        farewell = Farewell(book, watchdog, registry, self._write_and_send)
-        return Healer(hangs, restarts, farewell, clock=self._clock, started_ns=self._began_ns)
+        return Healer(
+            hangs,
+            Permit(self._restarts, self._clock, self._began_ns),
+            Farewell(book, watchdog, registry, self._write_and_send),
+            deadman=self._deadman,
+            clock=self._clock,
+        )
 
     def _write_and_send(self) -> None:
         if self.box is not None:
@@ -129,6 +143,7 @@ class Survival:
             "pid": os.getpid(),
             "service": told.get(names.SERVICE_NAME),
             "instance": told.get(names.SERVICE_INSTANCE),
+            "cwd": os.getcwd(),
             "why504": why504.__version__,
         }
 

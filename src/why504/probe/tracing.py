@@ -10,56 +10,95 @@ import socket
 import uuid
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.trace import TraceFlags
 
 from why504 import names
-from why504.probe.records import Export
+from why504.probe.lean.outbox import Outbox
+from why504.probe.lean.provider import LeanProvider
+from why504.probe.lean.span import LeanSpan
+from why504.probe.safety import Guard
 
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
-class OwnProvider(TracerProvider):
+class OwnProvider(LeanProvider):
     """The provider that the probe made because the application had none."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource)
+        self._exports: list[OwnExport] = []
+
+    def add_export(self, export: OwnExport) -> None:
+        """Send spans by an export; with several probes in a process the first one's sends them."""
+        self._exports.append(export)
+        if len(self._exports) == 1:
+            self.add_span_processor(export)
+
+    def remove_export(self, export: OwnExport) -> None:
+        """Send nothing by an export any more; the next one's turn."""
+        if export not in self._exports:
+            return
+        first = self._exports[0]
+        self._exports.remove(export)
+        if export is first:
+            self.remove_span_processor(export)
+            if self._exports:
+                self.add_span_processor(self._exports[0])
+
+    def forked(self) -> None:
+        """Go on in a child process, as an instance of its own."""
+        super().forked()
+        told = OTELResourceDetector().detect().attributes
+        mine = {name: value for name, value in _identity().items() if name not in told}
+        self._resource = self._resource.merge(Resource(mine))
 
 
 class OwnExport(SpanProcessor):
     """The export of a provider of ours; can be taken off, which the SDK has no way to do."""
 
-    def __init__(self, export: Export) -> None:
-        self._export: Export | None = export
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing: spans are exported when they end."""
+    def __init__(self, outbox: Outbox, guard: Guard) -> None:
+        self._outbox: Outbox | None = outbox
+        self._guard = guard.site("encode")
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue an ended span."""
-        if self._export is not None:
-            self._export.take(span)
+        """Queue an ended span: encoded here and now, it is nobody's work any more."""
+        outbox = self._outbox
+        if outbox is None or not isinstance(span, LeanSpan):
+            return
+        if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+            try:
+                outbox.take(span.scope_wire, span.encoded())
+            except Exception as error:
+                if not self._guard.swallows(error):
+                    raise
 
     def shutdown(self) -> None:
         """Send what is queued and take nothing more; the provider calls it at exit."""
-        export, self._export = self._export, None
-        if export is not None:
-            export.stop()
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            outbox.flush()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what is queued now."""
-        if self._export is not None:
-            self._export.flush()
+        if self._outbox is not None:
+            self._outbox.flush()
         return True
 
 
 def own_resource() -> Resource:
     """Return who speaks where the application does not say it."""
-    ours: dict[str, str | int] = {
+    # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
+    return Resource(_identity()).merge(Resource.create())
+
+
+def _identity() -> dict[str, str | int]:
+    return {
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
         names.PROCESS_PID: os.getpid(),
         "host.name": socket.gethostname(),
     }
-    # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
-    return Resource(ours).merge(Resource.create())
 
 
 def opt_in_to_new_http_names() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import socket
 import sys
-import weakref
 from typing import Any
 
 from opentelemetry.trace import Span
@@ -13,7 +12,8 @@ from opentelemetry.trace import Span
 from why504 import names
 from why504.probe import connecting
 from why504.probe.httpcalls import answered, attempt, limit
-from why504.probe.kit import Kit, Patches, free_name
+from why504.probe.kit import Kit, Patches
+from why504.probe.poolsof import PoolsOf
 from why504.probe.spanned import in_a_trace, spanned, told_by_stock
 from why504.probe.watchedpool import Room, WatchedPool
 
@@ -25,7 +25,7 @@ class Urllib3Calls:
         self._kit = kit
         self._guard = kit.guard.site("urllib3")
         self._patches = Patches()
-        self._pools: weakref.WeakKeyDictionary[Any, WatchedPool] = weakref.WeakKeyDictionary()
+        self._pools = PoolsOf(kit)
 
     def attach(self) -> None:
         """Wrap urllib3 if it is imported by now; does nothing the second time."""
@@ -125,14 +125,13 @@ class Urllib3Calls:
         return puts
 
     def _watched(self, pool: Any) -> WatchedPool:
-        known = self._pools.get(pool)
-        if known is not None:
-            return known
         most = int(pool.pool.maxsize)
-        name = free_name(str(pool.host), {one.name for one in self._pools.values()})
-        made = WatchedPool(self._kit, names.http_pool(name), name, Room(lambda: most))
-        self._pools[pool] = made
-        return made
+
+        def make() -> WatchedPool:
+            name = self._pools.name(str(pool.host))
+            return WatchedPool(self._kit, names.http_pool(name), name, Room(lambda: most))
+
+        return self._pools.of(pool, make)
 
 
 def _noted(connect: Any) -> Any:

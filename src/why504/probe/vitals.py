@@ -12,13 +12,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from why504 import names
 from why504.probe.garbage import Collections
 from why504.probe.inflight import Place, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.stall import Watchdog
+
+if TYPE_CHECKING:
+    from why504.probe.stall import Watchdog
 
 LOOK_S: Final = 1.0
 _BUSY_S: Final = 2.0

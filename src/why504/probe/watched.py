@@ -99,6 +99,7 @@ class Watched:
 
     def forked(self) -> None:
         """Forget what is held: it is held in the parent, not here."""
+        self._libraries.forked()
         self._named.forked()
         self._unnamed.forked()
 
@@ -118,11 +119,13 @@ class Watched:
             on_scope=self._on_scope,
         )
         if isinstance(app, PlainApp):
-            app.attach(watch, core.spans.serving, core.spans.claim)
+            app.attach(watch, core.spans, core.guard)
             return app
+        contrib = core.settings.server_spans == "contrib"
+        hooks = AppHooks(app, watch, core.guard, contrib=contrib)
         _say_when_it_serves(app, core.spans.claim)
-        hooks = AppHooks(app, watch)
         hooks.attach(core.spans.serving)
+        core.spans.when_ours(hooks.silence_fastapi)
         return hooks
 
 

@@ -57,6 +57,7 @@ class WatchedPool:
         self.errors = 0
         """Connections that could not be opened."""
         self._kit = kit
+        self.of_a_database = of_a_database
         self._metrics = kit.metrics if of_a_database else None
         self._hold_after_s = kit.hold_after_s if of_a_database else float("inf")
         self._last_wait_s = float("-inf")

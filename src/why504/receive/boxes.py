@@ -21,7 +21,9 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from why504 import tables
 from why504.errors import NotOtlp, UnknownFormat
 from why504.probe.blackbox import folder as places
+from why504.probe.blackbox.dumped import Dumped, dumped
 from why504.probe.blackbox.frames import MARK, METRICS, PROCESS, SPANS, frames
+from why504.probe.records import readable
 from why504.receive import wire
 from why504.receive.decode import Batch, Decoder
 from why504.receive.spool import Spool
@@ -42,7 +44,7 @@ class Box:
 
 def is_box(path: Path) -> bool:
     """Return whether a file begins like a black box, or is called like one."""
-    if path.name.endswith(places.SUFFIX):
+    if path.name.endswith((places.SUFFIX, places.DUMP_SUFFIX, places.EXIT_SUFFIX)):
         return True
     with suppress(OSError), path.open("rb") as file:
         return file.read(len(MARK)) == MARK
@@ -59,11 +61,19 @@ def parts(place: Path) -> Sequence[Path]:
         return [place]
     try:
         found = [part for box in places.boxes(place).values() for part in box]
+        found += [path for path in places.dumps(place) if places.is_taken(path)]
+        found += [path for path in places.exits(place) if places.is_taken(path)]
     except OSError as error:
         raise UnknownFormat(f"can't read {place}: {error.strerror}") from error
     if not found:
         raise UnknownFormat(f"{place} has no black box in it (*{places.SUFFIX})")
     return found
+
+
+def kept(path: Path) -> Dumped | None:
+    """Return what a file tells of who kept the GIL; None if it is no dump, or none was taken."""
+    is_dump = path.name.endswith((places.DUMP_SUFFIX, places.EXIT_SUFFIX))
+    return dumped(path) if is_dump else None
 
 
 def read(path: Path) -> Box:
@@ -72,6 +82,8 @@ def read(path: Path) -> Box:
     Raises:
         UnknownFormat: the file can't be read, or has not one whole frame.
     """
+    if found := kept(path):
+        return Box(path, dict(found.process), requests=[_stall(found)])
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -90,6 +102,15 @@ def read(path: Path) -> Box:
     if not whole:
         raise UnknownFormat(f"{path} has not one whole frame: it is no black box")
     return box
+
+
+def _stall(found: Dumped) -> bytes:
+    """Return the stall of a process that could not tell it, as it would have."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    # Until when it went on is not known where the process was killed from outside.
+    record = found.record(found.taken_ns, 0 if "ended" in found.process else 1)
+    return bytes(encode_spans([readable(record, found.resource())]).SerializeToString())
 
 
 def batches(box: Box, decoder: Decoder) -> Iterator[tuple[bytes, Batch]]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import format_span_id
 
-from tests.integration.blackbox.boxed_services import explained, serving, wait_until
+from tests.integration.blackbox.boxed_services import explained, run, serving, wait_until
+from why504 import names
 from why504.probe.blackbox import folder as places
+from why504.watch.standstill import StandstillWatch
 
 SERVICE = """
 import asyncio, ctypes, math, re, threading, time
@@ -86,3 +91,41 @@ def test_a_process_that_was_stopped_has_kept_nothing(tmp_path):
         time.sleep(1)
         (dump,) = places.dumps(service.box)
         assert not places.is_taken(dump)
+
+
+def test_a_process_that_is_killed_meanwhile_leaves_the_line(tmp_path):
+    with serving(tmp_path, SERVICE.replace("libc.sleep(7)", "libc.sleep(700)")) as service:
+        service.ask_in_vain("/sleeps")
+        wait_until(
+            lambda: [path for path in places.dumps(service.box) if places.is_taken(path)], "a dump"
+        )
+        told: list[ReadableSpan] = []
+        watch = StandstillWatch(service.box, told.append)
+        watch.look()
+        watch.look()
+        service.kill()
+        watch.look()
+    during, after = [dict(span.attributes or {}) for span in told]
+    assert during[names.OUTCOME] == names.OPEN, "told while it lasts"
+    assert during[names.CODE_LINE] == line_of("# the call")
+    assert after[names.OUTCOME] == "ended"
+    assert during[names.SNAPSHOT_OF] == format_span_id(told[1].context.span_id)
+    said = " ".join(run("explain", "--black-box", service.box).split())
+    assert f"kept the GIL at boxed.py:{line_of('# the call')}" in said
+    assert f"process {service.process.pid} of boxed stood still" in said
+
+
+def test_a_process_that_restarts_itself_is_ended_though_nobody_gets_the_gil(tmp_path):
+    healing = SERVICE.replace("instrument(app)", 'instrument(app, on_stall="restart")')
+    env = {"WHY504_RESTART_AFTER_S": "2"}
+    endless = healing.replace("/ (time", "* 1000 / (time")
+    with serving(tmp_path, endless, env) as service:
+        service.ask_in_vain("/computes")
+        assert service.process.wait(90) == -signal.SIGVTALRM
+    with serving(tmp_path, healing, env):
+        told = json.loads((service.box / "restarts-boxed.json").read_text())["restarts"]
+        said = " ".join(run("explain", "--black-box", service.box).split())
+    assert [why for _, _, why in told] == [
+        f"the GIL was kept for 2 s of CPU time, at boxed.py:{line_of('# the pattern')}"
+    ]
+    assert f"kept the GIL at boxed.py:{line_of('# the pattern')}" in said

@@ -84,11 +84,15 @@ def test_pika_says_so_as_well(told, managed_rabbitmq):
     connection = pika.BlockingConnection(parameters)
     channel = connection.channel()
     channel.confirm_delivery()
+
+    def publish() -> None:
+        for _ in range(20):
+            channel.basic_publish("", "nowhere", b"")
+
     managed_rabbitmq.alarm(True)
     try:
         with told.request(), pytest.raises(pika.exceptions.AMQPError):
-            for _ in range(20):
-                channel.basic_publish("", "nowhere", b"")
+            publish()
     finally:
         managed_rabbitmq.alarm(False)
         with suppress(pika.exceptions.AMQPError):

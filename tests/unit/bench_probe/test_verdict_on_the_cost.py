@@ -13,9 +13,10 @@ def measured(*, ours_us: float, again_us: float = BARE_US) -> Measured:
     whole_us = {NOTHING: BARE_US, AGAIN: again_us, STOCK: BARE_US + 400, OURS: BARE_US + ours_us}
     for workload in WORKLOADS:
         for variant, us in whole_us.items():
-            for slower in (1, 1, 1, 9):
+            for number, slower in enumerate((1, 1, 1, 9)):
                 used = {"total_s": us * slower * 100 / 1e6, "loop_s": us * slower * 50 / 1e6}
-                samples.note((variant, workload.name + HERE), used, 100, 300)
+                received = 300 * (4 * WORKLOADS.index(workload) + number + 1)
+                samples.note((variant, workload.name + HERE), used, 100, received)
     return Measured(samples, {}, [], False)
 
 

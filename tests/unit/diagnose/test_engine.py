@@ -189,16 +189,20 @@ def test_a_lock_leads_to_the_session_outside_that_keeps_it():
     ]
 
 
-def test_a_hold_that_outlives_its_request_is_a_leak():
+POOLS = ("db.pool:main", "http.pool:api.example.com", "redis.pool:cache")
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_hold_that_outlives_its_request_is_a_leak(pool):
     scene = Scene(until_s=30)
     for n in range(2):
         scene.gateway(f"leaker{n}", 0, 0.2, status=200)
         scene.app(f"leaker{n}", 0, 0.2)
-        scene.hold(f"leaker{n}", 0.1, None, site=site(33))
+        scene.hold(f"leaker{n}", 0.1, None, pool, site=site(33))
     for n in range(5):
         scene.gateway(f"victim{n}", 5 + n, 10 + n)
         scene.app(f"victim{n}", 5 + n, None)
-        scene.wait(f"victim{n}", 5.01 + n, None)
+        scene.wait(f"victim{n}", 5.01 + n, None, pool)
 
     [incident] = explain(scene.evidence())
 
@@ -222,13 +226,14 @@ def test_a_hold_of_a_request_without_spans_says_itself_that_it_is_over(ended, ca
     assert incident.finding.cause == cause
 
 
-def test_many_brief_holders_mean_a_pool_that_is_too_small():
+@pytest.mark.parametrize("pool", POOLS)
+def test_many_brief_holders_mean_a_pool_that_is_too_small(pool):
     scene = Scene(until_s=40)
     for n in range(120):
         who, start_s = f"brief{n}", n * 0.25
         scene.gateway(who, max(0, start_s - 5), start_s + 0.25, status=200)
         scene.app(who, max(0, start_s - 5), start_s + 0.25)
-        scene.hold(who, start_s, start_s + 0.25, site=site(10))
+        scene.hold(who, start_s, start_s + 0.25, pool, site=site(10))
         scene.span(
             who, "select", "app", start_s + 0.01, start_s + 0.24, kind="client", name="SELECT x",
             **{names.DB_SYSTEM: "postgresql"},
@@ -236,20 +241,21 @@ def test_many_brief_holders_mean_a_pool_that_is_too_small():
     for n in range(30):
         scene.gateway(f"victim{n}", 5 + n * 0.5, 10 + n * 0.5)
         scene.app(f"victim{n}", 5 + n * 0.5, None)
-        scene.wait(f"victim{n}", 5.01 + n * 0.5, None)
+        scene.wait(f"victim{n}", 5.01 + n * 0.5, None, pool)
 
     [incident] = explain(scene.evidence())
 
     assert (incident.finding.cause, incident.finding.mechanism) == ("A1b", "pool")
 
 
-def test_requests_that_hold_and_wait_in_a_ring_are_a_deadlock():
+@pytest.mark.parametrize("pool", POOLS)
+def test_requests_that_hold_and_wait_in_a_ring_are_a_deadlock(pool):
     scene = Scene(until_s=20)
     for n in range(2):
         scene.gateway(f"nested{n}", 0, 5)
         scene.app(f"nested{n}", 0, None)
-        scene.hold(f"nested{n}", 0, None, site=site(10))
-        scene.wait(f"nested{n}", 0.1, None)
+        scene.hold(f"nested{n}", 0, None, pool, site=site(10))
+        scene.wait(f"nested{n}", 0.1, None, pool)
 
     [incident] = explain(scene.evidence())
 

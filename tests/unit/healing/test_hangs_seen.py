@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from why504 import names
+from why504.probe.healing.deadman import Deadman
 from why504.probe.healing.hang import FEWEST_REQUESTS, Hangs, is_debugged
 from why504.probe.healing.healer import EXIT_CODE, Healer
 from why504.probe.healing.listeners import close_listeners
-from why504.probe.healing.restarts import Restarts
+from why504.probe.healing.restarts import Permit, Restarts
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.requests import ANSWERED
+from why504.probe.lean.served import SERVED
 from why504.probe.site import CodeLine
 from why504.testing import FakeClock
 
@@ -35,9 +36,19 @@ class Watched:
         )
         self.left: list[int] = []
         self.told: list[str] = []
-        self.healer = Healer(
-            self.hangs, Restarts(tmp_path, "shop", 2 * AFTER_S), self._tell,
-            clock=self.clock, started_ns=self.clock.wall_ns(), leave=self.left.append,
+        self.folder = tmp_path
+        self.healer = self.begun()
+
+    def begun(self) -> Healer:
+        """A process that begins now."""
+        permit = Permit(
+            Restarts(self.folder, "shop", 2 * AFTER_S), self.clock, self.clock.wall_ns()
+        )
+        deadman = Deadman(self.folder / "dump", {}, AFTER_S)
+        deadman._is_refused = True  # not in the process of the tests
+        return Healer(
+            self.hangs, permit, self._tell,
+            deadman=deadman, clock=self.clock, leave=self.left.append,
         )  # fmt: skip
 
     def _tell(self, hang) -> None:
@@ -97,7 +108,10 @@ def test_one_that_ends_now_and_then_shows_that_it_works(watched):
         watched.ended += 1
 
 
-@pytest.mark.parametrize("case", [("few", 2, {}), ("streams", 9, {ANSWERED: True})])
+STREAMS = {SERVED: SimpleNamespace(status=200)}
+
+
+@pytest.mark.parametrize("case", [("few", 2, {}), ("streams", 9, STREAMS)])
 def test_a_few_slow_ones_and_streams_are_no_hang(watched, case):
     _, count, scope = case
     watched.ask(count, **scope)
@@ -125,10 +139,8 @@ def test_a_hang_is_told_and_the_process_left_once_and_again_only_after_the_back_
     assert watched.left == [EXIT_CODE]
     assert len(watched.told) == 1
 
-    again = Healer(
-        watched.hangs, watched.healer._restarts, lambda hang: None,
-        clock=watched.clock, started_ns=watched.clock.wall_ns() + 1, leave=watched.left.append,
-    )  # fmt: skip
+    watched.clock.advance(0.001)
+    again = watched.begun()
     for _ in range(int(2 * AFTER_S)):
         again.look()
         assert watched.left == [EXIT_CODE]
@@ -139,8 +151,9 @@ def test_a_hang_is_told_and_the_process_left_once_and_again_only_after_the_back_
 
 
 def test_restarts_that_can_not_be_remembered_are_not_done(watched, tmp_path):
-    watched.healer._restarts = Restarts(tmp_path / "file" / "in the way", "shop", 1)
     (tmp_path / "file").write_text("")
+    watched.folder = tmp_path / "file"
+    watched.healer = watched.begun()
     watched.stall(AFTER_S + 1)
     watched.clock.advance(1)
 

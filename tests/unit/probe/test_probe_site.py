@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import greenlet
 import pytest
 import sqlalchemy
@@ -66,23 +68,6 @@ async def test_the_innermost_await_of_a_suspended_task_is_found():
     assert len([one for one in lines if one.file == __file__]) == 2
 
 
-async def test_a_task_in_an_async_generator_shows_at_least_its_consumer():
-    async def numbers() -> AsyncIterator[int]:
-        await asyncio.sleep(10)
-        yield 1
-
-    async def consume() -> None:
-        async for _ in numbers():  # consumer
-            pass
-
-    task = asyncio.create_task(consume())
-    await asyncio.sleep(0)
-    lines = site.task_lines(task)
-    task.cancel()
-
-    assert told(site.user_line(lines))[:2] == (HERE, line_of("consumer"))
-
-
 def test_the_line_of_another_thread_is_found():
     release = threading.Event()
 
@@ -134,3 +119,71 @@ def test_a_stack_is_innermost_first_and_at_most_forty_lines():
 
     assert text[0] == f'File "{HERE}", line 1, in f'
     assert len(text) == 40
+
+
+async def leaf() -> None:
+    await asyncio.sleep(10)  # a leaf
+
+
+async def gathers() -> None:
+    await asyncio.gather(asyncio.sleep(0), leaf())  # gathers
+
+
+async def groups() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leaf())
+
+
+async def groups_of_anyio() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(leaf)
+
+
+async def awaits_a_task() -> None:
+    await asyncio.create_task(leaf())
+
+
+async def waits() -> None:
+    await asyncio.wait([asyncio.create_task(leaf())])
+
+
+async def has_a_limit() -> None:
+    await asyncio.wait_for(leaf(), 100)
+
+
+async def gathers_deeper() -> None:
+    await asyncio.gather(gathers(), groups())
+
+
+@pytest.mark.parametrize(
+    "waits_for",
+    [gathers, groups, groups_of_anyio, awaits_a_task, waits, has_a_limit, gathers_deeper],
+)
+async def test_a_task_that_waits_for_others_shows_what_the_first_of_them_waits_for(waits_for):
+    task = asyncio.create_task(waits_for())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    lines = site.task_lines(task)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+    assert told(site.user_line(lines)) == (HERE, line_of("a leaf"), "leaf")
+    assert waits_for.__name__ in {line.function for line in lines}, "and who waits for it"
+
+
+async def test_a_task_in_an_async_generator_shows_the_line_in_it():
+    async def numbers() -> AsyncIterator[int]:
+        await asyncio.sleep(10)  # in the generator
+        yield 1
+
+    async def consume() -> None:
+        async for _ in numbers():
+            pass
+
+    task = asyncio.create_task(consume())
+    await asyncio.sleep(0)
+    lines = site.task_lines(task)
+    task.cancel()
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("in the generator"))

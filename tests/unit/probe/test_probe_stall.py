@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from why504 import names
 from why504.probe.garbage import Collections
 from why504.probe.inflight import Registry
+from why504.probe.loopwatch import LoopWatch
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
-from why504.probe.stall import LoopWatch, Watchdog
+from why504.probe.stall import Watchdog
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 
@@ -149,3 +151,43 @@ def test_a_loop_that_is_not_running_does_not_stall(rig):
     rig.pass_time(0.1)
 
     assert rig.watchdog.loops == {}
+
+
+def run_loop(rig: Rig, watch: LoopWatch, seconds: float, taken_s: float, free_s: float) -> None:
+    """The loop is taken and free in turns, a millisecond at a time; looked at each 100 ms."""
+    lengths = random.Random(504)
+    left_ms, taken = 0, False
+    for millisecond in range(round(seconds * 1000)):
+        if left_ms == 0:
+            taken = not taken
+            left_ms = 1 + int(1000 * (taken_s if taken else free_s) * lengths.uniform(0.5, 1.5))
+        left_ms -= 1
+        rig.clock.advance(0.001, cpu_s=0.001 * taken)
+        if not taken and rig.clock.monotonic_s() >= watch.beat_s + 0.1:
+            watch.beat()
+        if millisecond % 100 == 99:
+            rig.watchdog.look()
+
+
+async def test_many_short_stalls_are_told_as_one_with_their_line_and_share(rig):
+    watch = rig.watch()
+    run_loop(rig, watch, 10, taken_s=0.06, free_s=0.01)
+
+    (slow,) = rig.book.of_kind(names.STALL)
+    assert slow.attributes[names.STALL_SHARE] > 0.7
+    assert "test_probe_stall.py" in slow.attributes[names.CODE_FILE]
+    assert slow.attributes[names.STALL_CPU_S] / slow.lasted_s(rig.clock.monotonic_s()) > 0.7
+    assert rig.kept.of_kind(names.STALL) == [], "no single one was long"
+
+    run_loop(rig, watch, 7, taken_s=0.002, free_s=0.1)
+    (told,) = rig.kept.of_kind(names.STALL)
+    assert told.attributes[names.OUTCOME] == "ended"
+    assert rig.book.of_kind(names.STALL) == []
+
+
+async def test_a_loop_that_is_taken_a_third_of_the_time_is_not_slow(rig):
+    watch = rig.watch()
+    run_loop(rig, watch, 20, taken_s=0.04, free_s=0.1)
+
+    assert (rig.kept.sent, rig.book.of_kind(names.STALL)) == ([], [])
+    assert 0.05 < watch.late_share < 0.5

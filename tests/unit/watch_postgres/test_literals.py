@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from why504.watch.literals import LONGEST, without_literals
+from why504.probe.literals import LONGEST, without_literals
 
 SECRET = "hunter2"
 
@@ -52,6 +52,29 @@ def test_values_become_question_marks_and_names_stay(statement, expected):
 )
 def test_no_value_survives_however_it_is_quoted_or_cut(statement):
     assert SECRET not in without_literals(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f'SELECT "{SECRET}"',
+        f"SELECT 'it\\'s {SECRET}'",
+        f'SELECT "say \\"{SECRET}"',
+        f"SELECT _utf8mb4'{SECRET}'",
+        f"SELECT 'a' # {SECRET}",
+        f"SELECT `a'b`, '{SECRET}'",
+        f'SELECT "{SECRET}',
+    ],
+)
+def test_no_value_survives_in_the_quotes_of_mysql(statement):
+    assert SECRET not in without_literals(statement, "mysql")
+
+
+def test_names_of_mysql_and_its_markers_stay():
+    assert (
+        without_literals("SELECT `a` FROM t1 WHERE b = %s AND c = 'x'", "mariadb")
+        == "SELECT `a` FROM t1 WHERE b = %s AND c = ?"
+    )
 
 
 @given(

@@ -17,12 +17,13 @@ from why504 import names
 from why504.diagnose.blame import resource_key
 from why504.diagnose.course.buckets import Floats
 from why504.diagnose.course.reading import Reading, Series, number, process_names, series
+from why504.diagnose.leaves import POOLS
 from why504.diagnose.steps import Presence
 from why504.model import Hold, Record, Wait
 
 MOST: Final = 3
 """So many resources, those that were waited for longest."""
-_HAS_UNITS: Final = (*names.CONNECTION_POOLS, "limiter:", names.THREADPOOL)
+_HAS_UNITS: Final = (*POOLS, "limiter:", names.THREADPOOL)
 """Of these it says something how many are in use; of a lock there is one."""
 ALARMS: Final = "broker:"
 _NEARLY_ALL: Final = 0.8

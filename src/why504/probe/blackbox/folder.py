@@ -20,6 +20,7 @@ except ImportError:  # not on Windows, where a live process's box counts as that
 
 SUFFIX: Final = ".w504box"
 DUMP_SUFFIX: Final = ".w504dump"
+EXIT_SUFFIX: Final = ".w504exit"
 _LINE_LIMIT: Final = 2**16
 BOXES_KEPT: Final = 8
 """Of processes that are gone; the oldest are deleted."""
@@ -62,6 +63,25 @@ def dumps(folder: Path) -> Sequence[Path]:
     return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(DUMP_SUFFIX)]
 
 
+def exit_dump(folder: Path, stem: str) -> Path:
+    """Return where a process's stacks go that is ended because its GIL is kept."""
+    return folder / f"{stem}{EXIT_SUFFIX}"
+
+
+def exits(folder: Path) -> Sequence[Path]:
+    """Return every process's such dump, taken or not, of which nobody has told yet.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    return [folder / name for name in sorted(os.listdir(folder)) if name.endswith(EXIT_SUFFIX)]
+
+
+def counted(path: Path) -> Path:
+    """Return what such a dump is called once somebody has told of it."""
+    return path.with_name(path.name.removesuffix(EXIT_SUFFIX) + ".end" + DUMP_SUFFIX)
+
+
 def opened(path: Path, mode: int = os.O_WRONLY) -> int:
     """Open a new file for appending, locked until it is closed; only its owner may read it.
 
@@ -94,7 +114,8 @@ def make_room(folder: Path, own_stem: str, keep: int = BOXES_KEPT) -> None:
         # Never one's own: who opens and closes a file gives up every lock of its own on it.
         kept = [p for stem, p in boxes(folder).items() if stem != own_stem and is_gone(p[-1])]
         old = [path for parts in kept[: max(0, len(kept) - keep)] for path in parts]
-        left = [p for p in dumps(folder) if not p.name.startswith(own_stem) and is_gone(p)]
+        files = (*dumps(folder), *exits(folder))
+        left = [p for p in files if not p.name.startswith(own_stem) and is_gone(p)]
         taken = [path for path in left if is_taken(path)]
         never = [path for path in left if path not in taken]
         for path in (*old, *never, *taken[: max(0, len(taken) - keep)]):

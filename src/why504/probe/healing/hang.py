@@ -15,9 +15,10 @@ from why504.probe import site
 from why504.probe.activity import Activity
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
-from why504.probe.requests import ANSWERED
+from why504.probe.loopwatch import LoopWatch
+from why504.probe.requests import is_answered
 from why504.probe.site import CodeLine
-from why504.probe.stall import LoopWatch, Watchdog
+from why504.probe.stall import Watchdog
 
 FEWEST_REQUESTS: Final = 3
 """So many have to hang, unless the loop does: one may be slow for a reason of its own."""
@@ -88,7 +89,7 @@ class Hangs:
         hung = [
             entry
             for entry in self._registry.requests()
-            if now_s - entry.opened_s >= self._after_s and not (entry.scope or {}).get(ANSWERED)
+            if now_s - entry.opened_s >= self._after_s and not is_answered(entry.scope)
         ]
         if len(hung) < FEWEST_REQUESTS:
             self._quiet_s, self._known_ended = 0.0, -1

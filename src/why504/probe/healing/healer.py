@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from why504.probe.clock import Clock
+from why504.probe.healing.deadman import Deadman
 from why504.probe.healing.hang import Hang, Hangs
 from why504.probe.healing.listeners import close_listeners
-from why504.probe.healing.restarts import Restart, Restarts
+from why504.probe.healing.restarts import Permit
 
 EXIT_CODE: Final = 75
 """EX_TEMPFAIL of sysexits.h: to be tried again. Not 3 or 4, which end gunicorn as a whole."""
@@ -27,25 +28,25 @@ class Healer:
 
     Args:
         farewell: tells all that is to be told.
-        started_ns: when the process began, Unix nanoseconds.
+        deadman: ends the process where C code keeps us from looking.
         leave: ends the process.
     """
 
     def __init__(
         self,
         hangs: Hangs,
-        restarts: Restarts,
+        permit: Permit,
         farewell: Callable[[Hang], None],
         *,
+        deadman: Deadman,
         clock: Clock,
-        started_ns: int,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._hangs = hangs
-        self._restarts = restarts
+        self._permit = permit
         self._farewell = farewell
+        self._deadman = deadman
         self._clock = clock
-        self._started_ns = started_ns
         self._leave = leave
         self._due_s = 0.0
         self._is_held_back = False
@@ -61,20 +62,13 @@ class Healer:
             return
         self._due_s = now_s + _LOOK_S
         hang = self._hangs.look()
+        self._deadman.put_off(allowed=self._permit.held_back_s() == 0)
         if hang is not None and self._may_restart(hang):
-            self._restarts.add(Restart(self._clock.wall_ns(), self._started_ns, hang.why))
+            self._permit.take(hang.why)
             self._restart(hang)
 
-    def may_restart(self) -> bool:
-        """Return whether this process could be restarted now.
-
-        Raises:
-            OSError: nobody knows.
-        """
-        return not self._restarts.held_back_s(self._started_ns, self._clock.wall_ns())
-
     def _may_restart(self, hang: Hang) -> bool:
-        held_back_s = self._restarts.held_back_s(self._started_ns, self._clock.wall_ns())
+        held_back_s = self._permit.held_back_s()
         if held_back_s and not self._is_held_back:
             told = "why504 restarts process %d in %.0f s at the earliest: %s"
             _LOG.error(told, os.getpid(), held_back_s, hang.why)

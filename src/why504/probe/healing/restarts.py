@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from why504.probe.clock import Clock
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where a service has one process
@@ -117,6 +119,27 @@ class Restarts:
                         raise
                     time.sleep(0.01)
             yield
+
+
+class Permit:
+    """Whether one process may be restarted, as of now.
+
+    Args:
+        started_ns: when it began, Unix nanoseconds.
+    """
+
+    def __init__(self, restarts: Restarts, clock: Clock, started_ns: int) -> None:
+        self._restarts = restarts
+        self._clock = clock
+        self._started_ns = started_ns
+
+    def held_back_s(self) -> float:
+        """Return for how long it may not; 0.0 when it may. Raises as `Restarts.held_back_s`."""
+        return self._restarts.held_back_s(self._started_ns, self._clock.wall_ns())
+
+    def take(self, why: str) -> None:
+        """Remember that it is restarted now. Raises as `Restarts.add`."""
+        self._restarts.add(Restart(self._clock.wall_ns(), self._started_ns, why))
 
 
 def rounds(restarts: Sequence[Restart]) -> list[int]:

@@ -1,0 +1,124 @@
+"""What OpenTelemetry's conventions want to know of a request: attributes of its server span.
+
+The same as `opentelemetry-instrumentation-fastapi` says with today's names; what differs, and why,
+is a table in tests/integration/probe/test_server_spans.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+_METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+)
+OTHER: Final = "_OTHER"
+LONGEST: Final = 1024
+"""Characters of what a caller chose that are kept: servers take 64 KB of it."""
+_LONGEST_NAME: Final = 256
+_EVERY_METHOD: Final = "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"
+_EXCLUDED: Final = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
+_DEFAULT_PORT: Final = 80
+_SECRETS: Final = re.compile(
+    r"key|token|sig|secret|passw|pwd|auth|cred|session|jwt|code$", re.IGNORECASE
+)
+"""In the name of a parameter whose value is nobody's business."""
+_SYNTHETIC: Final = {"alwayson": "test", "googlebot": "bot", "bingbot": "bot"}
+"""What is in the name of an agent that is no user."""
+
+
+def request_attributes(scope: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return what is known of a request or websocket before it is served."""
+    told = _peers(scope)
+    if scheme := scope.get("scheme"):
+        told[names.URL_SCHEME] = scheme
+    if version := scope.get("http_version"):
+        told[names.PROTOCOL_VERSION] = version
+    if path := scope.get("path"):
+        told[names.URL_PATH] = path[:LONGEST]
+    if query := scope.get("query_string"):
+        told[names.URL_QUERY] = without_secrets(query)[:LONGEST]
+    if method := scope.get("method"):
+        known = known_method(method)
+        told[names.HTTP_METHOD] = known
+        if known != method:
+            told[names.HTTP_METHOD_ORIGINAL] = method[:_LONGEST_NAME]
+    return told
+
+
+def _peers(scope: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    told: dict[str, AttributeValue] = {}
+    host, port = scope.get("server") or ("0.0.0.0", _DEFAULT_PORT)
+    if host:
+        told[names.SERVER_ADDRESS] = host if port in _NO_PORT else f"{host}:{port}"
+    if port:
+        told[names.SERVER_PORT] = port
+    address, port = scope.get("client") or ("", 0)
+    if address:
+        told[names.CLIENT_ADDRESS] = address
+    if port:
+        told[names.CLIENT_PORT] = port
+    return told
+
+
+_NO_PORT: Final = frozenset({_DEFAULT_PORT, None})
+
+
+@lru_cache(maxsize=64)
+def known_method(method: str) -> str:
+    """Return a method from a bounded set."""
+    known = method.strip().upper()
+    return known if known in _METHODS or os.environ.get(_EVERY_METHOD) else OTHER
+
+
+@lru_cache(maxsize=256)
+def agent_attributes(agent: bytes) -> dict[str, AttributeValue]:
+    """Return what a `User-Agent` says."""
+    name = agent.decode("latin-1")[:_LONGEST_NAME]
+    if not name:
+        return {}
+    told: dict[str, AttributeValue] = {names.USER_AGENT: name}
+    low = name.lower()
+    kind = next((kind for part, kind in _SYNTHETIC.items() if part in low), None)
+    return told if kind is None else {**told, names.USER_AGENT_KIND: kind}
+
+
+def without_secrets(query: bytes) -> str:
+    """Return a query string with the values of parameters that look like secrets replaced."""
+    text = query.decode("utf-8", "replace")
+    if not _SECRETS.search(text) and "%" not in text:
+        return text
+    return "&".join(map(_without_secret, text.split("&")))
+
+
+def _without_secret(parameter: str) -> str:
+    name, given, _ = parameter.partition("=")
+    return f"{name}=REDACTED" if given and _SECRETS.search(unquote_plus(name)) else parameter
+
+
+def excluded_urls(env: Mapping[str, str] = os.environ) -> re.Pattern[str] | None:
+    """Return what addresses must not look like to be traced; None if all are."""
+    told = next((env[name] for name in _EXCLUDED if name in env), "")
+    parts = [part.strip() for part in told.split(",")] if told else []
+    return re.compile("|".join(parts)) if parts else None
+
+
+def address_of(scope: Mapping[str, Any]) -> str:
+    """Return the address of a request, without its query."""
+    host = next((value for name, value in scope.get("headers") or () if name == b"host"), None)
+    if host is None:
+        server, port = scope.get("server") or ("0.0.0.0", _DEFAULT_PORT)
+        place = server if port in _NO_PORT else f"{server}:{port}"
+    else:
+        place = host.decode("latin-1")
+    return f"{scope.get('scheme', 'http')}://{place}{scope.get('path', '')}"

@@ -1,0 +1,219 @@
+"""The thread that sends encoded spans, and where they wait for it.
+
+Spans are encoded where they end, a microsecond or two each. A thread that encoded them would hold
+the interpreter for milliseconds at a time, and the event loop would wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.resources import Resource
+
+from why504.probe.lean.request import Scope, request_of
+from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
+from why504.probe.lean.waiting import Waiting
+
+if TYPE_CHECKING:
+    from why504.probe.lean.post import Answer, Post
+
+DELAY_S: Final = 0.5
+"""Evidence is at most this old when it leaves: somebody waits for the answer."""
+HURRY_SPANS: Final = 512
+"""So many that wait leave at once."""
+PATIENCE_S: Final = 1.0
+"""How long an exit waits for the request that goes on: it need not be in trouble."""
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+def _nobody(spans: int) -> None:
+    return None
+
+
+class Outbox:
+    """Takes encoded spans from any thread; never blocks, never raises for a dead collector.
+
+    Args:
+        endpoint: base URL, `http://127.0.0.1:4318`; `/v1/traces` is added.
+        resource: returns who speaks, asked whenever something is sent.
+        on_failure: called with the number of spans whenever a request failed.
+        on_lost: called with the number of spans that nobody will ever see.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        resource: Callable[[], Resource],
+        *,
+        on_failure: Callable[[int], object] = _nobody,
+        on_lost: Callable[[int], object] = _nobody,
+    ) -> None:
+        self._target = target_of(endpoint)
+        self._resource = resource
+        self._on_failure = on_failure
+        self._on_lost = on_lost
+        self._stopping = False
+        self._begin_anew()
+        if hasattr(os, "register_at_fork"):
+            _begin_anew_in_children(self)
+
+    def _begin_anew(self) -> None:
+        # What waited in the parent is sent by the parent, on the parent's connection; and a lock
+        # may have been held by a thread that does not exist here.
+        self._waiting = Waiting()
+        self._in_hand: tuple[int, bytes] | None = None
+        """The request that was not taken yet: how many spans, and its body."""
+        # A bell, not an event: garbage collection may ring it in the middle of a wait for it.
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._sending = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._post: Post | None = None
+        self._thread: threading.Thread | None = None
+        self._refused = False
+        self._pause_s = FIRST_PAUSE_S
+        self._not_before_s = 0.0
+
+    def take(self, scope: Scope, span: bytes) -> None:
+        """Queue one encoded span; the oldest are dropped where there is no room."""
+        if self._stopping:
+            self._on_lost(1)
+            return
+        lost = self._waiting.put(scope, span)
+        if lost:
+            self._on_lost(lost)
+        if len(self._waiting) in _RING_AT:
+            self._bell.put(None)
+        if self._thread is None:
+            self._start()
+
+    def flush(self) -> None:
+        """Send what is queued now; returns when it was taken or refused."""
+        with self._sending:
+            self._drain(time.monotonic() + EXPORT_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """Send what is queued and end the thread; a dead collector is not waited for."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._bell.put(None)
+        if self._idle.wait(PATIENCE_S) and not self._refused:
+            self.flush()
+        elif self._post is not None:
+            self._post.hang_up()
+        thread = self._thread
+        if thread is not None:
+            thread.join(PATIENCE_S)
+        if self._post is not None and self._sending.acquire(blocking=False):
+            self._post.close()
+            self._sending.release()
+        left = self._left()
+        if left:
+            self._on_lost(left)
+
+    def _left(self) -> int:
+        in_hand, self._in_hand = self._in_hand, None
+        waiting, self._waiting = self._waiting, Waiting()
+        return len(waiting) + (0 if in_hand is None else in_hand[0])
+
+    # --- the thread -------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        # Whoever comes first: a thread that was made before a fork would not be there after it.
+        thread = threading.Thread(target=self._run, name="why504 export", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter goes down, or the machine has no thread left
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._sleep()
+            if not self._stopping:
+                with self._sending:
+                    self._drain()
+
+    def _sleep(self) -> None:
+        """Wait for something to send, and for more of it."""
+        if self._in_hand is None and not len(self._waiting):
+            self._bell.get()
+        until_s = max(time.monotonic() + DELAY_S, self._not_before_s)
+        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+            try:
+                self._bell.get(timeout=left_s)
+            except Empty:
+                return
+            if self._in_hand is None and len(self._waiting) >= HURRY_SPANS:
+                return
+
+    def _drain(self, until_s: float = float("inf")) -> None:
+        """Send until nothing waits, or a request is refused that may pass later."""
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self._in_hand is None:
+                piece = self._waiting.piece()
+                if not piece:
+                    return
+                self._in_hand = len(piece), request_of(piece, self._resource())
+            spans, body = self._in_hand
+            answer = self._try(body, min(left_s, self._target.timeout_s))
+            if answer.taken:
+                self._refused = False
+                self._pause_s = FIRST_PAUSE_S
+                self._in_hand = None
+            elif self._kept(spans, answer):
+                return
+
+    def _try(self, body: bytes, timeout_s: float) -> Answer:
+        # Imported here: `http.client` costs 10 ms, and whoever starts the application waits.
+        from why504.probe.lean.post import Post
+
+        if self._post is None:
+            self._post = Post(self._target)
+        self._idle.clear()
+        try:
+            return self._post(body, timeout_s)
+        finally:
+            self._idle.set()
+
+    def _kept(self, spans: int, answer: Answer) -> bool:
+        """Return whether a refused request is tried again: until it passes, whatever it takes."""
+        self._on_failure(spans)
+        if not self._refused:
+            self._refused = True
+            _log.warning("spans are not taken by %s: %s", self._target.url, answer.says)
+        if not answer.again:
+            self._in_hand = None
+            self._on_lost(spans)
+            return False
+        pause_s = max(self._pause_s * random.uniform(0.5, 1), answer.retry_after_s)  # noqa: S311
+        self._not_before_s = time.monotonic() + pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        return True
+
+
+_RING_AT: Final = (1, HURRY_SPANS)
+
+
+def _begin_anew_in_children(outbox: Outbox) -> None:
+    # Weak: what is registered for forks can't be taken back, and would keep every outbox for good.
+    begin_anew = weakref.WeakMethod(outbox._begin_anew)
+
+    def in_child() -> None:
+        known = begin_anew()
+        if known is not None:
+            known()
+
+    os.register_at_fork(after_in_child=in_child)

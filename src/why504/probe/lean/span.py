@@ -1,0 +1,264 @@
+"""A span of the lean provider: OpenTelemetry's `Span`, with what most spans need and no more.
+
+It is one of the SDK's too, so processors, exporters and libraries that look for one find it. What
+few spans have (events, links, odd values) is left to the SDK's own classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from time import time_ns
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, Span
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
+
+from why504.probe.lean.spanwire import (
+    UNSET,
+    encode_name,
+    encode_rest,
+    encode_span,
+    encode_state,
+    encode_status,
+)
+from why504.probe.lean.wire import Prepared, encode_attributes
+
+if TYPE_CHECKING:
+    from why504.probe.lean.tracer import LeanTracer
+
+_log = logging.getLogger(__name__)
+_UNSET: Final = Status(StatusCode.UNSET)
+_PLAIN: Final = frozenset({str, int, bool, float})
+"""What needs no cleaning; a string does where there is a limit of its length."""
+_TEXT: Final = frozenset({str})
+_FEW: Final = 32
+"""So many attributes fit, whatever the limit: see `LeanTracer.roomy`."""
+
+
+class LeanSpan(Span):
+    """One span; ended, it does not change any more."""
+
+    # The names are the SDK's: what it reads of a span, and what it inherits here, reads these.
+    _context: SpanContext
+    _start_time: int
+    _events: Sequence[Event] = ()
+    _links: Sequence[Link] = ()
+    _status = _UNSET
+    _end_time: int | None = None
+    _instrumentation_info = None
+    _record_exception = True
+    _set_status_on_exception = True
+    _dropped = 0
+    _prepared: Prepared | None = None
+    """What it began with, where that is encoded already and still holds."""
+
+    def __init__(
+        self,
+        tracer: LeanTracer,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        start_ns: int,
+    ) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._start_time = start_ns
+        self._attributes: dict[str, AttributeValue] = {}
+
+    def get_span_context(self) -> SpanContext:
+        """Return its ids."""
+        return self._context
+
+    # --- what it is told --------------------------------------------------------------------------
+
+    def set_attribute(self, key: str, value: AnyValue) -> None:
+        """Set one attribute."""
+        if self._end_time is None:
+            self._set(key, value)
+        else:
+            _log.warning("Setting attribute on ended span.")
+
+    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
+        """Set several attributes."""
+        if self._end_time is not None:
+            _log.warning("Setting attribute on ended span.")
+            return
+        for key, value in attributes.items():
+            self._set(key, value)
+
+    def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
+        """Take the first attributes, all at once where none needs a second look."""
+        if attributes.__class__ is Prepared and self._tracer.roomy:
+            self._prepared, self._attributes = attributes, attributes.copy()
+            return
+        if (
+            self._tracer.roomy
+            and _PLAIN.issuperset(map(type, attributes.values()))
+            and _TEXT.issuperset(map(type, attributes))
+            and "" not in attributes
+            and len(attributes) <= _FEW
+        ):
+            self._attributes = dict(attributes)
+            return
+        for key, value in attributes.items():
+            self._set(key, value)
+
+    def _set(self, key: str, value: AnyValue) -> None:
+        limits = self._tracer.limits
+        longest = limits.max_span_attribute_length
+        kind = value.__class__
+        if (
+            kind not in _PLAIN
+            or (longest is not None and kind is str and len(value) > longest)  # type: ignore[arg-type]
+            or key.__class__ is not str
+            or not key
+        ):
+            clean = BoundedAttributes(None, {key: value}, max_value_len=longest)
+            if key not in clean:
+                self._dropped += 1
+                return
+            value = clean[key]
+        kept, most = self._attributes, limits.max_span_attributes
+        if most is not None and len(kept) >= most and key not in kept:
+            self._dropped += 1
+            if not most:
+                return
+            del kept[next(iter(kept))]
+        if self._prepared is not None and key in self._prepared:
+            self._prepared = None
+        kept[key] = value
+
+    def add_event(
+        self, name: str, attributes: Attributes = None, timestamp: int | None = None
+    ) -> None:
+        """Add an event, now unless told when."""
+        if self._end_time is not None:
+            _log.warning("Tried calling add_event on an ended span.")
+            return
+        limits = self._tracer.limits
+        bounded = BoundedAttributes(
+            limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
+        )
+        if not isinstance(self._events, BoundedList):
+            self._events = BoundedList(limits.max_events)
+        self._events.append(Event(name, bounded, timestamp))
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Link to another span."""
+        if self._end_time is not None:
+            _log.warning("Tried calling add_link on an ended span.")
+        elif context and (context.is_valid or attributes or context.trace_state):
+            limits = self._tracer.limits
+            bounded = BoundedAttributes(
+                limits.max_link_attributes, attributes, max_value_len=limits.max_attribute_length
+            )
+            if not isinstance(self._links, BoundedList):
+                self._links = BoundedList(limits.max_links)
+            self._links.append(Link(context, bounded))
+
+    def update_name(self, name: str) -> None:
+        """Give it another name."""
+        if self._end_time is None:
+            self._name = name
+        else:
+            _log.warning("Tried calling update_name on an ended span.")
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Say how it went; OK is final, and UNSET says nothing."""
+        if self._end_time is not None:
+            _log.warning("Tried calling set_status on an ended span.")
+            return
+        if isinstance(status, StatusCode):
+            status = Status(status, description)
+        elif description is not None:
+            _log.warning("Description %s ignored: the status has its own", description)
+        if self._status.status_code is not StatusCode.OK and not status.is_unset:
+            self._status = status
+
+    def is_recording(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._end_time is None
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """Nothing: it started when it was made."""
+        _log.warning("Calling start() on a started span.")
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it, now unless told when."""
+        if self._end_time is not None:
+            _log.warning("Calling end() on an ended span.")
+            return
+        ends = time_ns() if end_time is None else end_time
+        # Atomic: of two threads that end it at once, one does.
+        if self.__dict__.setdefault("_end_time", ends) is ends:
+            self._tracer.ended(self)
+
+    def on_exception(self, record: bool, set_status: bool) -> None:
+        """Say what is to be noted of an exception that leaves its `with` block."""
+        self._record_exception, self._set_status_on_exception = record, set_status
+
+    # --- what is read of it -----------------------------------------------------------------------
+
+    @property
+    def attributes(self) -> Mapping[str, AttributeValue]:
+        """Return what it was told by now."""
+        return MappingProxyType(self._attributes)
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Return how many attributes had no room, or no sense."""
+        return self._dropped
+
+    @property
+    def resource(self) -> Resource:
+        """Return who speaks."""
+        return self._tracer.resource
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        """Return which library speaks."""
+        return self._tracer.scope
+
+    @property
+    def scope_wire(self) -> tuple[bytes, bytes]:
+        """Return its scope as OTLP writes it."""
+        return self._tracer.scope_wire
+
+    def encoded(self) -> bytes:
+        """Return it as a member of `ScopeSpans.spans`."""
+        mine, status = self._context, self._status
+        rest = UNSET if status is _UNSET else encode_status(status.status_code, status.description)
+        if mine.trace_state:
+            rest += encode_state(mine.trace_state)
+        events, links = self._events, self._links
+        if events or links or self._dropped:
+            dropped = (self._dropped, self.dropped_events, self.dropped_links)
+            rest += encode_rest(events, links, dropped)
+        return encode_span(
+            encode_name(self._name, self._kind),
+            (mine.trace_id, mine.span_id),
+            self._parent,
+            (self._start_time, self._end_time or 0),
+            self._encoded_attributes(),
+            rest,
+        )
+
+    def _encoded_attributes(self) -> bytes:
+        prepared, attributes = self._prepared, self._attributes
+        if prepared is None:
+            return encode_attributes(attributes)
+        more = dict(islice(attributes.items(), len(prepared), None))
+        return prepared.wire + encode_attributes(more)

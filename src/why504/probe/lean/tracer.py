@@ -1,0 +1,137 @@
+"""A tracer of the lean provider: decides as the SDK's does, and does less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+)
+from opentelemetry.util.types import Attributes
+
+from why504.probe.lean.span import LeanSpan
+from why504.probe.lean.spanwire import encode_scope
+
+if TYPE_CHECKING:
+    from why504.probe.lean.provider import LeanProvider
+
+_FLAGS: Final = [TraceFlags(number) for number in range(4)]
+_SAMPLED: Final = TraceFlags.SAMPLED
+_RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
+_FEW: Final = 32
+_Asked = tuple[str, SpanKind, Attributes, Sequence[Link]]
+
+
+class LeanTracer(Tracer):
+    """Makes the spans of one library.
+
+    Args:
+        known: the SDK's tracer for the same; says what it is called and whether it is switched off.
+        provider: has the sampler, the processors, the limits and the resource.
+    """
+
+    def __init__(self, known: Tracer, provider: LeanProvider) -> None:
+        vars(self).update(vars(known))
+        self._known = known
+        self._provider = provider
+        self.limits = limits = provider.limits
+        self.scope = self._instrumentation_scope
+        self.scope_wire = encode_scope(self.scope)
+        most = limits.max_span_attributes
+        self.roomy = limits.max_span_attribute_length is None and (most is None or most >= _FEW)
+        """Whether a few plain attributes break no limit."""
+
+    @property
+    def resource(self) -> Resource:
+        """Return who speaks: after a fork, another process."""
+        return self._provider.resource
+
+    @resource.setter
+    def resource(self, resource: Resource) -> None:
+        """Nothing: the provider's is always meant."""
+
+    def start_span(  # noqa: PLR0913, PLR0917 OpenTelemetry's signature
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """Return a span that begins now; one that records nothing where sampling drops it."""
+        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        if not self._known._is_enabled():
+            return NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
+        if parent is not None and not parent.is_valid:
+            parent = None
+        if self._provider.sampler is DEFAULT_ON:
+            mine, records = self._as_the_parent(parent)
+        else:
+            asked = (name, kind, attributes, links or ())
+            mine, records, attributes = self._as_the_sampler(context, parent, asked)
+        if not records:
+            return NonRecordingSpan(mine)
+        began_ns = time_ns() if start_time is None else start_time
+        span = LeanSpan(self, name, mine, parent, kind, began_ns)
+        if attributes:
+            span.begin_with(attributes)
+        for link in links or ():
+            span.add_link(link.context, link.attributes)
+        if not (record_exception and set_status_on_exception):
+            span.on_exception(record_exception, set_status_on_exception)
+        for processor in self._provider.told_of_starts:
+            processor.on_start(span, parent_context=context)
+        return span
+
+    def _as_the_parent(self, parent: SpanContext | None) -> tuple[SpanContext, bool]:
+        """Return what the default sampler would say, without asking it for words."""
+        ids = self._provider.id_generator
+        if parent is None:
+            trace_id, state = ids.generate_trace_id(), None
+            flags = _FLAGS[_SAMPLED | (_RANDOM if ids.is_trace_id_random() else 0)]
+        else:
+            trace_id, state = parent.trace_id, parent.trace_state
+            flags = _FLAGS[parent.trace_flags & (_SAMPLED | _RANDOM)]
+        mine = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)
+        return mine, flags & _SAMPLED != 0
+
+    def _as_the_sampler(
+        self, context: Context | None, parent: SpanContext | None, asked: _Asked
+    ) -> tuple[SpanContext, bool, Attributes]:
+        ids = self._provider.id_generator
+        name, kind, attributes, links = asked
+        if parent is None:
+            trace_id, flags = ids.generate_trace_id(), _RANDOM if ids.is_trace_id_random() else 0
+        else:
+            trace_id, flags = parent.trace_id, parent.trace_flags & _RANDOM
+        result = self._provider.sampler.should_sample(
+            context, trace_id, name, kind, attributes, links
+        )
+        flags |= result.decision is Decision.RECORD_AND_SAMPLE
+        mine = SpanContext(
+            trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
+        )
+        return mine, result.decision is not Decision.DROP, result.attributes
+
+    def ended(self, span: LeanSpan) -> None:
+        """Hand over a span that has ended."""
+        provider = self._provider
+        for processor in provider.told_of_ending:
+            processor._on_ending(span)
+        for processor in provider.told_of_ends:
+            processor.on_end(span)

@@ -1,0 +1,60 @@
+"""Encoded spans that wait, bounded in number and in bytes; the oldest go first when it is full."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final
+
+from why504.probe.lean.request import Entry, Scope
+
+QUEUE_SPANS: Final = 8192
+QUEUE_BYTES: Final = 16_000_000
+"""A span may carry a stack, or whatever an application puts on it."""
+PIECE_SPANS: Final = 2048
+PIECE_BYTES: Final = 900_000
+"""Of one request: nginx takes a megabyte, and a request over Tempo's burst never passes."""
+
+
+class Waiting:
+    """A queue for many threads that fill it, and one that empties it."""
+
+    def __init__(self) -> None:
+        # Reentrant: garbage collection may end a span while this very thread is in here.
+        self._lock = threading.RLock()
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, scope: Scope, span: bytes) -> int:
+        """Append a span; return how many had to go for it."""
+        entries = self._entries
+        with self._lock:
+            entries.append((scope, span))
+            self._bytes += len(span)
+            if len(entries) <= QUEUE_SPANS and self._bytes <= QUEUE_BYTES:
+                return 0
+            return self._make_room()
+
+    def _make_room(self) -> int:
+        gone = 0
+        while self._entries and (len(self._entries) > QUEUE_SPANS or self._bytes > QUEUE_BYTES):
+            self._bytes -= len(self._entries.popleft()[1])
+            gone += 1
+        return gone
+
+    def piece(self) -> list[Entry]:
+        """Take out the oldest, as many as fit into a request; at least one if there is any."""
+        taken: list[Entry] = []
+        room = PIECE_BYTES
+        with self._lock:
+            while self._entries and len(taken) < PIECE_SPANS:
+                size = len(self._entries[0][1])
+                if taken and size > room:
+                    break
+                taken.append(self._entries.popleft())
+                room -= size
+                self._bytes -= size
+        return taken

@@ -1,0 +1,56 @@
+"""One event loop and its heartbeat, which runs on it (asyncio and uvloop alike)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Final
+
+from why504.probe.clock import Clock
+from why504.probe.metrics import Metrics
+from why504.probe.slowloop import Beats
+from why504.probe.stallstate import StallState
+from why504.probe.threadpool import Threadpool
+
+BEAT_S: Final = 0.1
+LONG_S: Final = 1.0
+"""No look of a thread and no heartbeat comes later by itself."""
+
+
+class LoopWatch:
+    """One event loop and its heartbeat."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, metrics: Metrics) -> None:
+        self.loop = loop
+        self.thread_id = threading.get_ident()
+        self.threadpool = Threadpool()
+        self.stall: StallState | None = None
+        self.slow: StallState | None = None
+        """Many short stalls, told as one for as long as they go on."""
+        self.beats = Beats(clock.monotonic_s(), clock.wall_ns(), clock.cpu_s(), 0.0)
+        self.late_share = 0.0
+        """Share of the last window in which something kept the loop from turning."""
+        self.stopping = False
+        self.late = 0.0, 0, 0.0
+        """Of the last long stall: since when, the same in Unix nanoseconds, and until when."""
+        self._clock = clock
+        self._metrics = metrics
+        self.renew()
+
+    def renew(self) -> None:
+        """Count from now on."""
+        self.beat_s = self._clock.monotonic_s()
+        self.beat_ns = self._clock.wall_ns()
+        self.beat_cpu_s = self._clock.cpu_s()
+
+    def beat(self) -> None:
+        """Note that the loop turned, and turn again; runs on the loop."""
+        late_s = self._clock.monotonic_s() - self.beat_s - BEAT_S
+        if late_s > LONG_S:
+            self.late = self.beat_s, self.beat_ns, self.beat_s + BEAT_S + late_s
+        self.thread_id = threading.get_ident()
+        self.beats.add(late_s)
+        self.renew()
+        self._metrics.loop_lag.observe(max(0.0, late_s))
+        if not self.stopping:
+            self.loop.call_later(BEAT_S, self.beat)
