@@ -33,7 +33,7 @@ test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and bes
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
 	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
 
-test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
+test-pythons: install  ## probe and engine on each Python (ARGS=--fetch: Debian's newer ones)
 	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
@@ -99,9 +99,6 @@ prove-strangers: install  ## eight hangs of other people's services, told from t
 
 prove-hang: install  ## 200 requests hang for 7 minutes: answers, bytes, memory, CPU
 	@exec $(BIN)/python -m lab.prove hang $(ARGS)
-
-test-pythons: install  ## probe and engine on each Python (ARGS=--fetch: Debian's newer ones)
-	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)
 	@exec $(BIN)/python -m lab.prove dashboards $(if $(FAULT),--fault $(FAULT)) $(ARGS)
