@@ -33,7 +33,7 @@ test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and bes
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
 	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
 
-test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
+test-pythons: install  ## probe and engine on each Python (ARGS=--fetch: Debian's newer ones)
 	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
@@ -94,10 +94,10 @@ prove-alerts: install  ## five hangs: the right card within 120 s; an hour of he
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
 
-prove-strangers: install  ## eight hangs of services that we did not write, told from telemetry alone (3 min)
+prove-strangers: install  ## eight hangs of other people's services, told from telemetry (3 min)
 	@exec $(BIN)/python -m lab.prove strangers $(ARGS)
 
-prove-hang: install  ## 200 requests hang for 7 min (ARGS='--lasts-s 36000'): bytes, memory, CPU, answers
+prove-hang: install  ## 200 requests hang for 7 minutes: answers, bytes, memory, CPU
 	@exec $(BIN)/python -m lab.prove hang $(ARGS)
 
 demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)
