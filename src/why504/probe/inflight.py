@@ -273,8 +273,8 @@ class RegistryProcessor(SpanProcessor):
             return
         try:
             context, parent = span.get_span_context(), span.parent
-            parent_id = None if parent is None else parent.span_id
-            entry = OpenSpan(context.trace_id, context.span_id, parent_id)
+            parent_id = None if parent is None else parent[1]
+            entry = OpenSpan(context[0], context[1], parent_id)
             entry.name = span.name
             entry.kind = span.kind
             entry.start_ns = span.start_time or 0
@@ -290,7 +290,7 @@ class RegistryProcessor(SpanProcessor):
         if not self.active or context is None:
             return
         try:
-            self._registry.close(context.span_id)
+            self._registry.close(context[1])
         except Exception as error:
             if not self._on_end.swallows(error):
                 raise
