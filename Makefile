@@ -33,7 +33,7 @@ test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and bes
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
 	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
 
-test-pythons: install  ## probe and engine on each Python (ARGS=--fetch: Debian's newer ones)
+test-pythons: install  ## probe and engine on each Python here (ARGS=--fetch: Debian's newer ones too)
 	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute

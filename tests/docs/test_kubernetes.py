@@ -17,6 +17,7 @@ OF_THE_OPERATOR = "monitoring.coreos.com/v1"
 # https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor
 MONITOR = {"selector", "podMetricsEndpoints", "namespaceSelector", "jobLabel", "sampleLimit"}
 ENDPOINT = {"port", "portNumber", "path", "interval", "scrapeTimeout", "relabelings", "honorLabels"}
+ENDPOINT |= {"authorization"}
 RELABELING = {"sourceLabels", "targetLabel", "regex", "replacement", "action", "separator"}
 
 
