@@ -1,4 +1,8 @@
-"""How late an event loop is that shares one core with the export of 3,500 spans a second."""
+"""How late an event loop is that shares one core with the export of 3,500 spans a second.
+
+A beat is late while its own process computes, in whichever thread, or while another process has the
+core. Judged is the first: lateness that the process's own CPU time since the last beat explains.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ SECONDS: Final = 5.0
 MOST_ADDED_MS: Final = 1.0
 MOST_APART_MS: Final = 0.25
 """Of A and A. The target is a difference; so is the noise that a run may have."""
+LEAST_PER_S: Final = 3_400
 _VARIANTS: Final = (NOTHING, AGAIN, LEAN_STOCK, OURS)
 
 
@@ -38,47 +43,52 @@ def measure(stage: Stage, brief: bool) -> list[Check]:
     served = [stage.serve(variant, name=f"lag-{variant}", core=core) for variant in _VARIANTS]
     for one in served:
         one.wait_ready()
-    late: dict[str, list[float]] = defaultdict(list)
+    shown: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     order = random.Random(504)  # noqa: S311 - an order, no secret
     for _ in range(rounds):
         order.shuffle(served)
         for one in served:
-            late[one.variant].append(_round(stage, one)["p999_ms"])
-    bare, again, stock, ours = (median(late[variant]) for variant in _VARIANTS)
+            shown[one.variant].append(_round(one))
+    late = {variant: median([one["p999_ms"] for one in shown[variant]]) for variant in _VARIANTS}
+    bare, again, stock, ours = late.values()
     if abs(again - bare) > MOST_APART_MS:
         raise RefusedError(f"lag: A and A are {bare:.2f} and {again:.2f} ms late by themselves")
-    told = sum(stage.sink.received(f"lag-{OURS}")["spans"] for _ in range(1))
+    spans = stage.sink.received(f"lag-{OURS}")["spans"]
+    by_clock = [median([one["clock_ms"] for one in shown[v]]) for v in (OURS, LEAN_STOCK)]
     return [
-        Check("loop lag p99.9 added at 3,500 spans/s", ours - bare, MOST_ADDED_MS, "ms",
-              stock - bare),
-        Check("... in all; stock OpenTelemetry's beside it", ours, None, "ms", stock),
-        Check("... without any export; the same again beside it", bare, None, "ms", again),
-        Check("... spans/s that the collector got", told / rounds / SECONDS, 3_400, at_least=True),
+        Check("loop lag p99.9 added at 3,500 spans/s; beside: stock OpenTelemetry", ours - bare,
+              MOST_ADDED_MS, "ms", stock - bare),
+        Check("... in all", ours, None, "ms", stock),
+        Check("... without spans; beside: the same again", bare, None, "ms", again),
+        Check("... in all, with what other processes cost", by_clock[0], None, "ms", by_clock[1]),
+        Check("... spans/s that the collector got", spans / rounds / SECONDS, LEAST_PER_S,
+              at_least=True),
     ]  # fmt: skip
 
 
-def _round(stage: Stage, one: Served) -> Mapping[str, Any]:
+def _round(one: Served) -> Mapping[str, Any]:
     return one.ask("part", module="harm.lag", seconds=SECONDS)
 
 
 async def inside(child: Any, *, seconds: float) -> Mapping[str, Any]:
     """Serve requests at the rate and return how late the beats were, in milliseconds."""
     load = asyncio.create_task(_load(child, seconds))
-    late_ms = []
-    due_s = time.monotonic() + BEAT_S
+    own_s, clock_s = [], []
+    due_s, used_s = time.monotonic() + BEAT_S, time.process_time()
     end_s = due_s + seconds
     while due_s < end_s:
         await asyncio.sleep(due_s - time.monotonic())
-        now_s = time.monotonic()
-        late_ms.append((now_s - due_s) * 1000)
+        now_s, now_used_s = time.monotonic(), time.process_time()
+        clock_s.append(now_s - due_s)
+        own_s.append(min(now_s - due_s, now_used_s - used_s))
+        used_s = now_used_s
         # What a late beat kept from beating is its lateness, not that of others.
         due_s = max(due_s + BEAT_S, now_s)
     await load
     await asyncio.to_thread(child.running.drain)
     return {
-        "p99_ms": percentile(late_ms, 0.99),
-        "p999_ms": percentile(late_ms, 0.999),
-        "beats": len(late_ms),
+        "p999_ms": percentile(own_s, 0.999) * 1000,
+        "clock_ms": percentile(clock_s, 0.999) * 1000,
     }
 
 

@@ -20,6 +20,9 @@ from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.span import LeanSpan
 from why504.probe.safety import Guard
 
+_FLAGS: Final = 3
+"""Place of the flags in a SpanContext: it is a tuple."""
+_SAMPLED: Final = TraceFlags.SAMPLED
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -67,7 +70,7 @@ class OwnExport(SpanProcessor):
         outbox = self._outbox
         if outbox is None or not isinstance(span, LeanSpan):
             return
-        if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+        if span.get_span_context()[_FLAGS] & _SAMPLED:
             try:
                 outbox.take(span.scope_wire, span.encoded())
             except Exception as error:

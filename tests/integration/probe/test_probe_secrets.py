@@ -180,6 +180,7 @@ def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
             client = httpx.Client(base_url=base, timeout=100, trust_env=False)
             for path in ("/sql", "/raises"):
                 ask(client, "GET", path)
+            until(lambda: "ValueError" in sink.text(), process)
             for method, path in HANGS:
                 threading.Thread(target=ask, args=(client, method, path), daemon=True).start()
             hung = ("/hang/{number}", "/llm", "/other/{number}", "/cache", "/broker")

@@ -22,6 +22,7 @@ from why504.probe.lean import waiting
 from why504.probe.lean.outbox import Outbox
 from why504.probe.lean.spanwire import UNSET, encode_name, encode_scope, encode_span
 from why504.probe.lean.target import target_of
+from why504.probe.lean.wire import encode_attributes
 
 SCOPE = encode_scope(None)
 
@@ -150,7 +151,7 @@ def test_the_oldest_are_dropped_and_counted_when_they_are_too_large(counted, mon
 
 
 def test_a_request_is_no_larger_than_gateways_take(receiver, counted):
-    filler = b"\x4a\x00" * 10_000
+    filler = encode_attributes({"filler": "x" * 20_000})
     for number in range(1, 201):
         counted.box.take(SCOPE, span(number, filler))
 

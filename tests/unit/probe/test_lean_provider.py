@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from why504 import names
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.span import LeanSpan
-from why504.probe.tracing import OwnProvider, provider
+from why504.probe.tracing import OwnProvider, own_resource
 
 PARENT = SpanContext(2**127 + 5, 7, is_remote=True, trace_flags=TraceFlags(1))
 UNSAMPLED = SpanContext(2**127 + 5, 7, is_remote=True, trace_flags=TraceFlags(0))
@@ -182,20 +182,11 @@ def test_a_long_chain_of_parents_keeps_nobody_alive():
     assert span.is_recording()
 
 
-def test_the_provider_of_the_application_is_kept():
-    theirs = TracerProvider()
-    trace.set_tracer_provider(theirs)
-
-    assert provider() is theirs
-
-
-def test_without_one_a_lean_one_is_made_that_says_who_it_is(monkeypatch):
+def test_a_lean_provider_says_who_it_is_unless_the_environment_does(monkeypatch):
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=theirs")
-    made = provider()
+    made = OwnProvider(own_resource())
 
-    assert isinstance(made, OwnProvider)
-    assert made is trace.get_tracer_provider()
     told = made.resource.attributes
     assert (told["service.name"], told["host.name"]) == ("shop", "theirs")
     assert told[names.PROCESS_PID] == os.getpid()
@@ -206,9 +197,9 @@ FORKS = """
 import os
 from opentelemetry.sdk.resources import Resource
 from why504 import names
-from why504.probe.tracing import OwnProvider
+from why504.probe.tracing import OwnProvider, own_resource
 
-made = OwnProvider()
+made = OwnProvider(own_resource())
 span = made.get_tracer("x").start_span("s")
 ours = dict(made.resource.attributes)
 pid = os.fork()

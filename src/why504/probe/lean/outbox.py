@@ -93,7 +93,7 @@ class Outbox:
         lost = self._waiting.put(scope, span)
         if lost:
             self._on_lost(lost)
-        if len(self._waiting) in _RING_AT:
+        if len(self._waiting.entries) in _RING_AT:
             self._bell.put(None)
         if self._thread is None:
             self._start()
