@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
 STOCK := aio-pika asyncpg httpx psycopg redis requests urllib3
 
-.PHONY: help install demo test test-browser test-sqlalchemy check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang test-pythons demo-prometheus stack-check picture screenshots explorer dashboards docs clean
+.PHONY: help install demo test test-browser test-sqlalchemy test-pythons check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ test-browser: install  ## the explorer in a real Chromium (Debian's package), on
 test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and beside stock OpenTelemetry (1 min)
 	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
 	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
+
+test-pythons: install  ## probe and engine on each Python here (ARGS=--fetch: Debian's newer ones too)
+	@exec $(BIN)/python -m lab.pythons $(ARGS)
 
 check: install  ## lint, format, types, layers and docs, in under a minute
 	$(BIN)/ruff check .
@@ -66,9 +69,6 @@ bench-probe: install .venv/peers  ## CPU that a request costs more with the prob
 bench-harm: install  ## idle, loop lag, a dead collector, ten hours of a hang: does it harm? (10 min)
 	@exec $(BIN)/python -m bench.probe harm $(ARGS)
 
-test-pythons: install  ## probe and engine on each Python of this machine (ARGS=--fetch: Debian's newer ones)
-	@exec $(BIN)/python -m lab.pythons $(ARGS)
-
 matrix: install  ## every fault under every condition: injected against named (3 h, resumable)
 	@exec $(BIN)/why504 matrix --resume $(ARGS)
 
@@ -94,10 +94,10 @@ prove-alerts: install  ## five hangs: the right card within 120 s; an hour of he
 	@$(BIN)/python -m lab.prove alerts $(ARGS)
 	@exec $(BIN)/python -m lab.prove quiet $(ARGS)
 
-prove-strangers: install  ## eight hangs of services that we did not write, told from telemetry alone (3 min)
+prove-strangers: install  ## eight hangs of other people's services, told from telemetry (3 min)
 	@exec $(BIN)/python -m lab.prove strangers $(ARGS)
 
-prove-hang: install  ## 200 requests hang for 7 min (ARGS='--lasts-s 36000'): bytes, memory, CPU, answers
+prove-hang: install  ## 200 requests hang for 7 minutes: answers, bytes, memory, CPU
 	@exec $(BIN)/python -m lab.prove hang $(ARGS)
 
 demo-prometheus: install  ## a fault under real Prometheus and Alertmanager: rules, card, dashboards (6 min)

@@ -21,7 +21,7 @@ from lab.stack.ready import listens
 from why504.errors import LabError
 
 HOW_TO_GET_IT = "no RabbitMQ: apt-get install rabbitmq-server, or set WHY504_RABBITMQ_BIN"
-START_S = 60.0
+START_S = 100.0
 CTL_S = 30.0
 CONFIGURATION = """\
 loopback_users = none

@@ -45,6 +45,8 @@ class Rig:
     gateway: Nginx
     port: int
     gateway_timeout_s: float = GATEWAY_TIMEOUT_S
+    more: dict[str, str] = field(default_factory=dict)
+    """Of the environment of all services."""
     peers: dict[str, str] = field(default_factory=dict)
     """Address of what strangers need, once it was started."""
 
@@ -129,6 +131,7 @@ class Rig:
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
             "OTEL_SERVICE_NAME": stranger.id,
             "WHY504_METRICS_PORT": "-1",
+            **self.more,
             **{name: self._address(peer) for name, peer in stranger.needs.items()},
         }
 

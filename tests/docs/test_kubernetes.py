@@ -16,7 +16,10 @@ MANIFESTS = [yaml.safe_load(text) for text in SNIPPETS if not text.startswith("#
 OF_THE_OPERATOR = "monitoring.coreos.com/v1"
 # https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor
 MONITOR = {"selector", "podMetricsEndpoints", "namespaceSelector", "jobLabel", "sampleLimit"}
-ENDPOINT = {"port", "portNumber", "path", "interval", "scrapeTimeout", "relabelings", "honorLabels"}
+ENDPOINT = {
+    "port", "portNumber", "path", "interval", "scrapeTimeout", "relabelings", "honorLabels",
+    "authorization",
+}  # fmt: skip
 RELABELING = {"sourceLabels", "targetLabel", "regex", "replacement", "action", "separator"}
 
 

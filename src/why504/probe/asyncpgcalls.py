@@ -14,7 +14,7 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from why504.probe.kit import Kit, Patches
-from why504.probe.spanned import callers, spanned_async, told_by_stock
+from why504.probe.spanned import TELLERS, callers, spanned_async, told_by_stock
 from why504.probe.statements import server_of, statement_span
 
 _CONNECTION: Final = ("execute", "executemany", "fetch", "fetchval", "fetchrow", "fetchmany")
@@ -70,7 +70,7 @@ class AsyncpgCalls:
 
         def begin(*args: Any, **options: Any) -> Span | None:
             nearest, user = callers("asyncpg")
-            if user.startswith("sqlalchemy.") or (own and nearest in _ITSELF):
+            if user.startswith(TELLERS) or (own and nearest in _ITSELF):
                 return None
             if told_by_stock("asyncpg"):
                 return None

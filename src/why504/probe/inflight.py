@@ -139,9 +139,26 @@ class Registry:
 
     def open(self, entry: OpenSpan) -> None:
         """Keep an open span, the innermost of its task from now on."""
-        if self.keep(entry, entry.place):
-            self.enter(entry)
-            entry.home = entry.place
+        if len(self.spans) >= self._limit:
+            self.dropped += 1
+            return
+        entry.opened_s = self._clock.monotonic_s()
+        entry.start_ns = entry.start_ns or self._clock.wall_ns()
+        loop = _get_running_loop()
+        task = None if loop is None else asyncio.current_task(loop)
+        if task is None:
+            here = Place(None, get_ident())
+            self._thread_trace[here.thread_id] = entry.trace_id
+        else:
+            known = self._innermost.get(id(task))
+            # Of a task that is gone the id may have been given to another one.
+            if known is not None and known[0].task() is task:
+                here, entry.outer = known
+            else:
+                here = Place(task, get_ident())
+            self._innermost[here.task_id] = here, entry
+        entry.place = entry.home = here
+        self.spans[entry.span_id] = entry
 
     def keep(self, entry: OpenSpan, place: Place) -> bool:
         """Keep what is open at a place; return False (and count) when the limit is reached."""
@@ -171,11 +188,10 @@ class Registry:
 
     def place(self) -> Place:
         """Return the caller's place, the one that its task is known by where there is one."""
-        if _get_running_loop() is None:
-            return Place(None, get_ident())
-        task = asyncio.current_task()
-        known = self._innermost.get(id(task))
-        if known is not None and known[0].thread_id == get_ident() and known[0].task() is task:
+        loop = _get_running_loop()
+        task = None if loop is None else asyncio.current_task(loop)
+        known = None if task is None else self._innermost.get(id(task))
+        if known is not None and known[0].task() is task:
             return known[0]
         return Place(task, get_ident())
 
@@ -257,8 +273,8 @@ class RegistryProcessor(SpanProcessor):
             return
         try:
             context, parent = span.get_span_context(), span.parent
-            parent_id = None if parent is None else parent.span_id
-            entry = OpenSpan(context.trace_id, context.span_id, parent_id)
+            parent_id = None if parent is None else parent[1]
+            entry = OpenSpan(context[0], context[1], parent_id)
             entry.name = span.name
             entry.kind = span.kind
             entry.start_ns = span.start_time or 0
@@ -274,7 +290,7 @@ class RegistryProcessor(SpanProcessor):
         if not self.active or context is None:
             return
         try:
-            self._registry.close(context.span_id)
+            self._registry.close(context[1])
         except Exception as error:
             if not self._on_end.swallows(error):
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
@@ -17,6 +18,9 @@ from why504.probe.clock import Clock
 from why504.probe.inflight import Place
 from why504.probe.records import Ids, RecordSpan, Sender
 from why504.probe.telling import Telling
+
+OPEN_LIMIT: Final = 50_000
+"""Records kept at most while they are open."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +83,7 @@ class RecordBook:
 
     def __init__(self, clock: Clock, ids: Ids, sender: Sender) -> None:
         self.open_records: dict[int, OpenRecord] = {}
+        self.dropped = 0
         self.clock = clock
         # Reentrant: garbage collection may give a connection back while this thread is in here.
         self._lock = threading.RLock()
@@ -101,8 +106,11 @@ class RecordBook:
         )
 
     def open(self, record: OpenRecord) -> None:
-        """Have a record told while it lasts."""
-        self.open_records[record.span_id] = record
+        """Have a record told while it lasts; beyond the limit count it: only its end is told."""
+        if len(self.open_records) >= OPEN_LIMIT:
+            self.dropped += 1
+        else:
+            self.open_records[record.span_id] = record
 
     def close(self, record: OpenRecord, outcome: str, *, publish: bool) -> float:
         """End a record now; return the seconds it lasted. What was told gets a final always."""

@@ -13,7 +13,7 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from why504.probe.kit import Kit, Patches
-from why504.probe.spanned import callers, in_a_trace, spanned, spanned_async, told_by_stock
+from why504.probe.spanned import TELLERS, callers, in_a_trace, spanned, spanned_async, told_by_stock
 from why504.probe.statements import server_of, statement_span
 
 _CURSORS: Final = ("Cursor", "ServerCursor")
@@ -59,11 +59,13 @@ class PsycopgCalls:
         self._patches.undo()
 
     def _wrap_connect(self, owner: Any, wrapped: Any) -> None:
-        # A method of the class, or what stock instrumentation has put in its place.
-        bound = vars(owner)["connect"].__get__
+        # A method of the class, or what stock instrumentation has put, or left, in its place.
+        raw = vars(owner)["connect"]
+        bind = getattr(type(raw), "__get__", None)
 
         def connect(cls: Any, *args: Any, **options: Any) -> Any:
-            return bound(None, cls)(*args, **options)
+            method = raw if bind is None else bind(raw, None, cls)
+            return method(*args, **options)
 
         self._patches.wrap(
             owner, "connect", lambda _: classmethod(wrapped(connect, self._connect, self._guard))
@@ -105,7 +107,7 @@ class PsycopgCalls:
 
 def _of_another() -> bool:
     """Return whether SQLAlchemy makes the call, or stock instrumentation tells it."""
-    return callers("psycopg")[1].startswith("sqlalchemy.") or told_by_stock("psycopg")
+    return callers("psycopg")[1].startswith(TELLERS) or told_by_stock("psycopg")
 
 
 def _with(wrapped: Any, begin: Any, guard: Any) -> Any:

@@ -65,8 +65,9 @@ def caller_line(passed_over: int) -> CodeLine | None:
         if frame is None:
             return user_line(_greenlet_parents())
         code = frame.f_code
-        mine = _MINE.get(code)
-        if mine is None:
+        try:
+            mine = _MINE[code]
+        except KeyError:
             mine = _learn(code)
         if mine:
             return _line(frame)

@@ -74,8 +74,8 @@ class Held:
 
 def backend_pid(entry: ConnectionPoolEntry) -> int | None:
     """Return PostgreSQL's pid of a connection, asked once for each connection."""
-    known: int | None = entry.info.get(_PID)
-    if known is not None:
+    if _PID in entry.info:
+        known: int | None = entry.info[_PID]
         return known
     driver: Any = entry.driver_connection
     info = getattr(driver, "info", None)
@@ -83,6 +83,5 @@ def backend_pid(entry: ConnectionPoolEntry) -> int | None:
     for method in ("get_backend_pid", "get_server_pid"):
         if pid is None and hasattr(driver, method):
             pid = getattr(driver, method)()
-    if pid is not None:
-        entry.info[_PID] = int(pid)
-    return pid
+    entry.info[_PID] = known = None if pid is None else int(pid)
+    return known

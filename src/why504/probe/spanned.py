@@ -116,6 +116,10 @@ def in_a_trace() -> bool:
     return trace.get_current_span().get_span_context().is_valid
 
 
+TELLERS: Final = ("sqlalchemy.", "opentelemetry.")
+"""Modules that tell of the calls which they make to a driver."""
+
+
 def callers(library: str) -> tuple[str, str]:
     """Return who called a method of a library that is wrapped: the next module, and the next one
     that is not the library's own. Coroutines count as called by whoever awaits them.

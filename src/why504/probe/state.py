@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,22 @@ _THREADS: Final = {
 }
 
 
+MOST_REQUESTS: Final = 1_000
+"""Requests that are shown one by one, the oldest; nobody reads more, and each costs a stack."""
+
+
+class Known:
+    """What is open, by trace: looked through once, however many requests there are."""
+
+    def __init__(self, registry: Registry, records: Sequence[OpenRecord]) -> None:
+        self.spans: dict[int, list[OpenSpan]] = defaultdict(list)
+        self.records: dict[int, list[OpenRecord]] = defaultdict(list)
+        for span in registry.spans.copy().values():
+            self.spans[span.trace_id].append(span)
+        for record in records:
+            self.records[record.trace_id].append(record)
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Reads the parts of one probe; changes nothing."""
@@ -51,27 +68,27 @@ class State:
     def debug(self) -> dict[str, Any]:
         """Return what `/debug/requests` shows; ages in seconds, `now` in Unix seconds."""
         activity = Activity(self.registry, self.watchdog.places())
-        open_spans = list(self.registry.spans.copy().values())
+        requests = self.registry.requests()
+        known = Known(self.registry, self._records())
         return {
             "now": self.clock.wall_ns() / 1e9,
             "pid": os.getpid(),
             **self.identity,
             "requests": [
-                self._request(entry, activity, open_spans) for entry in self.registry.requests()
+                self._request(entry, activity, known) for entry in requests[:MOST_REQUESTS]
             ],
+            "requests_not_listed": max(0, len(requests) - MOST_REQUESTS),
             "loops": [self._loop(watch) for watch in list(self.watchdog.loops.values())],
             "pools": [self._pool(pool, activity) for pool in self.pools],
-            "dropped": self.registry.dropped,
+            "dropped": self.registry.dropped + self.book.dropped,
         }
 
-    def _request(
-        self, entry: OpenSpan, activity: Activity, open_spans: Sequence[OpenSpan]
-    ) -> dict[str, Any]:
+    def _request(self, entry: OpenSpan, activity: Activity, known: Known) -> dict[str, Any]:
         now_s = self.clock.monotonic_s()
-        mine = [r for r in self._records() if r.trace_id == entry.trace_id]
+        mine = known.records.get(entry.trace_id, [])
         waits = [record for record in mine if record.kind == names.WAIT]
         lines = activity.lines(entry.place, entry.trace_id)
-        inner = [s for s in open_spans if s.trace_id == entry.trace_id and s is not entry]
+        inner = [span for span in known.spans.get(entry.trace_id, ()) if span is not entry]
         return {
             "age_s": round(now_s - entry.opened_s, 3),
             "method": entry.method(),
@@ -177,8 +194,8 @@ class StateCollector:
         )
         yield CounterMetricFamily(
             names.METRIC_INFLIGHT_DROPPED,
-            "Open spans not kept: too many at once.",
-            value=state.registry.dropped,
+            "Open spans and records not kept: too many at once.",
+            value=state.registry.dropped + state.book.dropped,
         )
         errors = CounterMetricFamily(
             names.METRIC_PROBE_ERRORS, "Errors inside the probe, swallowed.", labels=["site"]

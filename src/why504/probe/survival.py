@@ -83,7 +83,7 @@ class Survival:
             return
         run("black box", self.box.write, WRITE_S)
         if self._folder is not None and self._settings.on_stall == "restart":
-            watchdog.then = [self._restarting(self._folder, watchdog, registry, book).look]
+            watchdog.then = [self._healing(self._folder, watchdog, registry, book).look]
 
     def forked(self) -> None:
         """Begin anew in a child: its parent's files are its parent's."""
@@ -99,21 +99,29 @@ class Survival:
             self.box.ends.active = False
             self.box.close()
 
-    def _restarting(
+    def _healing(
         self, folder: Path, watchdog: Watchdog, registry: Registry, book: RecordBook
     ) -> Healer:
-        service = str(self._spans.resource().attributes.get(names.SERVICE_NAME, ""))
         after_s = self._settings.restart_after_s
-        restarts = self._restarts = Restarts(folder, service, wait_s=2 * after_s)
+        service = str(self._spans.resource().attributes.get(names.SERVICE_NAME, ""))
+        self._restarts = Restarts(folder, service, wait_s=2 * after_s)
         with self._guard.site("restart"):
-            tell_of_the_dead(folder, service, restarts, book)
-        path = places.exit_dump(folder, self._stem)
-        deadman = self._deadman = Deadman(path, self._process(), after_s)
-        ended = self._metrics.requests_ended
-        hangs = Hangs(watchdog, registry, clock=self._clock, ended=ended, after_s=after_s)
-        farewell = Farewell(book, watchdog, registry, self._write_and_send)
-        permit = Permit(restarts, self._clock, self._began_ns)
-        return Healer(hangs, permit, farewell, deadman=deadman, clock=self._clock)
+            tell_of_the_dead(folder, service, self._restarts, book)
+        self._deadman = Deadman(places.exit_dump(folder, self._stem), self._process(), after_s)
+        hangs = Hangs(
+            watchdog,
+            registry,
+            clock=self._clock,
+            ended=self._metrics.requests_ended,
+            after_s=after_s,
+        )
+        return Healer(
+            hangs,
+            Permit(self._restarts, self._clock, self._began_ns),
+            Farewell(book, watchdog, registry, self._write_and_send),
+            deadman=self._deadman,
+            clock=self._clock,
+        )
 
     def _write_and_send(self) -> None:
         if self.box is not None:

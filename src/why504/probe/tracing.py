@@ -10,7 +10,7 @@ import socket
 import uuid
 from typing import Final
 
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import TraceFlags
 
@@ -20,6 +20,9 @@ from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.span import LeanSpan
 from why504.probe.safety import Guard
 
+_FLAGS: Final = 3
+"""Place of the flags in a SpanContext: it is a tuple."""
+_SAMPLED: Final = TraceFlags.SAMPLED
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -50,7 +53,9 @@ class OwnProvider(LeanProvider):
     def forked(self) -> None:
         """Go on in a child process, as an instance of its own."""
         super().forked()
-        self._resource = self._resource.merge(own_resource())
+        told = OTELResourceDetector().detect().attributes
+        mine = {name: value for name, value in _identity().items() if name not in told}
+        self._resource = self._resource.merge(Resource(mine))
 
 
 class OwnExport(SpanProcessor):
@@ -65,7 +70,7 @@ class OwnExport(SpanProcessor):
         outbox = self._outbox
         if outbox is None or not isinstance(span, LeanSpan):
             return
-        if span.get_span_context().trace_flags & TraceFlags.SAMPLED:
+        if span.get_span_context()[_FLAGS] & _SAMPLED:
             try:
                 outbox.take(span.scope_wire, span.encoded())
             except Exception as error:
@@ -87,13 +92,16 @@ class OwnExport(SpanProcessor):
 
 def own_resource() -> Resource:
     """Return who speaks where the application does not say it."""
-    ours: dict[str, str | int] = {
+    # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
+    return Resource(_identity()).merge(Resource.create())
+
+
+def _identity() -> dict[str, str | int]:
+    return {
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
         names.PROCESS_PID: os.getpid(),
         "host.name": socket.gethostname(),
     }
-    # What OTEL_RESOURCE_ATTRIBUTES says wins over what we would make up.
-    return Resource(ours).merge(Resource.create())
 
 
 def opt_in_to_new_http_names() -> None:

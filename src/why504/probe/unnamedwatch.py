@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -26,8 +27,8 @@ OLD_S: Final = 0.5
 MOST_TASKS: Final = 1000
 """So many tasks are looked at in one round, the oldest requests' first."""
 _MOST_NAMES: Final = 1000
-_REST: Final = 100
-"""A look may take a hundredth of the time until the next."""
+_REST: Final = 50
+"""A look may take a fiftieth of the time until the next."""
 
 Key = tuple[str, int, int, int]
 """Kind, id of the lock, thread, task."""
@@ -69,13 +70,14 @@ class UnnamedWatch:
             self._known, self._pause_s, self._next_s = known, EVERY_S, now_s
         if now_s < self._next_s:
             return
+        begun_s = time.thread_time()
         seen = self._seen(old) if old else {}
         changed = seen.keys() != self._first.keys()
         self._note(seen)
         self._pause_s = EVERY_S if changed else min(self._pause_s * 1.5, LONGEST_S)
-        # Of many requests a look takes longer: then there are fewer.
-        took_s = self._book.clock.monotonic_s() - now_s
-        self._next_s = now_s + max(self._pause_s, took_s * _REST)
+        # Of many requests a look takes more of a core: then there are fewer.
+        took_s = time.thread_time() - begun_s
+        self._next_s = now_s + max(self._pause_s, min(took_s * _REST, LONGEST_S))
 
     def forked(self) -> None:
         """Forget what is in the parent only."""

@@ -40,10 +40,10 @@ def test_a_loop_full_of_short_stalls_is_explained_by_the_line_they_share(tmp_pat
             lambda: [
                 one
                 for one in explained("--black-box", service.box)
-                if one["finding"]["site"] == f"boxed.py:{LINE}"
+                if one["finding"]["cause"] == "B1"
             ],
-            "the line",
+            "the cause",
         )
         said = " ".join(run("explain", "--black-box", service.box).replace("│", " ").split())
-    assert found[0]["finding"]["cause"] == "B1"
+    assert found[0]["finding"]["site"] == f"boxed.py:{LINE}"
     assert "told as one: they took" in said

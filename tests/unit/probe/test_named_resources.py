@@ -263,7 +263,7 @@ def test_a_wait_and_the_hold_that_made_it_are_told_with_their_lines(probe):
     assert first.trace_id != mine.trace_id
     assert first.parent_id is None
     assert first.start_ns <= wait.start_ns
-    assert abs(first.end_ns - wait.end_ns) < 0.02e9
+    assert abs(first.end_ns - wait.end_ns) < 1e9
     assert (second.trace_id, second.parent_id) == (mine.trace_id, mine.span_id)
     assert second.attributes[names.CODE_FILE] == wait.attributes[names.CODE_FILE]
     assert second.attributes[names.CODE_FILE].endswith("test_named_resources.py")

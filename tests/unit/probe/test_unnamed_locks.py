@@ -16,7 +16,7 @@ from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
 from why504.probe.records import random_ids
 from why504.probe.safety import Guard
-from why504.probe.unnamedwatch import UnnamedWatch
+from why504.probe.unnamedwatch import LONGEST_S, UnnamedWatch
 from why504.testing import CollectedRecords, FakeClock
 
 
@@ -38,7 +38,7 @@ class Probe:
 
     def look(self, times: int = 2) -> list[OpenRecord]:
         for _ in range(times):
-            self.clock.advance(1)
+            self.clock.advance(LONGEST_S)
             self.watch.look()
         return list(self.book.open_records.values())
 

@@ -13,9 +13,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from opentelemetry.util.types import AttributeValue
-
 from why504 import names
+from why504.probe.lean.wire import Prepared
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -28,7 +27,10 @@ LONGEST: Final = 1024
 _LONGEST_NAME: Final = 256
 _EVERY_METHOD: Final = "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"
 _EXCLUDED: Final = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
+_QUERY: Final = "url.query"
+"""No evidence of ours, and our collector strips it: said because the stock spans say it."""
 _DEFAULT_PORT: Final = 80
+_NO_PORT: Final = frozenset({_DEFAULT_PORT, None})
 _SECRETS: Final = re.compile(
     r"key|token|sig|secret|passw|pwd|auth|cred|session|jwt|code$", re.IGNORECASE
 )
@@ -37,41 +39,42 @@ _SYNTHETIC: Final = {"alwayson": "test", "googlebot": "bot", "bingbot": "bot"}
 """What is in the name of an agent that is no user."""
 
 
-def request_attributes(scope: Mapping[str, Any]) -> dict[str, AttributeValue]:
+def request_attributes(scope: Mapping[str, Any], agent: bytes) -> Prepared:
     """Return what is known of a request or websocket before it is served."""
-    told = _peers(scope)
-    if scheme := scope.get("scheme"):
-        told[names.URL_SCHEME] = scheme
-    if version := scope.get("http_version"):
-        told[names.PROTOCOL_VERSION] = version
+    server, client = scope.get("server"), scope.get("client") or ("", 0)
+    # What a client made up at length is not kept.
+    method, agent = scope.get("method", "")[:_LONGEST_NAME], agent[:_LONGEST_NAME]
+    what = (scope.get("scheme", ""), scope.get("http_version", ""), method)
+    told: dict[str, str | int] = {}
     if path := scope.get("path"):
         told[names.URL_PATH] = path[:LONGEST]
     if query := scope.get("query_string"):
-        told[names.URL_QUERY] = without_secrets(query)[:LONGEST]
-    if method := scope.get("method"):
-        known = known_method(method)
-        told[names.HTTP_METHOD] = known
-        if known != method:
-            told[names.HTTP_METHOD_ORIGINAL] = method[:_LONGEST_NAME]
-    return told
+        told[_QUERY] = without_secrets(query)[:LONGEST]
+    if client[1]:
+        told[names.CLIENT_PORT] = client[1]
+    return _of_many(*what, *(server or _NOWHERE), client[0], agent).plus(told)
 
 
-def _peers(scope: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    told: dict[str, AttributeValue] = {}
-    host, port = scope.get("server") or ("0.0.0.0", _DEFAULT_PORT)
-    if host:
-        told[names.SERVER_ADDRESS] = host if port in _NO_PORT else f"{host}:{port}"
-    if port:
-        told[names.SERVER_PORT] = port
-    address, port = scope.get("client") or ("", 0)
-    if address:
-        told[names.CLIENT_ADDRESS] = address
-    if port:
-        told[names.CLIENT_PORT] = port
-    return told
+_NOWHERE: Final = ("0.0.0.0", _DEFAULT_PORT)
 
 
-_NO_PORT: Final = frozenset({_DEFAULT_PORT, None})
+@lru_cache(maxsize=1024)
+def _of_many(  # noqa: PLR0913, PLR0917 a key, not a call
+    scheme: str, version: str, method: str, host: str, port: int | None, client: str, agent: bytes
+) -> Prepared:
+    """Return what many requests have in common."""
+    known = known_method(method) if method else ""
+    told: dict[str, str | int] = {
+        names.URL_SCHEME: scheme,
+        names.SERVER_ADDRESS: host if port in _NO_PORT else f"{host}:{port}",
+        names.SERVER_PORT: port or 0,
+        names.PROTOCOL_VERSION: version,
+        names.HTTP_METHOD: known,
+        names.HTTP_METHOD_ORIGINAL: method if known != method else "",
+        names.CLIENT_ADDRESS: client,
+        **_agent(agent.decode("latin-1")),
+    }
+    return Prepared({name: value for name, value in told.items() if value})
 
 
 @lru_cache(maxsize=64)
@@ -81,16 +84,10 @@ def known_method(method: str) -> str:
     return known if known in _METHODS or os.environ.get(_EVERY_METHOD) else OTHER
 
 
-@lru_cache(maxsize=256)
-def agent_attributes(agent: bytes) -> dict[str, AttributeValue]:
-    """Return what a `User-Agent` says."""
-    name = agent.decode("latin-1")[:_LONGEST_NAME]
-    if not name:
-        return {}
-    told: dict[str, AttributeValue] = {names.USER_AGENT: name}
+def _agent(name: str) -> dict[str, str]:
     low = name.lower()
-    kind = next((kind for part, kind in _SYNTHETIC.items() if part in low), None)
-    return told if kind is None else {**told, names.USER_AGENT_KIND: kind}
+    kind = next((kind for part, kind in _SYNTHETIC.items() if part in low), "")
+    return {names.USER_AGENT: name, names.USER_AGENT_KIND: kind}
 
 
 def without_secrets(query: bytes) -> str:

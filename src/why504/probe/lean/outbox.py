@@ -93,7 +93,7 @@ class Outbox:
         lost = self._waiting.put(scope, span)
         if lost:
             self._on_lost(lost)
-        if len(self._waiting) in _RING_AT:
+        if len(self._waiting.entries) in _RING_AT:
             self._bell.put(None)
         if self._thread is None:
             self._start()
@@ -116,6 +116,9 @@ class Outbox:
         thread = self._thread
         if thread is not None:
             thread.join(PATIENCE_S)
+        if self._post is not None and self._sending.acquire(blocking=False):
+            self._post.close()
+            self._sending.release()
         left = self._left()
         if left:
             self._on_lost(left)

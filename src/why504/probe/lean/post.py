@@ -78,10 +78,10 @@ class Post:
         try:
             return self._exchange(body, timeout_s)
         except ConnectionError:
-            self._close()
+            self.close()
             raise
         except (OSError, HTTPException, ValueError) as error:
-            self._close()
+            self.close()
             return Answer(False, again=True, says=f"{type(error).__name__} {error}")
 
     def _exchange(self, body: bytes, timeout_s: float) -> Answer:
@@ -93,10 +93,11 @@ class Post:
         response = connection.getresponse()
         response.read(_LARGEST_ANSWER)
         if not response.isclosed():
-            self._close()
+            self.close()
         return _understood(response.status, response.headers.get("Retry-After", ""))
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Hang up; the next request connects anew."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

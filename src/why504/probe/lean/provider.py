@@ -60,6 +60,11 @@ class LeanProvider(TracerProvider):
         self.told_of_ending = _without(self.told_of_ending, span_processor)
         self.told_of_ends = _without(self.told_of_ends, span_processor)
 
+    def _handle_fork(self) -> None:
+        # The SDK's starts threads in the child, to ask anew who speaks: a lock that was held when
+        # the process forked would hold the child for good.
+        self._tracers_lock = threading.Lock()
+
     def forked(self) -> None:
         """Go on in a child process: a lock may have been held by a thread that is not here."""
         self._lean_lock = threading.RLock()

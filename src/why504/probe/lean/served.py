@@ -24,7 +24,6 @@ from why504 import names
 from why504.probe.lean.http import (
     OTHER,
     address_of,
-    agent_attributes,
     excluded_urls,
     known_method,
     request_attributes,
@@ -183,25 +182,29 @@ class ServerSpans:
                 raise
 
     def _begin(self, scope: Scope) -> tuple[Served, Token[Context]] | None:
-        with self._begins:
+        try:
             if self._is_excluded(scope):
                 return None
-            attributes, carried = request_attributes(scope), False
+            agent, carried = b"", False
             for name, value in scope.get("headers") or ():
                 if name == b"user-agent":
-                    attributes.update(agent_attributes(value))
+                    agent = agent or value
                 elif name in _CARRIERS:
                     carried = True
             around, kind = _parent(scope, carried)
             method = known_method(scope.get("method", ""))
             named = "HTTP" if method == OTHER else method
-            span = self._tracer.start_span(named, around, kind, attributes)
+            told = request_attributes(scope, agent)
+            span = self._tracer.start_span(named, around, kind, told)
             token = context.attach(trace.set_span_in_context(span, around))
-            # FastAPI's own telemetry leaves a request alone that has this: a mounted application's.
-            scope.setdefault(_FASTAPI, None)
-            served = scope[SERVED] = Served(span, named, scope)
-            return served, token
-        return None
+        except Exception as error:
+            if not self._begins.swallows(error):
+                raise
+            return None
+        # FastAPI's own telemetry leaves a request alone that has this: a mounted application's.
+        scope.setdefault(_FASTAPI, None)
+        served = scope[SERVED] = Served(span, named, scope)
+        return served, token
 
     def _is_excluded(self, scope: Scope) -> bool:
         current = context.get_current()

@@ -99,11 +99,12 @@ class LeanSpan(Span):
         for key, value in attributes.items():
             self._set(key, value)
 
+    def begin_prepared(self, attributes: Prepared) -> None:
+        """Take the first attributes, which are encoded already."""
+        self._prepared, self._attributes = attributes, attributes.copy()
+
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
-        if attributes.__class__ is Prepared and self._tracer.roomy:
-            self._prepared, self._attributes = attributes, attributes.copy()
-            return
         if (
             self._tracer.roomy
             and _PLAIN.issuperset(map(type, attributes.values()))
@@ -239,17 +240,17 @@ class LeanSpan(Span):
 
     def encoded(self) -> bytes:
         """Return it as a member of `ScopeSpans.spans`."""
-        mine, status = self._context, self._status
+        status, (trace_id, span_id, _, _, state, _) = self._status, self._context
         rest = UNSET if status is _UNSET else encode_status(status.status_code, status.description)
-        if mine.trace_state:
-            rest += encode_state(mine.trace_state)
+        if state:
+            rest += encode_state(state)
         events, links = self._events, self._links
         if events or links or self._dropped:
             dropped = (self._dropped, self.dropped_events, self.dropped_links)
             rest += encode_rest(events, links, dropped)
         return encode_span(
             encode_name(self._name, self._kind),
-            (mine.trace_id, mine.span_id),
+            (trace_id, span_id),
             self._parent,
             (self._start_time, self._end_time or 0),
             self._encoded_attributes(),

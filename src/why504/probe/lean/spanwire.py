@@ -66,10 +66,19 @@ def encode_span(
     return b"\x12" + varint(len(body)) + body
 
 
-@lru_cache(maxsize=_NAMES_KEPT)
 def encode_name(name: str, kind: SpanKind) -> bytes:
     """Return a span's name and kind."""
-    return (text(b"\x2a", name) if name else b"") + _KIND[kind]
+    # By identity: the hash of an enumeration's member is computed in Python.
+    key = name, id(kind)
+    known = _NAMED.get(key)
+    if known is None:
+        if len(_NAMED) >= _NAMES_KEPT:
+            _NAMED.clear()
+        known = _NAMED[key] = (text(b"\x2a", name) if name else b"") + _KIND[kind]
+    return known
+
+
+_NAMED: Final[dict[tuple[str, int], bytes]] = {}
 
 
 @lru_cache(maxsize=_NAMES_KEPT)

@@ -23,6 +23,7 @@ from opentelemetry.util.types import Attributes
 
 from why504.probe.lean.span import LeanSpan
 from why504.probe.lean.spanwire import encode_scope
+from why504.probe.lean.wire import Prepared
 
 if TYPE_CHECKING:
     from why504.probe.lean.provider import LeanProvider
@@ -31,6 +32,8 @@ _FLAGS: Final = [TraceFlags(number) for number in range(4)]
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
 _FEW: Final = 32
+_VALID: Final = 5
+"""Place of `is_valid` in a SpanContext."""
 _Asked = tuple[str, SpanKind, Attributes, Sequence[Link]]
 
 
@@ -77,7 +80,7 @@ class LeanTracer(Tracer):
         parent: SpanContext | None = trace.get_current_span(context).get_span_context()
         if not self._known._is_enabled():
             return NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
-        if parent is not None and not parent.is_valid:
+        if parent is not None and not parent[_VALID]:
             parent = None
         if self._provider.sampler is DEFAULT_ON:
             mine, records = self._as_the_parent(parent)
@@ -88,7 +91,9 @@ class LeanTracer(Tracer):
             return NonRecordingSpan(mine)
         began_ns = time_ns() if start_time is None else start_time
         span = LeanSpan(self, name, mine, parent, kind, began_ns)
-        if attributes:
+        if attributes.__class__ is Prepared and self.roomy:
+            span.begin_prepared(attributes)
+        elif attributes:
             span.begin_with(attributes)
         for link in links or ():
             span.add_link(link.context, link.attributes)
@@ -105,8 +110,9 @@ class LeanTracer(Tracer):
             trace_id, state = ids.generate_trace_id(), None
             flags = _FLAGS[_SAMPLED | (_RANDOM if ids.is_trace_id_random() else 0)]
         else:
-            trace_id, state = parent.trace_id, parent.trace_state
-            flags = _FLAGS[parent.trace_flags & (_SAMPLED | _RANDOM)]
+            # A SpanContext is a tuple, and read as one here: each name of it is a call.
+            trace_id, _, _, theirs, state, _ = parent
+            flags = _FLAGS[theirs & (_SAMPLED | _RANDOM)]
         mine = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)
         return mine, flags & _SAMPLED != 0
 

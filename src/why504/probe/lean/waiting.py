@@ -22,15 +22,15 @@ class Waiting:
     def __init__(self) -> None:
         # Reentrant: garbage collection may end a span while this very thread is in here.
         self._lock = threading.RLock()
-        self._entries: deque[Entry] = deque()
+        self.entries: deque[Entry] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def put(self, scope: Scope, span: bytes) -> int:
         """Append a span; return how many had to go for it."""
-        entries = self._entries
+        entries = self.entries
         with self._lock:
             entries.append((scope, span))
             self._bytes += len(span)
@@ -40,8 +40,8 @@ class Waiting:
 
     def _make_room(self) -> int:
         gone = 0
-        while self._entries and (len(self._entries) > QUEUE_SPANS or self._bytes > QUEUE_BYTES):
-            self._bytes -= len(self._entries.popleft()[1])
+        while self.entries and (len(self.entries) > QUEUE_SPANS or self._bytes > QUEUE_BYTES):
+            self._bytes -= len(self.entries.popleft()[1])
             gone += 1
         return gone
 
@@ -50,11 +50,11 @@ class Waiting:
         taken: list[Entry] = []
         room = PIECE_BYTES
         with self._lock:
-            while self._entries and len(taken) < PIECE_SPANS:
-                size = len(self._entries[0][1])
+            while self.entries and len(taken) < PIECE_SPANS:
+                size = len(self.entries[0][1])
                 if taken and size > room:
                     break
-                taken.append(self._entries.popleft())
+                taken.append(self.entries.popleft())
                 room -= size
                 self._bytes -= size
         return taken
