@@ -135,9 +135,9 @@ class Carrying:
                 with self._guard:
                     target = getattr(this, "_target", None) or type(this).run
                     code = getattr(target, "__code__", None)
-                    carried = self._carried(this.run)
-                    if carried and code and site.is_user_file(code.co_filename):
-                        this.run = carried
+                    # A library's own thread, such as one of a pool, lives on for others.
+                    if code and site.is_user_file(code.co_filename):
+                        this.run = self._carried(this.run) or this.run
             start(this)
 
         thread.start = carrying

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -107,7 +108,8 @@ def test_a_message_that_a_thread_works_on_is_open_at_the_threads_line(rabbitmq, 
         go.set()
         assert acknowledged.wait(20)
         collector.wait_for(lambda: of_messages(collector))
-    line = next(n for n, text in enumerate(open(__file__), 1) if text.endswith("# here\n"))  # noqa: SIM115
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    line = next(n for n, text in enumerate(lines, 1) if text.endswith("# here"))
     assert snapshot.attributes[names.CODE_LINE] == line
 
 
