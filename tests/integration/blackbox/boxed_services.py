@@ -92,11 +92,12 @@ def _answers(service: Service) -> bool:
 
 
 def wait_until(holds: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
-    """Return the first true value of `holds`."""
+    """Return the first true value of `holds`; what it fails at may be on its way."""
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:
-        if found := holds():
-            return found
+        with suppress(AssertionError, OSError):
+            if found := holds():
+                return found
         time.sleep(0.1)
     raise AssertionError(f"not in {timeout_s} s: {what}")
 

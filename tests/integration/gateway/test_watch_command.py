@@ -173,7 +173,7 @@ def test_there_has_to_be_something_to_watch():
     )  # fmt: skip
 
     assert done.returncode == 2
-    assert "--gateway-log, --postgres or --rabbitmq" in done.stderr
+    assert "--gateway-log, --postgres, --rabbitmq or --black-box" in " ".join(done.stderr.split())
 
 
 @pytest.mark.slow

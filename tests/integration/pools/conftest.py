@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sqlalchemy.engine import Engine
 
 import why504
 from why504 import names
 from why504.config import ProbeSettings
+from why504.probe import found
 from why504.probe.setup import Probe
 from why504.testing import CollectedRecords
 
@@ -30,13 +33,13 @@ class Told:
     provider: TracerProvider
 
     def finals(self, kind: str, resource: str = "") -> list:
-        found = [r for r in self.records.of_kind(kind) if names.SNAPSHOT_OF not in r.attributes]
-        return [r for r in found if str(r.attributes[names.RESOURCE]).startswith(resource)]
+        known = [r for r in self.records.of_kind(kind) if names.SNAPSHOT_OF not in r.attributes]
+        return [r for r in known if str(r.attributes[names.RESOURCE]).startswith(resource)]
 
     def spans(self, *named: str) -> list[Any]:
         """Spans that ended, in the order of their starts; of these names, if any are given."""
-        found = sorted(self.memory.get_finished_spans(), key=lambda span: span.start_time or 0)
-        return [span for span in found if not named or span.name.startswith(named)]
+        known = sorted(self.memory.get_finished_spans(), key=lambda span: span.start_time or 0)
+        return [span for span in known if not named or span.name.startswith(named)]
 
     def queries(self) -> list[str]:
         """Texts of statements, without those by which SQLAlchemy asks who the server is."""
@@ -51,11 +54,22 @@ class Told:
         return next(pool for pool in self.probe.pools if pool.name == name)
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no other engine in the process: those of other modules' fixtures may live on."""
+    gc.collect()
+    others = {id(one) for one in gc.get_objects() if type(one) is Engine}
+
+    def objects() -> list[Any]:
+        return [one for one in gc.get_objects() if id(one) not in others]
+
+    monkeypatch.setattr(found, "gc", SimpleNamespace(get_objects=objects))
+
+
 @pytest.fixture
 def told() -> Iterator[Told]:
     from opentelemetry import trace
 
-    gc.collect()  # what an earlier test dropped is no pool of this one
     memory, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(memory))
     trace.set_tracer_provider(provider)

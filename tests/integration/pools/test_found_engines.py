@@ -68,7 +68,7 @@ def test_who_queues_at_a_found_engine_waits_and_its_statements_have_spans(told, 
     assert wait.attributes[names.POOL_CAPACITY] == 1
     (first, second, _) = told.finals(names.HOLD)
     assert first.attributes[names.BACKEND_PID] == second.attributes[names.BACKEND_PID]
-    assert told.queries() == ["select 1"]
+    assert told.queries() == ["select ?"]
     assert {span.attributes[names.POOL_NAME] for span in told.spans("SELECT")} == {"main"}
 
 
@@ -87,7 +87,7 @@ async def test_an_asynchronous_engine_is_found_and_its_driver_tells_nothing_twic
     await engine.dispose()
 
     assert len(told.finals(names.WAIT)) == 1
-    assert told.queries() == ["select 2"] * 2
+    assert told.queries() == ["select ?"] * 2
     assert len(told.spans("connect")) == 1
     assert len(told.finals(names.HOLD)) == 2
 
@@ -140,7 +140,7 @@ def test_every_kind_of_pool_has_its_holds_and_gives_all_of_them_back(
     assert told.probe.pools[0].slots.capacity() == capacity
     assert told.probe.pools[0].holds() == []
     assert told.finals(names.WAIT) == []
-    assert told.queries() == ["select 3"] * 2
+    assert told.queries() == ["select ?"] * 2
     assert len(told.spans("connect")) == (2 if kind is pools.NullPool else 1)
 
 
@@ -174,7 +174,7 @@ def test_views_of_an_engine_are_that_engine(told, url):
     engine.dispose()
 
     assert [pool.name for pool in told.probe.pools] == ["main"]
-    assert told.queries() == ["select 4"] * 2
+    assert told.queries() == ["select ?"] * 2
 
 
 def test_the_limits_of_a_found_engine_are_told_to_the_doctor(told, url):

@@ -110,4 +110,4 @@ async def test_without_redis_and_rabbitmq_the_service_is_degraded_and_serves(
     assert (answer.status_code, failed(answer)) == (200, {"redis", "rabbitmq"})
     assert served.status_code == 200
     assert more_threads <= 1
-    assert more_files <= 6
+    assert more_files <= 8  # six, and what carries the spans
