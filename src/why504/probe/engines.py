@@ -12,7 +12,6 @@ from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
 from why504.probe.pool import PoolWatch
 from why504.probe.safety import Guard
-from why504.probe.spanned import told_by_stock
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -44,8 +43,7 @@ class Engines:
         """Hook every engine; `detach` undoes it."""
         for pool, statements in zip(self.pools, self._statements, strict=True):
             pool.attach(guard, calls)
-            if not told_by_stock("sqlalchemy"):
-                statements.attach(guard, calls)
+            statements.attach(guard, calls)
 
     def detach(self) -> None:
         """Remove every hook."""

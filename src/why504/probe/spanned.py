@@ -92,7 +92,6 @@ _STOCK: Final = {
     "psycopg": ("opentelemetry.instrumentation.psycopg", "PsycopgInstrumentor"),
     "redis": ("opentelemetry.instrumentation.redis", "RedisInstrumentor"),
     "requests": ("opentelemetry.instrumentation.requests", "RequestsInstrumentor"),
-    "sqlalchemy": ("opentelemetry.instrumentation.sqlalchemy", "SQLAlchemyInstrumentor"),
     "urllib3": ("opentelemetry.instrumentation.urllib3", "URLLib3Instrumentor"),
 }
 """Library -> who makes the same spans of it, if it is active."""
