@@ -20,7 +20,7 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
 ifeq ($(ARGS),)
 	@$(BIN)/pytest -n auto tests/unit
-	@$(BIN)/pytest -n 3 --dist loadfile tests/integration --ignore=tests/integration/explorer
+	@$(BIN)/pytest -n 2 --dist loadfile tests/integration --ignore=tests/integration/explorer
 	@exec $(BIN)/pytest tests/integration/explorer tests/lab tests/stack
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)

@@ -103,7 +103,7 @@ def test_of_a_request_that_is_not_sampled_only_the_long_statement_is_told(
     assert "0.9" not in statement.attributes[names.DB_QUERY]
     assert statement.attributes[names.SERVER_ADDRESS] == "127.0.0.1"
     assert statement.attributes[names.CODE_FILE] == "tests/integration/probe/test_probe_clients.py"
-    assert 0.8 < statement.seconds < 2.0
+    assert 0.8 < statement.seconds < 10
 
 
 @pytest.mark.postgres

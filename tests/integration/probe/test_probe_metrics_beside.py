@@ -114,7 +114,7 @@ async def test_a_program_without_http_is_watched_too(settings, collector):
         await asyncio.to_thread(probe.shutdown)
 
     assert seen[names.METRIC_LOOP_STALLS] == 1
-    assert 0.4 < stall.seconds < 1.5
+    assert 0.4 < stall.seconds < 10
     assert stall.attributes[names.CODE_FILE].endswith("test_probe_metrics_beside.py")
 
 

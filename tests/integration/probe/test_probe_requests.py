@@ -118,7 +118,7 @@ def test_a_slow_request_is_told_while_open_with_its_line(
     assert first.attributes[names.SNAPSHOT_OF] == server.span_id == first.parent_id
     assert (server.parent_id, server.name) == ("00f067aa0ba902b7", f"GET {route}")
     assert server.attributes[names.HTTP_STATUS] == 200
-    assert 0.8 < server.seconds < 2.0
+    assert 0.8 < server.seconds < 10
 
 
 def test_a_request_makes_exactly_one_server_span_with_todays_names(app, probe, collector, serving):
