@@ -73,9 +73,7 @@ def test_nothing_that_evidence_is_made_of_is_stripped():
     found = patterns("transform/words", "transform/accounts")
 
     assert OURS
-    # Told without what looks like a secret, for people: what else is in it ends here.
-    stripped = [key for key in OURS if any(pattern.search(key) for pattern in found)]
-    assert stripped == ["url.query"]
+    assert [key for key in OURS if any(pattern.search(key) for pattern in found)] == []
 
 
 SECRETS = [
