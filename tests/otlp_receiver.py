@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,8 +37,6 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.begun += 1
                 receiver.sizes.append(len(body))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
                 receiver.heard.append({k.lower(): v for k, v in self.headers.items()})
                 time.sleep(receiver.delay_s)
                 status = receiver.answers.pop(0) if receiver.answers else 200

@@ -53,14 +53,11 @@ class Post:
         self._place = urlsplit(target.url)
         self._connection: HTTPConnection | None = None
         self._trust: SSLContext | None = None
-        self._headers: dict[str, str] = {}
 
     def __call__(self, body: bytes, timeout_s: float) -> Answer:
         """Send one encoded `ExportTraceServiceRequest`."""
-        self._headers = dict(self._target.headers)
-        if len(body) >= self._target.compressed_from_bytes:
+        if self._target.compressed:
             body = gzip.compress(body, 1)
-            self._headers["Content-Encoding"] = "gzip"
         if self._connection is not None:
             # The other side may have closed it while nothing was sent: that says nothing yet.
             with suppress(ConnectionError):
@@ -92,7 +89,7 @@ class Post:
         connection.timeout = timeout_s
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
-        connection.request("POST", self._path(), body, self._headers)
+        connection.request("POST", self._path(), body, dict(self._target.headers))
         response = connection.getresponse()
         response.read(_LARGEST_ANSWER)
         if not response.isclosed():

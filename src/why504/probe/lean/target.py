@@ -7,7 +7,6 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -19,11 +18,6 @@ EXPORT_TIMEOUT_S: Final = 3.0
 _log = logging.getLogger(__name__)
 
 
-LARGE_BYTES: Final = 65_536
-"""Where nobody says what is to be compressed: what a hang makes is stacks, again and again."""
-_COMPRESSED_FROM_BYTES: Final = {"gzip": 0.0, "none": inf}
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """A receiver of OTLP over HTTP."""
@@ -32,8 +26,7 @@ class Target:
     """Whole, with `/v1/traces`; without an account."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = EXPORT_TIMEOUT_S
-    compressed_from_bytes: float = LARGE_BYTES
-    """Bodies of this size or more leave as gzip."""
+    compressed: bool = False
     certificate: str = ""
     """Authorities that are trusted instead of the system's, PEM file."""
     client_certificate: str = ""
@@ -51,11 +44,14 @@ def target_of(endpoint: str, env: Mapping[str, str] = os.environ) -> Target:
     headers = {"Content-Type": "application/x-protobuf"}
     headers |= parse_env_headers(told("HEADERS"), liberal=True)
     headers |= account_of(place, "Authorization")
+    compressed = told("COMPRESSION").strip().lower() == "gzip"
+    if compressed:
+        headers["Content-Encoding"] = "gzip"
     return Target(
         place._replace(netloc=place.netloc.rpartition("@")[2]).geturl(),
         headers,
         _seconds(told("TIMEOUT")),
-        _COMPRESSED_FROM_BYTES.get(told("COMPRESSION").strip().lower(), LARGE_BYTES),
+        compressed,
         told("CERTIFICATE"),
         told("CLIENT_CERTIFICATE"),
         told("CLIENT_KEY"),
