@@ -6,6 +6,11 @@ STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
 STOCK := aio-pika asyncpg httpx psycopg redis requests urllib3
 
+# Tests beside others wait for a core: what failed is run once more, alone, and fails the build if it
+# fails again. Both runs are printed, so that what wavers is seen. pytest, tests, how the first time.
+twice = $(1) $(3) $(2) || { [ $$? -eq 1 ] && echo "=== once more, alone ===" && \
+  $(1) --last-failed --last-failed-no-failures=none $(2); }
+
 .PHONY: help install demo test test-browser test-sqlalchemy test-pythons check bench bench-engine bench-live bench-receive bench-tempo bench-alerts bench-explorer bench-probe bench-harm matrix test-matrix oracles prove-broker prove-llm prove-database prove-nightly prove-alerts prove-strangers prove-hang demo-prometheus stack-check picture screenshots explorer dashboards docs clean
 
 help:
@@ -19,9 +24,9 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
 ifeq ($(ARGS),)
-	@$(BIN)/pytest -n auto tests/unit
-	@$(BIN)/pytest -n 2 --dist loadfile tests/integration --ignore=tests/integration/explorer
-	@exec $(BIN)/pytest tests/integration/explorer tests/lab tests/stack
+	@$(call twice,$(BIN)/pytest,tests/unit,-n auto)
+	@$(call twice,$(BIN)/pytest,tests/integration --ignore=tests/integration/explorer,-n 2 --dist loadfile)
+	@$(call twice,$(BIN)/pytest,tests/integration/explorer tests/lab tests/stack)
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
 endif
@@ -30,8 +35,8 @@ test-browser: install  ## the explorer in a real Chromium (Debian's package), on
 	@exec $(BIN)/pytest -m browser tests/integration/explorer $(ARGS)
 
 test-sqlalchemy: install $(NEWER)/.installed  ## pools on SQLAlchemy 2.1 and beside stock OpenTelemetry (1 min)
-	@exec $(NEWER)/bin/pytest -n 2 -p no:cacheprovider tests/integration/pools/test_found_engines.py \
-	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS)
+	@$(call twice,$(NEWER)/bin/pytest -o cache_dir=$(NEWER)/.cache,tests/integration/pools/test_found_engines.py \
+	  tests/integration/pools/test_beside_stock.py tests/integration/probe/test_probe_pool.py $(ARGS),-n 2)
 
 test-pythons: install  ## probe and engine on each Python here (ARGS=--fetch: Debian's newer ones too)
 	@exec $(BIN)/python -m lab.pythons $(ARGS)

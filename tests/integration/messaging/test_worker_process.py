@@ -166,7 +166,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_began_and_puts_back_the_r
     assert "slow" in bench.effects()
     bench.outbox.run("INSERT INTO switch VALUES (true)")
     with bench.worker():
-        until(lambda: bench.effects() == ["later", "ok", "slow"], "another one does the rest", 8)
+        until(lambda: bench.effects() == ["later", "ok", "slow"], "another one does the rest")
 
 
 def test_a_second_copy_of_a_message_has_no_effect(from_rabbitmq, queue, metric):
