@@ -1,4 +1,4 @@
-"""Spans of SQL statements by SQLAlchemy's own events, sync and async alike.
+"""Spans of SQL statements by SQLAlchemy's dialects, sync and async alike.
 
 Stock instrumentation refuses SQLAlchemy 2.1 and mixes queueing with connecting. The text of a
 statement carries bind markers, and `?` where the application wrote values into it.
@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from why504 import names
 from why504.probe.calls import Calls
+from why504.probe.kit import Patches
 from why504.probe.lean.wire import Prepared
 from why504.probe.literals import without_literals
 from why504.probe.safety import Guard
@@ -27,7 +28,6 @@ _QUERY_LIMIT: Final = 2000
 _STATEMENTS_KEPT: Final = 1024
 _LONGEST_KEPT: Final = 8000
 """Characters; an INSERT of a thousand rows has more, and each time others."""
-_SPAN: Final = "_why504_span"
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 _PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _OPERATION: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*([A-Za-z]+)", re.DOTALL)
@@ -65,69 +65,60 @@ class Database:
 
 
 class StatementSpans:
-    """One CLIENT span a statement of one engine."""
+    """One CLIENT span a statement of one engine.
+
+    Not by SQLAlchemy's events: one listener makes each statement of the engine go round by all of
+    its event points, which costs more than the span.
+    """
 
     def __init__(self, engine: Engine, database: Database) -> None:
-        self._engine = engine
+        self._dialect = engine.dialect
         self._database = database
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
         # A statement has the same attributes each time, and comes again and again.
         self._prepared = lru_cache(maxsize=_STATEMENTS_KEPT)(self._prepare)
 
     def attach(self, guard: Guard, calls: Calls) -> None:
-        """Hook the engine; `detach` undoes it."""
+        """Wrap what the dialect gives statements to its driver by; `detach` undoes it."""
         self._guard = guard.site("statement")
         self._calls = calls
-        self._listen("before_cursor_execute", self._before)
-        self._listen("after_cursor_execute", self._after)
-        self._listen("handle_error", self._error)
+        for method in ("do_execute", "do_executemany", "do_execute_no_params"):
+            self._patches.wrap(self._dialect, method, self._watched)
 
     def detach(self) -> None:
-        """Remove every hook."""
-        while self._undo:
-            self._undo.pop()()
+        """Give the dialect its methods back."""
+        self._patches.undo()
 
-    def _listen(self, name: str, hook: Callable[..., None]) -> None:
-        from sqlalchemy import event
+    def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
+        def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
+            span = self._begin(statement)
+            try:
+                execute(cursor, statement, *told, **named)
+            except BaseException as error:
+                if span is not None:
+                    with self._guard:
+                        fail_span(span, error)
+                raise
+            if span is not None:
+                span.end()
 
-        event.listen(self._engine, name, hook)
-        self._undo.append(lambda: event.remove(self._engine, name, hook))
+        return watched_execute
 
-    def _before(
-        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        if context is None:
-            return
+    def _begin(self, statement: str) -> Span | None:
         try:
             known = len(statement) <= _LONGEST_KEPT
             name, attributes = (self._prepared if known else self._prepare)(statement)
-            setattr(context, _SPAN, self._calls.begin(name, attributes))
+            return self._calls.begin(name, attributes)
         except Exception as error:
             if not self._guard.swallows(error):
                 raise
+            return None
 
     def _prepare(self, statement: str) -> tuple[str, Prepared]:
         name, parsed = describe(statement)
         system = str(self._database.attributes[names.DB_SYSTEM])
         query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
         return name, Prepared({**self._database.attributes, **parsed, **query})
-
-    def _after(
-        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        try:
-            span = _take_span(context)
-            if span is not None:
-                span.end()
-        except Exception as error:
-            if not self._guard.swallows(error):
-                raise
-
-    def _error(self, failure: Any) -> None:
-        with self._guard:
-            span = _take_span(failure.execution_context)
-            if span is not None:
-                fail_span(span, failure.original_exception)
 
 
 def fail_span(span: Span, error: BaseException) -> None:
@@ -156,10 +147,3 @@ def describe(statement: str) -> tuple[str, dict[str, str]]:
         return operation, parsed
     parsed[names.DB_COLLECTION] = table.group(1).replace('"', "").replace("`", "")
     return f"{operation} {parsed[names.DB_COLLECTION]}", parsed
-
-
-def _take_span(context: Any) -> Span | None:
-    span: Span | None = None if context is None else getattr(context, _SPAN, None)
-    if span is not None:
-        setattr(context, _SPAN, None)
-    return span

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from why504.probe.blackbox import folder as places
+from why504.probe.procfile import words
 from why504.probe.site import CodeLine, user_line
 
 ARM_EVERY_S: Final = 1.0
@@ -170,7 +171,6 @@ def _cpu_by_thread() -> dict[int, float]:
     with contextlib.suppress(OSError):
         threads = os.listdir(_TASKS)
     for native in threads if len(threads) <= _THREADS_READ else ():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            told = (_TASKS / native / "schedstat").read_text(encoding="ascii").split()
-            found[int(native)] = int(told[0]) / _NS
+        with contextlib.suppress(ValueError, IndexError):
+            found[int(native)] = int(words(f"{_TASKS}/{native}/schedstat")[0]) / _NS
     return found

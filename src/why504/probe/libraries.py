@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Final
+
 from why504.probe.aiobroker import AioBroker
 from why504.probe.asyncpgcalls import AsyncpgCalls
 from why504.probe.asyncpgpool import AsyncpgPools
@@ -20,12 +23,18 @@ from why504.probe.rediscalls import RedisCalls
 from why504.probe.threadpool import ThreadpoolWatch
 from why504.probe.urllib3calls import Urllib3Calls
 
+_ALL_THE_SAME: Final = 8
+"""Each so many looks all libraries are looked for, whether or not a module has come."""
+
 
 class Libraries:
     """What a Python service queues for, or calls, by the libraries that it does that with."""
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
+        self._looks = 0
+        self._modules = 0
+        """How many were imported at the last look."""
         guard, calls = kit.guard, kit.calls
         self._wrapped = (
             FoundEngines(kit),
@@ -48,6 +57,11 @@ class Libraries:
 
     def attach(self) -> None:
         """Wrap what is imported by now and was not before; cheap, so to be called again."""
+        # What was half imported at the last look may be whole without any other module's coming.
+        self._looks += 1
+        if self._modules == len(sys.modules) and self._looks % _ALL_THE_SAME:
+            return
+        self._modules = len(sys.modules)
         for one in self._wrapped:
             one.attach()
 

@@ -23,7 +23,7 @@ from why504.probe.slots import Attempt, Held, Slots, backend_pid
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
-    from sqlalchemy.pool import ConnectionPoolEntry
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 _HOLD: Final = "why504.hold"
 _OURS: Final = 2
@@ -76,15 +76,15 @@ class PoolWatch:
         self._listen("detach", self._on_detach)
         self._listen("do_connect", self._on_connecting)
         self._listen("connect", self._on_connected, insert=True)
-        self._listen("engine_disposed", self._on_disposed)
         self._wrap_ping()
-        self._wrap()
+        self._wrap(self._engine.pool)
 
     def detach(self) -> None:
         """Remove every hook; holds that are open stay untold from now on."""
         while self._undo:
             self._undo.pop()()
-        vars(self._engine.pool).pop("connect", None)
+        for method in ("connect", "recreate"):
+            vars(self._engine.pool).pop(method, None)
 
     def waiting(self) -> int:
         """Return how many wait for a connection now."""
@@ -107,8 +107,7 @@ class PoolWatch:
         event.listen(self._engine, name, hook, insert=insert)
         self._undo.append(lambda: event.remove(self._engine, name, hook))
 
-    def _wrap(self) -> None:
-        pool = self._engine.pool
+    def _wrap(self, pool: Pool) -> None:
         self.slots = slots = Slots(pool)
         connect = pool.connect
 
@@ -126,6 +125,17 @@ class PoolWatch:
             return connection
 
         pool.connect = watched_connect  # type: ignore[method-assign]
+        recreate = pool.recreate
+
+        def watched_recreate() -> Any:
+            # The engine was disposed of, and goes on with a new pool. Its own event would tell,
+            # but a listener to that makes each statement go round by all events of engines.
+            fresh = recreate()
+            with self._guard:
+                self._wrap(fresh)
+            return fresh
+
+        pool.recreate = watched_recreate  # type: ignore[method-assign]
 
     def _wrap_ping(self) -> None:
         # No event tells the pre-ping, and a connection that is pinged is no longer queued for.
@@ -141,10 +151,6 @@ class PoolWatch:
 
         dialect.do_ping = watched_ping  # type: ignore[method-assign, assignment]
         self._undo.append(lambda: vars(dialect).pop("do_ping", None))
-
-    def _on_disposed(self, engine: Engine) -> None:
-        with self._guard:
-            self._wrap()
 
     def _on_connecting(self, dialect: Any, record: Any, *args: Any) -> None:
         with self._guard:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from why504 import names
+from why504.probe.procfile import words
 
 _TASKS: Final = Path("/proc/self/task")
 _NS: Final = 1e9
@@ -42,10 +43,7 @@ def read(thread_id: int, now_s: float) -> Reading | None:
     # By /proc, since pthread_getcpuclockid() crashes the process for a thread that has just ended.
     known = {thread.ident: thread.native_id for thread in threading.enumerate()}
     native_id = known.get(thread_id)
-    try:
-        told = (_TASKS / f"{native_id}" / "schedstat").read_text(encoding="ascii").split()
-    except OSError:
-        return None
+    told = words(f"{_TASKS}/{native_id}/schedstat")
     if len(told) < 2 or not (told[0].isdigit() and told[1].isdigit()):
         return None
     return Reading(thread_id, now_s, int(told[0]) / _NS, int(told[1]) / _NS)

@@ -18,6 +18,7 @@ from why504 import names
 from why504.probe.garbage import Collections
 from why504.probe.inflight import Place, Registry
 from why504.probe.openrecord import OpenRecord, RecordBook
+from why504.probe.procfile import text, words
 
 if TYPE_CHECKING:
     from why504.probe.stall import Watchdog
@@ -84,7 +85,7 @@ class Kernel:
         Args:
             late_s: how late this look is.
         """
-        tasks = self.proc / "self" / "task"
+        tasks = f"{self.proc}/self/task"
         try:
             threads = os.listdir(tasks)
         except OSError:
@@ -92,7 +93,7 @@ class Kernel:
         known, self._delays_ns = self._delays_ns, {}
         most_ns, all_ns = 0, 0
         for thread in threads:
-            told = _words(tasks / thread / "schedstat")
+            told = words(f"{tasks}/{thread}/schedstat")
             if len(told) > 1:
                 now_ns = int(told[1])
                 self._delays_ns[thread] = now_ns
@@ -105,7 +106,7 @@ class Kernel:
 
     def rss_bytes(self) -> int:
         """Return resident memory."""
-        told = _words(self.proc / "self" / "statm")
+        told = words(f"{self.proc}/self/statm")
         return int(told[1]) * os.sysconf("SC_PAGE_SIZE") if len(told) > 1 else 0
 
     def memory_limit_bytes(self) -> int:
@@ -135,18 +136,18 @@ class Kernel:
 
     def _group(self, newer: str, controller: str, older: str) -> list[str]:
         """Return the words of a file of this process's control group, of whichever version."""
-        for line in _lines(self.proc / "self" / "cgroup"):
+        for line in text(f"{self.proc}/self/cgroup").splitlines():
             _, controllers, path = line.split(":", 2)
             inside = path.lstrip("/")
             if not controllers and newer:
-                places = [self.groups / inside / newer, self.groups / newer]
+                places = [f"{self.groups}/{inside}/{newer}", f"{self.groups}/{newer}"]
             elif controller and controller in controllers.split(","):
-                places = [self.groups / controllers / inside / older]
-                places.append(self.groups / controllers / older)
+                places = [f"{self.groups}/{controllers}/{inside}/{older}"]
+                places.append(f"{self.groups}/{controllers}/{older}")
             else:
                 continue
             # Inside a container the path is that of the host, and the group is mounted as root.
-            told = next((words for place in places if (words := _words(place))), [])
+            told = next((found for place in places if (found := words(place))), [])
             if told:
                 return told
         return []
@@ -226,14 +227,3 @@ def _major_faults() -> int:
     except ImportError:  # not on Windows
         return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
-
-
-def _words(file: Path) -> list[str]:
-    return " ".join(_lines(file)).split()
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []

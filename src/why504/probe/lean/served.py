@@ -43,6 +43,8 @@ _FASTAPI: Final = "fastapi.telemetry"
 _SERVER_ERROR: Final = 500
 _LOWEST: Final = 100
 _MOST_FRAMES: Final = 50
+_OVER: Final[Scope] = {}
+"""Of what has been served."""
 _WATCHED: Final = frozenset({"http", "websocket"})
 _SUPPRESSED: Final = (
     "suppress_instrumentation",
@@ -172,6 +174,8 @@ class ServerSpans:
             raise
         finally:
             self._end(served)
+            # The scope has what serves it: apart, both go at once, and not when garbage is collected.
+            served.scope = _OVER
             context.detach(token)
 
     def _end(self, served: Served) -> None:
