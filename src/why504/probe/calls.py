@@ -25,6 +25,7 @@ from why504 import names
 from why504.probe import site
 from why504.probe.dropped import Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.lean.wire import Prepared
 
 
 class Calls:
@@ -48,9 +49,13 @@ class Calls:
         kind: SpanKind = SpanKind.CLIENT,
     ) -> Span:
         """Return the span of a call that begins now; whoever made the call ends it."""
-        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
+        thread_id = get_ident()
+        if isinstance(attributes, Prepared):
+            told: Mapping[str, AttributeValue] = attributes.on_thread(thread_id)
+        else:
+            told = {**attributes, names.THREAD_ID: thread_id}
+        span = self._tracer.start_span(name, None, kind, told)
         if span.is_recording():
-            span.set_attribute(names.THREAD_ID, get_ident())
             return span
         context, place = span.get_span_context(), Place.here()
         self._registry.saw(place, context.trace_id)

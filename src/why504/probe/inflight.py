@@ -64,44 +64,28 @@ MOST_FAILED: Final = 20
 class OpenSpan:
     """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
-    __slots__ = (
-        "attributes",
-        "failed",
-        "home",
-        "kind",
-        "name",
-        "opened_s",
-        "outer",
-        "parent_id",
-        "place",
-        "scope",
-        "span",
-        "span_id",
-        "start_ns",
-        "telling",
-        "trace_id",
-        "worker_cpu",
-    )
+    # What few have is the class's until it is set: one is made for each span.
+    name = ""
+    kind = SpanKind.INTERNAL
+    start_ns = 0
+    opened_s = 0.0
+    place = NOWHERE
+    home = NOWHERE
+    span: ReadableSpan | None = None
+    attributes: dict[str, AttributeValue] | None = None
+    """Of what sampling dropped, where it is no request; a span has its own."""
+    failed: deque[RecordSpan] | None = None
+    """Calls of a dropped request that failed: told once the request takes long."""
+    scope: MutableMapping[str, Any] | None = None
+    outer: OpenSpan | None = None
+    telling: Telling | None = None
+    worker_cpu: Reading | None = None
+    """Of its worker thread, when it was first told there."""
 
     def __init__(self, trace_id: int, span_id: int, parent_id: int | None) -> None:
         self.trace_id = trace_id
         self.span_id = span_id
         self.parent_id = parent_id
-        self.name = ""
-        self.kind = SpanKind.INTERNAL
-        self.start_ns = 0
-        self.opened_s = 0.0
-        self.place = self.home = NOWHERE
-        self.span: ReadableSpan | None = None
-        self.attributes: dict[str, AttributeValue] | None = None
-        """Of what sampling dropped, where it is no request; a span has its own."""
-        self.failed: deque[RecordSpan] | None = None
-        """Calls of a dropped request that failed: told once the request takes long."""
-        self.scope: MutableMapping[str, Any] | None = None
-        self.outer: OpenSpan | None = None
-        self.telling: Telling | None = None
-        self.worker_cpu: Reading | None = None
-        """Of its worker thread, when it was first told there."""
 
     def keep_failed(self, call: RecordSpan) -> None:
         """Keep a call that failed: whoever tries again and again is told with all that it tried."""

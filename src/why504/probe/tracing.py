@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections import deque
 from typing import Final
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -23,6 +24,9 @@ from why504.probe.safety import Guard
 _FLAGS: Final = 3
 """Place of the flags in a SpanContext: it is a tuple."""
 _SAMPLED: Final = TraceFlags.SAMPLED
+ENCODED_AT_ONCE: Final = 16
+"""Spans that end one at a time find the encoder's code and tables gone from the processor's caches,
+which costs more than encoding; more at once would keep an event loop from turning."""
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -53,6 +57,8 @@ class OwnProvider(LeanProvider):
     def forked(self) -> None:
         """Go on in a child process, as an instance of its own."""
         super().forked()
+        for export in self._exports:
+            export.forked()
         told = OTELResourceDetector().detect().attributes
         mine = {name: value for name, value in _identity().items() if name not in told}
         self._resource = self._resource.merge(Resource(mine))
@@ -64,24 +70,43 @@ class OwnExport(SpanProcessor):
     def __init__(self, outbox: Outbox, guard: Guard) -> None:
         self._outbox: Outbox | None = outbox
         self._guard = guard.site("encode")
+        self._ended: deque[LeanSpan] = deque()
+        outbox.refill = self._encode
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue an ended span: encoded here and now, it is nobody's work any more."""
+        """Take an ended span; each so many are encoded and queued, by whoever ends the last."""
         outbox = self._outbox
         if outbox is None or not isinstance(span, LeanSpan):
             return
         if span.get_span_context()[_FLAGS] & _SAMPLED:
+            ended = self._ended
+            ended.append(span)
+            if len(ended) >= ENCODED_AT_ONCE:
+                self._encode()
+            elif not outbox.is_awake:
+                outbox.wake()
+
+    def _encode(self) -> None:
+        outbox, ended = self._outbox, self._ended
+        while ended:
             try:
-                outbox.take(span.scope_wire, span.encoded())
-            except Exception as error:
-                if not self._guard.swallows(error):
-                    raise
+                span = ended.popleft()
+            except IndexError:  # another thread's now
+                return
+            if outbox is not None:
+                with self._guard:
+                    outbox.take(span.scope_wire, span.encoded())
+
+    def forked(self) -> None:
+        """Forget what ended in the parent: the parent sends it."""
+        self._ended.clear()
 
     def shutdown(self) -> None:
         """Send what is queued and take nothing more; the provider calls it at exit."""
-        outbox, self._outbox = self._outbox, None
+        outbox = self._outbox
         if outbox is not None:
             outbox.flush()
+        self._outbox = None
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Send what is queued now."""

@@ -41,6 +41,10 @@ def _nobody(spans: int) -> None:
     return None
 
 
+def _nothing() -> None:
+    return None
+
+
 class Outbox:
     """Takes encoded spans from any thread; never blocks, never raises for a dead collector.
 
@@ -64,6 +68,8 @@ class Outbox:
         self._on_failure = on_failure
         self._on_lost = on_lost
         self._stopping = False
+        self.refill: Callable[[], object] = _nothing
+        """Called before anything is sent: queues what is left to encode."""
         self._begin_anew()
         if hasattr(os, "register_at_fork"):
             _begin_anew_in_children(self)
@@ -84,6 +90,15 @@ class Outbox:
         self._refused = False
         self._pause_s = FIRST_PAUSE_S
         self._not_before_s = 0.0
+        self.is_awake = False
+        """Whether `refill` will be called without a `wake`."""
+
+    def wake(self) -> None:
+        """Have `refill` called within half a second."""
+        self.is_awake = True
+        self._bell.put(None)
+        if self._thread is None and not self._stopping:
+            self._start()
 
     def take(self, scope: Scope, span: bytes) -> None:
         """Queue one encoded span; the oldest are dropped where there is no room."""
@@ -107,6 +122,7 @@ class Outbox:
         """Send what is queued and end the thread; a dead collector is not waited for."""
         if self._stopping:
             return
+        self.refill()
         self._stopping = True
         self._bell.put(None)
         if self._idle.wait(PATIENCE_S) and not self._refused:
@@ -161,6 +177,8 @@ class Outbox:
 
     def _drain(self, until_s: float = float("inf")) -> None:
         """Send until nothing waits, or a request is refused that may pass later."""
+        self.is_awake = False  # before: what comes later wakes it again
+        self.refill()
         while (left_s := until_s - time.monotonic()) > 0:
             if self._in_hand is None:
                 piece = self._waiting.piece()

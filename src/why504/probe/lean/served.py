@@ -174,7 +174,7 @@ class ServerSpans:
             raise
         finally:
             self._end(served)
-            # The scope has what serves it: apart, both go at once, and not when garbage is collected.
+            # The scope has what serves it: apart, both go at once, not with the garbage.
             served.scope = _OVER
             context.detach(token)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
@@ -40,6 +39,7 @@ _UNSET: Final = Status(StatusCode.UNSET)
 _PLAIN: Final = frozenset({str, int, bool, float})
 """What needs no cleaning; a string does where there is a limit of its length."""
 _TEXT: Final = frozenset({str})
+_NONE: Final[Mapping[str, AttributeValue]] = MappingProxyType({})
 _FEW: Final = 32
 """So many attributes fit, whatever the limit: see `LeanTracer.roomy`."""
 
@@ -48,7 +48,12 @@ class LeanSpan(Span):
     """One span; ended, it does not change any more."""
 
     # The names are the SDK's: what it reads of a span, and what it inherits here, reads these.
+    _tracer: LeanTracer
+    _name: str
     _context: SpanContext
+    _parent: SpanContext | None
+    _kind: SpanKind
+    _attributes: dict[str, AttributeValue]
     _start_time: int
     _events: Sequence[Event] = ()
     _links: Sequence[Link] = ()
@@ -58,25 +63,29 @@ class LeanSpan(Span):
     _record_exception = True
     _set_status_on_exception = True
     _dropped = 0
-    _prepared: Prepared | None = None
+    _prepared: Prepared | Mapping[str, AttributeValue] = _NONE
     """What it began with, where that is encoded already and still holds."""
 
-    def __init__(
-        self,
+    @classmethod
+    def begun(
+        cls,
         tracer: LeanTracer,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
         kind: SpanKind,
         start_ns: int,
-    ) -> None:
-        self._tracer = tracer
-        self._name = name
-        self._context = context
-        self._parent = parent
-        self._kind = kind
-        self._start_time = start_ns
-        self._attributes: dict[str, AttributeValue] = {}
+    ) -> Self:
+        """Return one that began then; the SDK's class is not to be called, nor are those of it."""
+        span = object.__new__(cls)
+        span._tracer = tracer
+        span._name = name
+        span._context = context
+        span._parent = parent
+        span._kind = kind
+        span._start_time = start_ns
+        span._attributes = {}
+        return span
 
     def get_span_context(self) -> SpanContext:
         """Return its ids."""
@@ -101,7 +110,7 @@ class LeanSpan(Span):
 
     def begin_prepared(self, attributes: Prepared) -> None:
         """Take the first attributes, which are encoded already."""
-        self._prepared, self._attributes = attributes, attributes.copy()
+        self._prepared = attributes
 
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
@@ -133,13 +142,13 @@ class LeanSpan(Span):
                 return
             value = clean[key]
         kept, most = self._attributes, limits.max_span_attributes
+        if key in self._prepared or (most is not None and len(kept) + _FEW >= most):
+            kept = self._mixed()
         if most is not None and len(kept) >= most and key not in kept:
             self._dropped += 1
             if not most:
                 return
             del kept[next(iter(kept))]
-        if self._prepared is not None and key in self._prepared:
-            self._prepared = None
         kept[key] = value
 
     def add_event(
@@ -216,7 +225,20 @@ class LeanSpan(Span):
     @property
     def attributes(self) -> Mapping[str, AttributeValue]:
         """Return what it was told by now."""
-        return MappingProxyType(self._attributes)
+        return MappingProxyType(self._all() if self._prepared else self._attributes)
+
+    def to_json(self, indent: int | None = 4) -> str:
+        """Return it as the SDK writes it for people."""
+        self._mixed()
+        return str(super().to_json(indent))
+
+    def _all(self) -> dict[str, AttributeValue]:
+        return {**self._prepared, **self._attributes}
+
+    def _mixed(self) -> dict[str, AttributeValue]:
+        """Return all attributes, of which none is prepared any more."""
+        self._attributes, self._prepared = self._all(), _NONE
+        return self._attributes
 
     @property
     def dropped_attributes(self) -> int:
@@ -248,18 +270,14 @@ class LeanSpan(Span):
         if events or links or self._dropped:
             dropped = (self._dropped, self.dropped_events, self.dropped_links)
             rest += encode_rest(events, links, dropped)
+        attributes = encode_attributes(self._attributes)
+        if isinstance(self._prepared, Prepared):
+            attributes = self._prepared.wire + attributes
         return encode_span(
             encode_name(self._name, self._kind),
             (trace_id, span_id),
             self._parent,
             (self._start_time, self._end_time or 0),
-            self._encoded_attributes(),
+            attributes,
             rest,
         )
-
-    def _encoded_attributes(self) -> bytes:
-        prepared, attributes = self._prepared, self._attributes
-        if prepared is None:
-            return encode_attributes(attributes)
-        more = dict(islice(attributes.items(), len(prepared), None))
-        return prepared.wire + encode_attributes(more)

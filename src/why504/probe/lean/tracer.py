@@ -18,6 +18,7 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
+    TraceState,
 )
 from opentelemetry.util.types import Attributes
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _FLAGS: Final = [TraceFlags(number) for number in range(4)]
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
+_NO_STATE: Final = TraceState()
 _FEW: Final = 32
 _VALID: Final = 5
 """Place of `is_valid` in a SpanContext."""
@@ -90,7 +92,7 @@ class LeanTracer(Tracer):
         if not records:
             return NonRecordingSpan(mine)
         began_ns = time_ns() if start_time is None else start_time
-        span = LeanSpan(self, name, mine, parent, kind, began_ns)
+        span = LeanSpan.begun(self, name, mine, parent, kind, began_ns)
         if attributes.__class__ is Prepared and self.roomy:
             span.begin_prepared(attributes)
         elif attributes:
@@ -107,14 +109,15 @@ class LeanTracer(Tracer):
         """Return what the default sampler would say, without asking it for words."""
         ids = self._provider.id_generator
         if parent is None:
-            trace_id, state = ids.generate_trace_id(), None
+            trace_id, state = ids.generate_trace_id(), _NO_STATE
             flags = _FLAGS[_SAMPLED | (_RANDOM if ids.is_trace_id_random() else 0)]
         else:
             # A SpanContext is a tuple, and read as one here: each name of it is a call.
             trace_id, _, _, theirs, state, _ = parent
             flags = _FLAGS[theirs & (_SAMPLED | _RANDOM)]
-        mine = SpanContext(trace_id, ids.generate_span_id(), False, flags, state)
-        return mine, flags & _SAMPLED != 0
+        # Made as one, too: what the class would check holds for ids of a generator.
+        told = (trace_id, ids.generate_span_id(), False, flags, state, True)
+        return tuple.__new__(SpanContext, told), flags & _SAMPLED != 0
 
     def _as_the_sampler(
         self, context: Context | None, parent: SpanContext | None, asked: _Asked
