@@ -36,10 +36,10 @@ def measure(stage: Stage, brief: bool) -> list[Check]:
 async def _us(already: int) -> float:
     registry = Registry(Clock(), 50_000)
     for number in range(already):
-        registry.open(OpenSpan(1, 1_000_000 + number, None))
+        registry.open(OpenSpan(1, 1_000_000 + number))
 
     def opened(number: int) -> None:
-        registry.open(OpenSpan(7, number, None))
+        registry.open(OpenSpan(7, number))
         registry.close(number)
 
     return _least(opened) - _least(_nothing)

@@ -62,9 +62,10 @@ class Calls:
         # A tracer that is switched off returns the span around: that one is nobody's call.
         if not context.is_valid or context.span_id in self._registry.spans:
             return span
-        attributes = {**attributes, names.THREAD_ID: place.thread_id}
-        entry = OpenSpan(context.trace_id, context.span_id, _parent_id(context.trace_id))
-        entry.name, entry.kind, entry.attributes = name, kind, attributes
+        parent_id = _parent_id(context.trace_id)
+        entry = OpenSpan.dropped(
+            context, kind, name=name, parent_id=parent_id, attributes=dict(told)
+        )
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
 
     def ended(self, entry: OpenSpan, error: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -64,6 +65,21 @@ class Database:
         return cls(url.database or "", attributes)
 
 
+_INITIALIZES: Final[ContextVar[bool]] = ContextVar("why504_initializes", default=False)
+"""Whether SQLAlchemy asks a server what it is like: nobody's statements."""
+
+
+def _initialized(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
+    def quiet_initialize(connection: Any) -> None:
+        token = _INITIALIZES.set(True)
+        try:
+            initialize(connection)
+        finally:
+            _INITIALIZES.reset(token)
+
+    return quiet_initialize
+
+
 class StatementSpans:
     """One CLIENT span a statement of one engine.
 
@@ -84,6 +100,7 @@ class StatementSpans:
         self._calls = calls
         for method in ("do_execute", "do_executemany", "do_execute_no_params"):
             self._patches.wrap(self._dialect, method, self._watched)
+        self._patches.wrap(self._dialect, "initialize", _initialized)
 
     def detach(self) -> None:
         """Give the dialect its methods back."""
@@ -91,7 +108,7 @@ class StatementSpans:
 
     def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
         def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
-            span = self._begin(statement)
+            span = None if _INITIALIZES.get() else self._begin(statement)
             try:
                 execute(cursor, statement, *told, **named)
             except BaseException as error:

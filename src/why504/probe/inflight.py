@@ -14,11 +14,11 @@ from collections import deque
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanContext, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
@@ -52,6 +52,10 @@ class Place:
         """Return the task, None once it is gone or where there never was one."""
         return None if self._task is None else self._task()
 
+    def is_of(self, task: asyncio.Task[Any] | None) -> bool:
+        """Return whether this is where a task runs."""
+        return self._task is not None and self._task() is task
+
 
 NOWHERE: Final = Place(None, 0)
 """Of what is not kept yet."""
@@ -65,13 +69,11 @@ class OpenSpan:
     """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
     # What few have is the class's until it is set: one is made for each span.
-    name = ""
-    kind = SpanKind.INTERNAL
-    start_ns = 0
     opened_s = 0.0
     place = NOWHERE
     home = NOWHERE
     span: ReadableSpan | None = None
+    """Says itself what it is called, of what kind it is, when it began and within what."""
     attributes: dict[str, AttributeValue] | None = None
     """Of what sampling dropped, where it is no request; a span has its own."""
     failed: deque[RecordSpan] | None = None
@@ -81,11 +83,56 @@ class OpenSpan:
     telling: Telling | None = None
     worker_cpu: Reading | None = None
     """Of its worker thread, when it was first told there."""
+    _name = ""
+    _kind = SpanKind.INTERNAL
+    _start_ns = 0
+    _parent_id: int | None = None
 
-    def __init__(self, trace_id: int, span_id: int, parent_id: int | None) -> None:
+    def __init__(self, trace_id: int, span_id: int) -> None:
         self.trace_id = trace_id
         self.span_id = span_id
-        self.parent_id = parent_id
+
+    @classmethod
+    def dropped(
+        cls,
+        context: SpanContext,
+        kind: SpanKind,
+        *,
+        name: str = "",
+        parent_id: int | None = None,
+        attributes: dict[str, AttributeValue] | None = None,
+    ) -> Self:
+        """Return what stands for a span that sampling dropped."""
+        entry = cls(context.trace_id, context.span_id)
+        entry._name, entry._kind, entry._parent_id = name, kind, parent_id
+        entry.attributes = attributes
+        return entry
+
+    def began(self, now_s: float, now_ns: int) -> None:
+        """Note that it begins now: monotonic seconds, and Unix nanoseconds."""
+        self.opened_s, self._start_ns = now_s, now_ns
+
+    @property
+    def name(self) -> str:
+        """What it is called; empty for a request that sampling dropped."""
+        return self._name if self.span is None else self.span.name
+
+    @property
+    def kind(self) -> SpanKind:
+        """Whether it was asked for by somebody else, asks somebody else, or neither."""
+        return self._kind if self.span is None else self.span.kind
+
+    @property
+    def start_ns(self) -> int:
+        """When it began, Unix nanoseconds."""
+        return (self.span.start_time if self.span is not None else None) or self._start_ns
+
+    @property
+    def parent_id(self) -> int | None:
+        """The span that it is a part of, if it is of any."""
+        if self.span is None:
+            return self._parent_id
+        return None if self.span.parent is None else self.span.parent.span_id
 
     def keep_failed(self, call: RecordSpan) -> None:
         """Keep a call that failed: whoever tries again and again is told with all that it tried."""
@@ -126,8 +173,7 @@ class Registry:
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return
-        entry.opened_s = self._clock.monotonic_s()
-        entry.start_ns = entry.start_ns or self._clock.wall_ns()
+        entry.began(self._clock.monotonic_s(), self._clock.wall_ns())
         loop = _get_running_loop()
         task = None if loop is None else asyncio.current_task(loop)
         if task is None:
@@ -136,7 +182,7 @@ class Registry:
         else:
             known = self._innermost.get(id(task))
             # Of a task that is gone the id may have been given to another one.
-            if known is not None and known[0].task() is task:
+            if known is not None and known[0].is_of(task):
                 here, entry.outer = known
             else:
                 here = Place(task, get_ident())
@@ -149,8 +195,7 @@ class Registry:
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return False
-        entry.opened_s = self._clock.monotonic_s()
-        entry.start_ns = entry.start_ns or self._clock.wall_ns()
+        entry.began(self._clock.monotonic_s(), self._clock.wall_ns())
         entry.place = entry.home = place
         self.spans[entry.span_id] = entry
         return True
@@ -175,7 +220,7 @@ class Registry:
         loop = _get_running_loop()
         task = None if loop is None else asyncio.current_task(loop)
         known = None if task is None else self._innermost.get(id(task))
-        if known is not None and known[0].task() is task:
+        if known is not None and known[0].is_of(task):
             return known[0]
         return Place(task, get_ident())
 
@@ -256,12 +301,8 @@ class RegistryProcessor(SpanProcessor):
         if not self.active:
             return
         try:
-            context, parent = span.get_span_context(), span.parent
-            parent_id = None if parent is None else parent[1]
-            entry = OpenSpan(context[0], context[1], parent_id)
-            entry.name = span.name
-            entry.kind = span.kind
-            entry.start_ns = span.start_time or 0
+            context = span.get_span_context()
+            entry = OpenSpan(context[0], context[1])
             entry.span = span
             self._registry.open(entry)
         except Exception as error:

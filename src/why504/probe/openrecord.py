@@ -92,14 +92,14 @@ class RecordBook:
 
     def mint(self, kind: str, resource: str, place: Place) -> OpenRecord:
         """Return a record that begins now in the current trace; it is not told yet."""
-        context = trace.get_current_span().get_span_context()
-        known = context.is_valid
+        # A SpanContext is a tuple, and read as one here: each name of it is a call.
+        trace_id, parent_id, _, _, _, known = trace.get_current_span().get_span_context()
         return OpenRecord(
             kind,
             resource,
-            trace_id=context.trace_id if known else self.ids.generate_trace_id(),
+            trace_id=trace_id if known else self.ids.generate_trace_id(),
             span_id=self.ids.generate_span_id(),
-            parent_id=context.span_id if known else None,
+            parent_id=parent_id if known else None,
             start_ns=self.clock.wall_ns(),
             opened_s=self.clock.monotonic_s(),
             place=place,

@@ -60,6 +60,8 @@ class Probe:
         self._threads = Threads(core.guard)
         self._start_lock = threading.Lock()
         self._started_pid = 0
+        self._serving: asyncio.AbstractEventLoop | None = None
+        """The loop of the latest request, if there is nothing more to find out about it."""
         self._alerting: Alerting | None = None
         # What is queued at exit leaves still; the provider's own exit hook knows spans only.
         atexit.register(self.shutdown)
@@ -136,7 +138,12 @@ class Probe:
     # --- in the process that serves ---------------------------------------------------------------
 
     def _on_scope(self, scope: MutableMapping[str, Any]) -> None:
+        loop = asyncio._get_running_loop()
+        if loop is self._serving and loop is not None:
+            return
         self.watch_here()
+        if loop is not None and self.watchdog.knows(loop):
+            self._serving = loop
         server = scope.get("server")
         if self.watchdog.server_port is None and server:
             self.watchdog.server_port = server[1]
@@ -176,6 +183,7 @@ class Probe:
         self._threads.run("alerts", self._alerting.look, ALERTS_S)
 
     def _forked(self) -> None:
+        self._serving = None
         self._threads.forked()
         self._core.forked()
         self._watched.forked()

@@ -70,9 +70,7 @@ class RequestWatch:
                 return None
             entry = self._registry.spans.get(context.span_id)
             if entry is None:
-                entry = OpenSpan(context.trace_id, context.span_id, None)
-                entry.kind = SpanKind.SERVER
-                entry.scope = scope
+                entry = OpenSpan.dropped(context, SpanKind.SERVER)
                 self._registry.open(entry)
             entry.scope = scope
             return entry

@@ -65,9 +65,8 @@ def caller_line(passed_over: int) -> CodeLine | None:
         if frame is None:
             return user_line(_greenlet_parents())
         code = frame.f_code
-        try:
-            mine = _MINE[code]
-        except KeyError:
+        mine = _MINE.get(id(code))
+        if mine is None:
             mine = _learn(code)
         if mine:
             return _line(frame)
@@ -75,15 +74,20 @@ def caller_line(passed_over: int) -> CodeLine | None:
     return None
 
 
-_MINE: Final[dict[CodeType, bool]] = {}
+# By identity: the hash of code is computed from all of its constants, each time.
+_MINE: Final[dict[int, bool]] = {}
 """Whether a function is the user's, of those that were met on a stack."""
+_MET: Final[list[CodeType]] = []
+"""Kept, so that no other code gets the identity of one that is gone."""
 _MOST_LEARNED: Final = 8192
 
 
 def _learn(code: CodeType) -> bool:
-    if len(_MINE) >= _MOST_LEARNED:
+    if len(_MET) >= _MOST_LEARNED:
         _MINE.clear()
-    mine = _MINE[code] = is_user_file(code.co_filename)
+        _MET.clear()
+    _MET.append(code)
+    mine = _MINE[id(code)] = is_user_file(code.co_filename)
     return mine
 
 

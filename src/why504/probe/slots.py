@@ -24,21 +24,19 @@ class Slots:
         # Reentrant: garbage collection may give a connection back while this thread is in here.
         self.lock = threading.RLock()
         self.taken = 0
+        self._most = _most_of(pool)
 
     def capacity(self) -> int | None:
         """Return how many connections the pool may give out; None = as many as are asked for."""
-        size = getattr(self.pool, "size", None)
-        # The limit has no public reader; without it the pool counts as unlimited.
-        overflow = getattr(self.pool, "_max_overflow", -1)
-        return None if size is None or overflow < 0 else int(size()) + int(overflow)
+        return self._most
 
     def take_if_free(self) -> bool:
         """Take a slot unless all are taken."""
         with self.lock:
-            capacity = self.capacity()
-            checked_out = getattr(self.pool, "checkedout", int)()
-            if capacity is not None and max(self.taken, checked_out) >= capacity:
-                return False
+            if self._most is not None:
+                checked_out = getattr(self.pool, "checkedout", int)()
+                if self.taken >= self._most or checked_out >= self._most:
+                    return False
             self.taken += 1
             return True
 
@@ -51,6 +49,13 @@ class Slots:
         """Give a slot back."""
         with self.lock:
             self.taken -= 1
+
+
+def _most_of(pool: Pool) -> int | None:
+    size = getattr(pool, "size", None)
+    # The limit has no public reader; without it the pool counts as unlimited.
+    overflow = getattr(pool, "_max_overflow", -1)
+    return None if size is None or overflow < 0 else int(size()) + int(overflow)
 
 
 @dataclass(slots=True, eq=False)

@@ -68,6 +68,11 @@ class Watchdog:
             known.beat()
         known.threadpool.find()
 
+    def knows(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether a loop is watched, and its threads are."""
+        known = self.loops.get(id(loop))
+        return known is not None and known.loop is loop and known.threadpool.is_found
+
     def stop(self, guard: Guard) -> None:
         """Let every heartbeat run out and end what is open."""
         for watch in list(self.loops.values()):

@@ -41,6 +41,11 @@ class Threadpool:
         if threads is not None:
             self._limiter = threads.current_default_thread_limiter()
 
+    @property
+    def is_found(self) -> bool:
+        """Whether anyio's limiter is known."""
+        return self._limiter is not None
+
     def tokens(self) -> tuple[int, int, int]:
         """Return (used, most, waiting); all 0 where there is no limiter."""
         limiter = self._limiter

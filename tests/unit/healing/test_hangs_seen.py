@@ -68,7 +68,7 @@ class Watched:
 
     def ask(self, count: int, **scope) -> None:
         for _ in range(count):
-            entry = OpenSpan(1, len(self.registry.spans) + 1, None)
+            entry = OpenSpan(1, len(self.registry.spans) + 1)
             entry.scope = {"type": "http", **scope}
             entry.place = Place(None, 0)
             self.registry.open(entry)

@@ -79,7 +79,7 @@ def test_memory_stays_what_it_was_however_much_more_is_open():
 
     def opens(count: int) -> None:
         for number in range(count):
-            entry = OpenSpan(1, len(registry.spans) + registry.dropped + number + 1, None)
+            entry = OpenSpan(1, len(registry.spans) + registry.dropped + number + 1)
             registry.keep(entry, here)
 
     tracemalloc.start()
@@ -117,7 +117,7 @@ def test_the_page_of_requests_stays_readable_at_the_limit():
     try:
         port = probe.port
         for number in range(LIMIT):
-            entry = OpenSpan(number + 1, number + 1, None)
+            entry = OpenSpan(number + 1, number + 1)
             entry.scope = {"type": "http", "method": "GET", "path": "/"}
             probe.registry.keep(entry, Place(None, 0))
         told = httpx.get(f"http://127.0.0.1:{port}/debug/requests", timeout=100).json()

@@ -78,7 +78,7 @@ def request_dropped(registry) -> Iterator[OpenSpan]:
     tracer = TracerProvider(sampler=ALWAYS_OFF).get_tracer("server")
     with tracer.start_as_current_span("POST /x") as span:
         context = span.get_span_context()
-        entry = OpenSpan(context.trace_id, context.span_id, None)
+        entry = OpenSpan(context.trace_id, context.span_id)
         token = REQUEST.set(entry)
         yield entry
         REQUEST.reset(token)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanContext, SpanKind
 
 from tests.otlp_receiver import Receiver
 from why504 import names
@@ -126,8 +126,8 @@ def test_durations_come_from_the_monotonic_clock_when_the_wall_clock_jumps(book,
 
 
 def request(registry: Registry, span_id: int, trace_id: int = 7) -> OpenSpan:
-    entry = OpenSpan(trace_id, span_id, None)
-    entry.kind = SpanKind.SERVER
+    context = SpanContext(trace_id, span_id, is_remote=False)
+    entry = OpenSpan.dropped(context, SpanKind.SERVER)
     entry.scope = {"type": "http", "method": "GET", "path": "/v1/x"}
     registry.open(entry)
     return entry

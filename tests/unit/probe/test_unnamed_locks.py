@@ -32,7 +32,7 @@ class Probe:
 
     def request(self) -> OpenSpan:
         """Somebody is in flight: nothing is looked at otherwise."""
-        entry = OpenSpan(7, 77, None)
+        entry = OpenSpan(7, 77)
         self.registry.open(entry)
         return entry
 

@@ -38,7 +38,7 @@ class Rig:
             self.watch.look()
 
     def hang(self) -> None:
-        entry = OpenSpan(1, 2, None)
+        entry = OpenSpan(1, 2)
         entry.scope = {}
         self.registry.open(entry)
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from opentelemetry.util.types import AttributeValue
+
 from why504 import names
 from why504.probe.lean.wire import Prepared
 
@@ -45,7 +47,7 @@ def request_attributes(scope: Mapping[str, Any], agent: bytes) -> Prepared:
     # What a client made up at length is not kept.
     method, agent = scope.get("method", "")[:_LONGEST_NAME], agent[:_LONGEST_NAME]
     what = (scope.get("scheme", ""), scope.get("http_version", ""), method)
-    told: dict[str, str | int] = {}
+    told: dict[str, AttributeValue] = {}
     if path := scope.get("path"):
         told[names.URL_PATH] = path[:LONGEST]
     if query := scope.get("query_string"):

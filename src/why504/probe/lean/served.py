@@ -5,6 +5,7 @@ Works on any tracer provider; on the lean one it costs a tenth of what OpenTelem
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,7 +18,16 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from why504 import names
@@ -189,12 +199,12 @@ class ServerSpans:
         try:
             if self._is_excluded(scope):
                 return None
-            agent, carried = b"", False
+            agent, carried = b"", b""
             for name, value in scope.get("headers") or ():
                 if name == b"user-agent":
                     agent = agent or value
                 elif name in _CARRIERS:
-                    carried = True
+                    carried = value if name == b"traceparent" and not carried else _SEVERAL
             around, kind = _parent(scope, carried)
             method = known_method(scope.get("method", ""))
             named = "HTTP" if method == OTHER else method
@@ -223,12 +233,29 @@ class ServerSpans:
 _CARRIERS: Final = frozenset({b"traceparent", b"tracestate", b"baggage"})
 
 
-def _parent(scope: Scope, carried: bool) -> tuple[Context, SpanKind]:
-    """Return the context that a request comes with; within another span it is a part of that."""
+_SEVERAL: Final = b"several"
+_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+
+
+def _parent(scope: Scope, carried: bytes) -> tuple[Context, SpanKind]:
+    """Return the context that a request comes with; within another span it is a part of that.
+
+    Args:
+        scope: of the request.
+        carried: its `traceparent`, where that is all that it carries; `_SEVERAL` if it is not.
+    """
     if trace.get_current_span() is not trace.INVALID_SPAN:
         return context.get_current(), SpanKind.INTERNAL
-    if not carried and _is_plain(propagate.get_global_textmap()):
-        return context.get_current(), SpanKind.SERVER
+    if _is_plain(propagate.get_global_textmap()):
+        if not carried:
+            return context.get_current(), SpanKind.SERVER
+        # The usual one, as today's version writes it; all others are for the propagator.
+        if plain := _TRACEPARENT.fullmatch(carried):
+            trace_id, span_id, flags = (int(part, 16) for part in plain.groups())
+            theirs = SpanContext(trace_id, span_id, True, TraceFlags(flags))
+            if theirs.is_valid:
+                around = trace.set_span_in_context(NonRecordingSpan(theirs), Context())
+                return around, SpanKind.SERVER
     return propagate.extract(scope, getter=_HEADERS), SpanKind.SERVER
 
 

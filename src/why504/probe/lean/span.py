@@ -109,8 +109,11 @@ class LeanSpan(Span):
             self._set(key, value)
 
     def begin_prepared(self, attributes: Prepared) -> None:
-        """Take the first attributes, which are encoded already."""
-        self._prepared = attributes
+        """Take the first attributes, which are encoded already but for a few."""
+        if attributes.base is None:
+            self._prepared = attributes
+        else:
+            self._prepared, self._attributes = attributes.base, attributes.more
 
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""

@@ -55,10 +55,16 @@ def text(tag: bytes, value: str) -> bytes:
 class Prepared(dict[str, AttributeValue]):
     """Attributes of many spans: plain and few, encoded once, and never changed."""
 
-    __slots__ = ("_on_threads", "wire")
+    __slots__ = ("_on_threads", "base", "more", "wire")
 
-    def __init__(self, attributes: Mapping[str, str | int]) -> None:
+    base: Prepared | None
+    """What is the same for many spans, where these are for one: only that is encoded."""
+    more: dict[str, AttributeValue]
+    """What the one has besides."""
+
+    def __init__(self, attributes: Mapping[str, AttributeValue]) -> None:
         super().__init__(attributes)
+        self.base = None
         self.wire = encode_attributes(attributes)
         """As a span's attributes."""
         self._on_threads: dict[int, Prepared] = {}
@@ -69,16 +75,15 @@ class Prepared(dict[str, AttributeValue]):
         if known is None:
             if len(self._on_threads) >= _MOST_THREADS:
                 self._on_threads.clear()
-            known = self._on_threads[thread_id] = self.plus({names.THREAD_ID: thread_id})
+            known = self._on_threads[thread_id] = Prepared({**self, names.THREAD_ID: thread_id})
         return known
 
-    def plus(self, more: Mapping[str, str | int]) -> Prepared:
-        """Return these and a few more."""
+    def plus(self, more: dict[str, AttributeValue]) -> Prepared:
+        """Return these and a few more, for one span."""
         joined = Prepared.__new__(Prepared)
         joined.update(self)
         joined.update(more)
-        joined.wire = self.wire + encode_attributes(more)
-        joined._on_threads = {}
+        joined.base, joined.more = self, more
         return joined
 
 
