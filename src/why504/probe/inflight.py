@@ -168,12 +168,26 @@ class Registry:
         self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
         self._thread_trace: dict[int, int] = {}
 
+    def begin(self, span: ReadableSpan, context: SpanContext) -> None:
+        """Keep a span that begins."""
+        if len(self.spans) >= self._limit:
+            self.dropped += 1
+            return
+        entry = OpenSpan(context[0], context[1])
+        entry.span = span
+        entry.opened_s = self._clock.monotonic_s()
+        self._innermost_now(entry)
+
     def open(self, entry: OpenSpan) -> None:
-        """Keep an open span, the innermost of its task from now on."""
+        """Keep a request that sampling dropped and that begins."""
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return
         entry.began(self._clock.monotonic_s(), self._clock.wall_ns())
+        self._innermost_now(entry)
+
+    def _innermost_now(self, entry: OpenSpan) -> None:
+        """Keep an entry, the innermost of its task from now on."""
         loop = _get_running_loop()
         task = None if loop is None else asyncio.current_task(loop)
         if task is None:
@@ -301,10 +315,7 @@ class RegistryProcessor(SpanProcessor):
         if not self.active:
             return
         try:
-            context = span.get_span_context()
-            entry = OpenSpan(context[0], context[1])
-            entry.span = span
-            self._registry.open(entry)
+            self._registry.begin(span, span.get_span_context())
         except Exception as error:
             if not self._on_start.swallows(error):
                 raise

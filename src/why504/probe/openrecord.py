@@ -16,6 +16,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.inflight import Place
+from why504.probe.lean.current import span_context
 from why504.probe.records import Ids, RecordSpan, Sender
 from why504.probe.telling import Telling
 
@@ -93,7 +94,7 @@ class RecordBook:
     def mint(self, kind: str, resource: str, place: Place) -> OpenRecord:
         """Return a record that begins now in the current trace; it is not told yet."""
         # A SpanContext is a tuple, and read as one here: each name of it is a call.
-        trace_id, parent_id, _, _, _, known = trace.get_current_span().get_span_context()
+        trace_id, parent_id, _, _, _, known = span_context()
         return OpenRecord(
             kind,
             resource,

@@ -16,6 +16,7 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.dropped import Dropped
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
+from why504.probe.lean.current import span_context
 from why504.probe.lean.served import SERVED, Served
 from why504.probe.metrics import Metrics
 from why504.probe.safety import Guard
@@ -65,7 +66,7 @@ class RequestWatch:
         """Return the request's entry; None for what is no traced HTTP request."""
         try:
             self._on_scope(scope)
-            context = trace.get_current_span().get_span_context()
+            context = span_context()
             if scope["type"] != "http" or not context.is_valid:
                 return None
             entry = self._registry.spans.get(context.span_id)

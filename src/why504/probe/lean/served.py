@@ -5,8 +5,8 @@ Works on any tracer provider; on the lean one it costs a tenth of what OpenTelem
 
 from __future__ import annotations
 
-import re
 import traceback
+from binascii import unhexlify
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Token
@@ -197,7 +197,8 @@ class ServerSpans:
 
     def _begin(self, scope: Scope) -> tuple[Served, Token[Context]] | None:
         try:
-            if self._is_excluded(scope):
+            current = context.get_current()
+            if self._is_excluded(scope, current):
                 return None
             agent, carried = b"", b""
             for name, value in scope.get("headers") or ():
@@ -205,7 +206,7 @@ class ServerSpans:
                     agent = agent or value
                 elif name in _CARRIERS:
                     carried = value if name == b"traceparent" and not carried else _SEVERAL
-            around, kind = _parent(scope, carried)
+            around, kind = _parent(scope, current, carried)
             method = known_method(scope.get("method", ""))
             named = "HTTP" if method == OTHER else method
             told = request_attributes(scope, agent)
@@ -220,8 +221,7 @@ class ServerSpans:
         served = scope[SERVED] = Served(span, named, scope)
         return served, token
 
-    def _is_excluded(self, scope: Scope) -> bool:
-        current = context.get_current()
+    def _is_excluded(self, scope: Scope, current: Context) -> bool:
         if current and any(current.get(key) for key in _SUPPRESSED):
             return True
         # FastAPI's own telemetry has made one, for a provider that it was given.
@@ -234,31 +234,48 @@ _CARRIERS: Final = frozenset({b"traceparent", b"tracestate", b"baggage"})
 
 
 _SEVERAL: Final = b"several"
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
-def _parent(scope: Scope, carried: bytes) -> tuple[Context, SpanKind]:
+def _parent(scope: Scope, current: Context, carried: bytes) -> tuple[Context, SpanKind]:
     """Return the context that a request comes with; within another span it is a part of that.
 
     Args:
         scope: of the request.
+        current: the context that it is served in.
         carried: its `traceparent`, where that is all that it carries; `_SEVERAL` if it is not.
     """
-    if trace.get_current_span() is not trace.INVALID_SPAN:
-        return context.get_current(), SpanKind.INTERNAL
+    if current and trace.get_current_span() is not trace.INVALID_SPAN:
+        return current, SpanKind.INTERNAL
     if _is_plain(propagate.get_global_textmap()):
         if not carried:
-            return context.get_current(), SpanKind.SERVER
-        # The usual one, as today's version writes it; all others are for the propagator.
-        if plain := _TRACEPARENT.fullmatch(carried):
-            trace_id, span_id, flags = (int(part, 16) for part in plain.groups())
-            theirs = SpanContext(trace_id, span_id, True, TraceFlags(flags))
-            if theirs.is_valid:
-                around = trace.set_span_in_context(NonRecordingSpan(theirs), Context())
-                return around, SpanKind.SERVER
+            return current, SpanKind.SERVER
+        if theirs := _plainly_told(carried):
+            around = trace.set_span_in_context(NonRecordingSpan(theirs), Context())
+            return around, SpanKind.SERVER
     return propagate.extract(scope, getter=_HEADERS), SpanKind.SERVER
 
 
+def _plainly_told(traceparent: bytes) -> SpanContext | None:
+    """Return the parent as a header of today's version tells it; None of any other header."""
+    if (
+        len(traceparent) != _TRACEPARENT_BYTES
+        or traceparent[:3] != b"00-"
+        or traceparent[35:36] != b"-"
+        or traceparent[52:53] != b"-"
+        or traceparent != traceparent.lower()
+    ):
+        return None
+    try:
+        trace_id, span_id = unhexlify(traceparent[3:35]), unhexlify(traceparent[36:52])
+        (flags,) = unhexlify(traceparent[53:])
+    except ValueError:
+        return None
+    told = int.from_bytes(trace_id), int.from_bytes(span_id)
+    theirs = SpanContext(*told, True, TraceFlags(flags))
+    return theirs if theirs.is_valid else None
+
+
+_TRACEPARENT_BYTES: Final = 55
 _PLAIN: Final = frozenset({TraceContextTextMapPropagator, W3CBaggagePropagator})
 
 

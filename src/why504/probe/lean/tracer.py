@@ -22,6 +22,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
+from why504.probe.lean.current import span_context
 from why504.probe.lean.span import LeanSpan
 from why504.probe.lean.spanwire import encode_scope
 from why504.probe.lean.wire import Prepared
@@ -79,7 +80,7 @@ class LeanTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Return a span that begins now; one that records nothing where sampling drops it."""
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        parent: SpanContext | None = span_context(context)
         if not self._known._is_enabled():
             return NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
         if parent is not None and not parent[_VALID]:
