@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from bench.probe import client
-from bench.probe.figures import MOST_APART, apart, believable, quartile
+from bench.probe.figures import MOST_APART, apart, believable, usual
 from bench.probe.processes import Served, Stage
 from bench.probe.variants import AGAIN, NOTHING, OURS, STOCK, VARIANTS
 from lab.prove.verdict import Check, Journal, Verdict
 
+CASTS: Final = 6
+"""How often all processes are started anew: of the same code one has luck with where its memory
+lies and another has not, by a tenth of a request's time on a machine with small caches."""
 ROUNDS: Final = 120
 PEERS_EVERY: Final = 3
 """Rounds; what is judged, and what it is judged by, is there in each."""
@@ -71,35 +74,39 @@ class Row(NamedTuple):
 
 
 class Samples:
-    """CPU microseconds a request, by variant and workload, one a round."""
+    """CPU microseconds a request, by variant and workload: of each cast one a round."""
 
     def __init__(self) -> None:
-        self.total: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.loop: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.total: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+        self.loop: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
         self.requests: dict[tuple[str, str], int] = defaultdict(int)
         self.spans: dict[tuple[str, str], int] = defaultdict(int)
-        self._received: dict[str, int] = defaultdict(int)
+        self._received: dict[str, int] = {}
+        self._casts = 0
 
     def note(
         self, key: tuple[str, str], used: Mapping[str, Any], count: int, received: int
     ) -> None:
         """Keep one round of one variant; `received` = its spans so far, of all workloads."""
-        self.total[key].append(used["total_s"] / count * 1e6)
-        self.loop[key].append(used["loop_s"] / count * 1e6)
+        for kept, what in ((self.total, "total_s"), (self.loop, "loop_s")):
+            while len(kept[key]) < self._casts:
+                kept[key].append([])
+            kept[key][-1].append(used[what] / count * 1e6)
         self.requests[key] += count
         self.spans[key] += received - self._received[key[0]]
         self._received[key[0]] = received
 
-    def begin(self, variant: str, received: int) -> None:
-        """Note the spans that were there before the first round."""
-        self._received[variant] = received
+    def begin_cast(self, received: Mapping[str, int]) -> None:
+        """Begin with new processes, whose spans so far belong to no round."""
+        self._casts += 1
+        self._received = dict(received)
 
     def rows(self, workload: str) -> list[Row]:
         """Return what each variant costs, in the order of the table of variants."""
-        of = {v: quartile(self.total[v, workload]) for v in VARIANTS if (v, workload) in self.total}
+        of = {v: usual(self.total[v, workload]) for v in VARIANTS if (v, workload) in self.total}
         if not of:
             return []
-        loops = {v: quartile(self.loop[v, workload]) for v in of}
+        loops = {v: usual(self.loop[v, workload]) for v in of}
         stock_us = of[STOCK] - of[NOTHING]
         return [
             Row(
@@ -144,15 +151,21 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
         journal(f"{VARIANTS[variant].title} is not installed: `make bench-probe` does it")
     rehearsal = options.rounds < FULL or len(chosen) < len(VARIANTS)
     samples = Samples()
-    with Stage.set() as stage:
-        served = [stage.serve(variant) for variant in chosen if variant not in missing]
-        journal(f"starting {len(served)} processes")
-        for one in served:
-            one.wait_ready()
-        idle = _idle(served, 5.0 if rehearsal else IDLE_S, journal)
-        _rounds(stage, served, samples, options.rounds, journal)
-        if not rehearsal:
-            _served_rounds(stage, served, samples, journal)
+    idle: Mapping[str, float] = {}
+    for cast in range(CASTS):
+        journal(f"cast {cast + 1} of {CASTS}")
+        with Stage.set() as stage:
+            served = [stage.serve(variant) for variant in chosen if variant not in missing]
+            for one in served:
+                one.wait_ready()
+            if not cast:
+                idle = _idle(served, 5.0 if rehearsal else IDLE_S, journal)
+            samples.begin_cast(
+                {one.variant: stage.sink.received(one.variant)["spans"] for one in served}
+            )
+            _rounds(stage, served, samples, -(-options.rounds // CASTS))
+            if not cast and not rehearsal:
+                _served_rounds(stage, served, samples, journal)
     return Measured(samples, idle, missing, rehearsal)
 
 
@@ -205,16 +218,10 @@ def _idle(served: Sequence[Served], seconds: float, journal: Journal) -> Mapping
     return {one.variant: one.end()["total_s"] / seconds for one in served}
 
 
-def _rounds(
-    stage: Stage, served: Sequence[Served], samples: Samples, rounds: int, journal: Journal
-) -> None:
+def _rounds(stage: Stage, served: Sequence[Served], samples: Samples, rounds: int) -> None:
     order = random.Random(504)  # noqa: S311 - an order, no secret
     judged = [one for one in served if one.variant in JUDGED]
-    for one in served:
-        samples.begin(one.variant, stage.sink.received(one.variant)["spans"])
     for number in range(rounds):
-        if number % 10 == 0:
-            journal(f"round {number + 1} of {rounds}")
         todo = list(judged if number % PEERS_EVERY else served)
         order.shuffle(todo)
         for one in todo:

@@ -31,6 +31,11 @@ def quartile(values: Sequence[float]) -> float:
     return percentile(values, 0.25)
 
 
+def usual(casts: Sequence[Sequence[float]]) -> float:
+    """Return the mean of the quartiles of several processes; NaN of none."""
+    return sum(map(quartile, casts)) / len(casts) if casts else math.nan
+
+
 def median(values: Sequence[float]) -> float:
     """Return the middle, the lower one of two."""
     return percentile(values, 0.5)

@@ -16,7 +16,10 @@ class Threads:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._stopping = threading.Event()
+        # Held until all are to stop. Not an event: waiting for one with a limit is Python's own
+        # code, which a probe that wakes up many times a second pays for each time.
+        self._stopping = threading.Lock()
+        self._stopping.acquire()
         self._running: list[threading.Thread] = []
 
     def __iter__(self) -> Iterator[threading.Thread]:
@@ -35,7 +38,8 @@ class Threads:
 
     def stop(self) -> None:
         """End every thread; one that is in the middle of something is waited for 5 s."""
-        self._stopping.set()
+        if self._stopping.locked():
+            self._stopping.release()
         for thread in self._running:
             thread.join(timeout=_JOIN_S)
 
@@ -45,10 +49,11 @@ class Threads:
 
 
 def run_forever(
-    tick: Callable[[], object], every_s: float, stopping: threading.Event, guard: Guard
+    tick: Callable[[], object], every_s: float, stopping: threading.Lock, guard: Guard
 ) -> None:
-    """Call `tick` until `stopping`; an error in it is counted and the next tick comes."""
+    """Call `tick` until `stopping` is free; an error is counted, and the next tick comes."""
     site_guard = guard.site(threading.current_thread().name)
-    while not stopping.wait(every_s):
+    while not stopping.acquire(timeout=every_s):
         with site_guard:
             tick()
+    stopping.release()  # the others' turn

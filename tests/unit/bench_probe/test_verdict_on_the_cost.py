@@ -1,6 +1,6 @@
 import pytest
 
-from bench.probe.cost import HERE, WORKLOADS, Measured, Samples, judge
+from bench.probe.cost import HERE, JUDGED, WORKLOADS, Measured, Samples, judge
 from bench.probe.figures import RefusedError
 from bench.probe.variants import AGAIN, NOTHING, OURS, STOCK
 
@@ -10,6 +10,7 @@ BARE_US = 50.0
 def measured(*, ours_us: float, again_us: float = BARE_US) -> Measured:
     """A run in which stock OpenTelemetry adds 400 us, with one slow round of four."""
     samples = Samples()
+    samples.begin_cast(dict.fromkeys(JUDGED, 0))
     whole_us = {NOTHING: BARE_US, AGAIN: again_us, STOCK: BARE_US + 400, OURS: BARE_US + ours_us}
     for workload in WORKLOADS:
         for variant, us in whole_us.items():
@@ -47,6 +48,19 @@ def test_a_quarter_of_stock_is_allowed_with_three_queries():
 def test_a_run_is_refused_whatever_it_shows_if_nothing_differs_from_nothing():
     with pytest.raises(RefusedError):
         judge(measured(ours_us=40, again_us=BARE_US * 1.2))
+
+
+def test_of_several_processes_of_a_variant_the_mean_counts():
+    samples = Samples()
+    for received, us in enumerate((100.0, 120.0)):
+        samples.begin_cast({NOTHING: received, STOCK: received})
+        for variant, more in ((NOTHING, 0.0), (STOCK, 400.0)):
+            used = {"total_s": (us + more) / 1e6, "loop_s": us / 1e6}
+            samples.note((variant, "trivial"), used, 1, received)
+
+    rows = {row.variant: row.whole_us for row in samples.rows("trivial")}
+
+    assert rows == pytest.approx({NOTHING: 110, STOCK: 510})
 
 
 def test_a_workload_that_was_not_run_has_no_table():
