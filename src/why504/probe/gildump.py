@@ -69,13 +69,17 @@ class GilDump:
         self._armed_s = float("-inf")
         self._cpu_s: dict[int, float] = {}
 
+    def is_due(self, now_s: float) -> bool:
+        """Return whether the dump is to be put off by now: once a second."""
+        return now_s - self._armed_s >= ARM_EVERY_S
+
     def arm(self, now_s: float, loop_threads: list[int]) -> None:
-        """Put the dump off, once a second.
+        """Put the dump off, if that is due.
 
         Raises:
             OSError: there is no file to dump into.
         """
-        if now_s - self._armed_s < ARM_EVERY_S:
+        if not self.is_due(now_s):
             return
         self._armed_s = now_s
         if self._file < 0:

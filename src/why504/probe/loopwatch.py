@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from why504.probe.clock import Clock
@@ -13,6 +14,8 @@ from why504.probe.stallstate import StallState
 from why504.probe.threadpool import Threadpool
 
 BEAT_S: Final = 0.1
+IDLE_S: Final = 0.2
+"""Between beats, and looks at them, while nothing is in flight: each wakes a processor."""
 LONG_S: Final = 1.0
 """No look of a thread and no heartbeat comes later by itself."""
 
@@ -20,8 +23,16 @@ LONG_S: Final = 1.0
 class LoopWatch:
     """One event loop and its heartbeat."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        metrics: Metrics,
+        pause_s: Callable[[], float],
+    ) -> None:
         self.loop = loop
+        self.due_s = BEAT_S
+        """Between the last beat and the next."""
         self.thread_id = threading.get_ident()
         self.threadpool = Threadpool()
         self.stall: StallState | None = None
@@ -35,6 +46,7 @@ class LoopWatch:
         """Of the last long stall: since when, the same in Unix nanoseconds, and until when."""
         self._clock = clock
         self._metrics = metrics
+        self._pause_s = pause_s
         self.renew()
 
     def renew(self) -> None:
@@ -45,12 +57,13 @@ class LoopWatch:
 
     def beat(self) -> None:
         """Note that the loop turned, and turn again; runs on the loop."""
-        late_s = self._clock.monotonic_s() - self.beat_s - BEAT_S
+        late_s = self._clock.monotonic_s() - self.beat_s - self.due_s
         if late_s > LONG_S:
-            self.late = self.beat_s, self.beat_ns, self.beat_s + BEAT_S + late_s
+            self.late = self.beat_s, self.beat_ns, self.beat_s + self.due_s + late_s
         self.thread_id = threading.get_ident()
         self.beats.add(late_s)
         self.renew()
         self._metrics.loop_lag.observe(max(0.0, late_s))
+        self.due_s = self._pause_s()
         if not self.stopping:
-            self.loop.call_later(BEAT_S, self.beat)
+            self.loop.call_later(self.due_s, self.beat)

@@ -18,7 +18,6 @@ from why504.probe.metrics import Theirs
 from why504.probe.page import Page
 from why504.probe.plainapp import PlainApp
 from why504.probe.publisher import POLL_S as PUBLISH_S
-from why504.probe.stall import POLL_S as LOOK_S
 from why504.probe.threads import Threads
 from why504.probe.vitals import LOOK_S as VITALS_S
 from why504.probe.vitals import VitalsWatch
@@ -162,7 +161,7 @@ class Probe:
         core.collections.attach()
         vitals = VitalsWatch(core.book, core.registry, core.watchdog, core.collections)
         self._threads.run("publisher", publish, PUBLISH_S)
-        self._threads.run("watchdog", core.watchdog.look, LOOK_S)
+        self._threads.run("watchdog", core.watchdog.look, core.watchdog.pause_s)
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()
         self._page.serve()

@@ -18,7 +18,7 @@ from why504.probe.clock import Clock
 from why504.probe.garbage import Collections
 from why504.probe.gildump import GilDump, Held
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.loopwatch import BEAT_S, LONG_S, LoopWatch
+from why504.probe.loopwatch import BEAT_S, IDLE_S, LONG_S, LoopWatch
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
 from why504.probe.safety import Guard
@@ -27,12 +27,11 @@ from why504.probe.slowloop import FINE_SHARE, LATE_S, WINDOW_S, Beats, lacked_s
 from why504.probe.stallstate import StallState
 from why504.probe.still import STILL
 
-POLL_S: Final = 0.1
 TOLD_AFTER_S: Final = 0.25
 
 
 class Watchdog:
-    """Looks at every loop each 100 ms, samples those that stall, and opens their records."""
+    """Looks at every loop ten times a second or, in quiet times, five; samples those that stall, and opens their records."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Watchdog:
         """Watch the running loop from now on; called on the loop, again and again."""
         known = self.loops.get(id(loop))
         if known is None or known.loop is not loop:
-            known = self.loops[id(loop)] = LoopWatch(loop, self._clock, self._metrics)
+            known = self.loops[id(loop)] = LoopWatch(loop, self._clock, self._metrics, self.pause_s)
             known.beat()
         known.threadpool.find()
 
@@ -100,6 +99,10 @@ class Watchdog:
             0.0 if watch.stall is None else watch.stall.record.lasted_s(self._clock.monotonic_s())
         )
 
+    def pause_s(self) -> float:
+        """Return after how long to look again."""
+        return BEAT_S if self._registry.spans else IDLE_S
+
     def look(self) -> None:
         """Look at every loop once."""
         now_s = self._clock.monotonic_s()
@@ -133,7 +136,7 @@ class Watchdog:
 
     def _held(self, gap_s: float, now_s: float) -> Held | None:
         """Return who kept the GIL since the last look, and put off the next dump."""
-        if self.dump is None:
+        if self.dump is None or (gap_s <= LONG_S and not self.dump.is_due(now_s)):
             return None
         threads = sorted(watch.thread_id for watch in list(self.loops.values()))
         held = None
@@ -145,8 +148,8 @@ class Watchdog:
     def _note_held(self, watch: LoopWatch, held: Held, since_s: float) -> None:
         """Note at which line the GIL was kept, in the stall that this was for the loop."""
         blocked = held.thread_id == watch.thread_id
-        times = 1 + int((self._looked_s - since_s) / POLL_S)
-        if watch.stall is None and watch.beat_s > since_s + BEAT_S:
+        times = 1 + int((self._looked_s - since_s) / BEAT_S)
+        if watch.stall is None and watch.beat_s > since_s + IDLE_S:
             self._tell_late(watch, held, since_s)
             return
         stall = watch.stall = watch.stall or self._begin(watch)
@@ -173,7 +176,7 @@ class Watchdog:
             self._end(watch)
             stall = None
         self._look_at_beats(watch, now_s)
-        if now_s - beat_s <= BEAT_S + self._stall_after_s:
+        if now_s - beat_s <= watch.due_s + self._stall_after_s:
             return
         if stall is None:
             stall = watch.stall = self._begin(watch)
@@ -183,7 +186,7 @@ class Watchdog:
     def _look_at_beats(self, watch: LoopWatch, now_s: float) -> None:
         """Sample a loop that is late by now; at the end of a window say whether it is slow."""
         beats = watch.beats
-        if now_s - watch.beat_s > BEAT_S + LATE_S and watch.stall is None:
+        if now_s - watch.beat_s > watch.due_s + LATE_S and watch.stall is None:
             beats.samples.append(self._seen_now(watch))
         if now_s - beats.since_s < WINDOW_S:
             return
@@ -227,7 +230,7 @@ class Watchdog:
         place = Place(None, watch.thread_id)
         record = self._book.mint(names.STALL, names.loop(os.getpid()), place)
         record.opened_s, record.start_ns = watch.beat_s, watch.beat_ns
-        record.first_told_s = TOLD_AFTER_S
+        record.first_told_s = TOLD_AFTER_S + watch.due_s - BEAT_S
         record.attributes = {names.THREAD_ID: watch.thread_id}
         if self.server_port is not None:
             record.attributes[names.SERVER_PORT] = self.server_port
@@ -262,4 +265,6 @@ class Watchdog:
             return
         stall.record.attributes |= self._used(stall)
         lasted_s = stall.record.lasted_s(self._clock.monotonic_s())
-        self._book.close(stall.record, outcome, publish=lasted_s > TOLD_AFTER_S)
+        self._book.close(
+            stall.record, outcome, publish=lasted_s > (stall.record.first_told_s or 0.0)
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from why504.probe.safety import Guard
@@ -25,11 +26,14 @@ class Threads:
     def __iter__(self) -> Iterator[threading.Thread]:
         return iter(self._running)
 
-    def run(self, name: str, tick: Callable[[], object], every_s: float) -> None:
-        """Call `tick` every so many seconds from now on."""
+    def run(
+        self, name: str, tick: Callable[[], object], every_s: float | Callable[[], float]
+    ) -> None:
+        """Call `tick` every so many seconds from now on; a function says how many each time."""
+        pause_s = every_s if callable(every_s) else partial(float, every_s)
         thread = threading.Thread(
             target=run_forever,
-            args=(tick, every_s, self._stopping, self._guard),
+            args=(tick, pause_s, self._stopping, self._guard),
             name=f"why504 {name}",
             daemon=True,
         )
@@ -49,11 +53,14 @@ class Threads:
 
 
 def run_forever(
-    tick: Callable[[], object], every_s: float, stopping: threading.Lock, guard: Guard
+    tick: Callable[[], object],
+    pause_s: Callable[[], float],
+    stopping: threading.Lock,
+    guard: Guard,
 ) -> None:
     """Call `tick` until `stopping` is free; an error is counted, and the next tick comes."""
     site_guard = guard.site(threading.current_thread().name)
-    while not stopping.acquire(timeout=every_s):
+    while not stopping.acquire(timeout=pause_s()):
         with site_guard:
             tick()
     stopping.release()  # the others' turn

@@ -9,7 +9,7 @@ Elsewhere CPU, faults and collections are all that is told.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,6 +74,8 @@ class Kernel:
     groups: Path = Path("/sys/fs/cgroup")
     _delays_ns: dict[str, int] = field(default_factory=dict)
     _delay_ns: int = 0
+    _found: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Where each file of the control group is."""
 
     def delay_s(self, late_s: float = 0.0) -> float:
         """Return how long this process could run and had no core.
@@ -136,21 +138,25 @@ class Kernel:
 
     def _group(self, newer: str, controller: str, older: str) -> list[str]:
         """Return the words of a file of this process's control group, of whichever version."""
-        for line in text(f"{self.proc}/self/cgroup").splitlines():
-            _, controllers, path = line.split(":", 2)
-            inside = path.lstrip("/")
-            if not controllers and newer:
-                places = [f"{self.groups}/{inside}/{newer}", f"{self.groups}/{newer}"]
-            elif controller and controller in controllers.split(","):
-                places = [f"{self.groups}/{controllers}/{inside}/{older}"]
-                places.append(f"{self.groups}/{controllers}/{older}")
-            else:
-                continue
-            # Inside a container the path is that of the host, and the group is mounted as root.
-            told = next((found for place in places if (found := words(place))), [])
-            if told:
+        asked = newer, controller, older
+        told = words(self._found[asked]) if asked in self._found else []
+        if told:
+            return told
+        for place in self._places(*asked):
+            if told := words(place):
+                self._found[asked] = place
                 return told
         return []
+
+    def _places(self, newer: str, controller: str, older: str) -> Iterator[str]:
+        for line in text(f"{self.proc}/self/cgroup").splitlines():
+            _, controllers, path = line.split(":", 2)
+            # Inside a container the path is that of the host, and the group is mounted as root.
+            for inside in (path.lstrip("/"), "."):
+                if not controllers and newer:
+                    yield f"{self.groups}/{inside}/{newer}"
+                elif controller and controller in controllers.split(","):
+                    yield f"{self.groups}/{controllers}/{inside}/{older}"
 
 
 class VitalsWatch:

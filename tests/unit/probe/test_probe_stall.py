@@ -10,7 +10,7 @@ import pytest
 
 from why504 import names
 from why504.probe.garbage import Collections
-from why504.probe.inflight import Registry
+from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.loopwatch import LoopWatch
 from why504.probe.metrics import Metrics
 from why504.probe.openrecord import RecordBook
@@ -27,8 +27,9 @@ class Rig:
         self.book = RecordBook(self.clock, SequentialIds(), self.kept)
         self.metrics = Metrics()
         self.collections = Collections()
+        self.registry = Registry(self.clock, 10)
         self.watchdog = Watchdog(
-            Registry(self.clock, 10),
+            self.registry,
             self.book,
             self.metrics,
             self.collections,
@@ -62,6 +63,16 @@ async def test_a_loop_that_turns_is_never_a_stall(rig):
     assert (rig.kept.sent, rig.watchdog.stalls) == ([], 0)
 
 
+async def test_a_loop_is_looked_at_more_often_while_something_is_in_flight(rig):
+    watch = rig.watch()
+    idle_s = watch.due_s
+    rig.registry.open(OpenSpan(1, 2))
+    watch.beat()
+
+    assert (watch.due_s, rig.watchdog.pause_s()) == (0.1, 0.1)
+    assert idle_s == 0.2
+
+
 async def test_a_stall_runs_from_the_last_turn_to_the_next(rig):
     watch = rig.watch()
     rig.pass_time(3.0)
@@ -91,7 +102,7 @@ async def test_a_stall_tells_how_much_of_it_collected_garbage(rig):
 
 async def test_a_short_stall_is_counted_but_not_written(rig):
     watch = rig.watch()
-    rig.clock.advance(0.22)
+    rig.clock.advance(watch.due_s + 0.12)
     rig.watchdog.look()
     watch.beat()
     rig.watchdog.look()
@@ -163,7 +174,7 @@ def run_loop(rig: Rig, watch: LoopWatch, seconds: float, taken_s: float, free_s:
             left_ms = 1 + int(1000 * (taken_s if taken else free_s) * lengths.uniform(0.5, 1.5))
         left_ms -= 1
         rig.clock.advance(0.001, cpu_s=0.001 * taken)
-        if not taken and rig.clock.monotonic_s() >= watch.beat_s + 0.1:
+        if not taken and rig.clock.monotonic_s() >= watch.beat_s + watch.due_s:
             watch.beat()
         if millisecond % 100 == 99:
             rig.watchdog.look()
