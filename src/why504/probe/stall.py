@@ -31,7 +31,10 @@ TOLD_AFTER_S: Final = 0.25
 
 
 class Watchdog:
-    """Looks at every loop ten times a second or, in quiet times, five; samples those that stall, and opens their records."""
+    """Looks at every loop each 100 ms, or 200 ms while nothing is in flight.
+
+    It samples those that stall, and opens their records.
+    """
 
     def __init__(
         self,
