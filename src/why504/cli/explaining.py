@@ -62,23 +62,16 @@ def explain(
             last, slower_than = last or "all", slower_than or "1s"
         else:
             evidence_store = open_store(store, metrics)
-        if trace:
-            window = _around(evidence_store, trace)
-        elif last == "all" and not (start or end):
-            window = evidence_store.extent() or Window(0, 0)
-        else:
-            window = _window("1h" if last in (None, "all") else last, start, end)
         limit_s = length_ns(slower_than) / 1e9 if slower_than else None
-        # One trace is looked for among the victims, so that none may be left out.
-        evidence = (
-            evidence_store.evidence(window)
-            if trace
-            else evidence_store.sample(window, slower_than_s=limit_s)
-        )
+        if trace:
+            # Looked for among the victims, so that none may be left out.
+            evidence = evidence_store.evidence(_around(evidence_store, trace))
+        else:
+            window = _asked_for(evidence_store, last, start, end)
+            evidence = evidence_store.sample(window, slower_than_s=limit_s)
         incidents = diagnose(evidence, slower_than_s=limit_s, what_if=True)
     if trace:
-        mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
-        incidents = [replace(incident, victims=victims) for incident, victims in mine if victims]
+        incidents = _of_trace(trace, incidents)
     if as_json:
         typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
         return
@@ -115,6 +108,21 @@ def open_store(store: Path, metrics: str) -> EvidenceStore:
             "or try `why504 demo` first"
         )
     return opening.open_store(store, metrics)
+
+
+def _of_trace(trace: str, incidents: Sequence[Incident]) -> list[Incident]:
+    """Return what happened to a trace: of each incident only that victim."""
+    mine = ((i, [v for v in i.victims if v.trace_id == trace]) for i in incidents)
+    return [replace(incident, victims=victims) for incident, victims in mine if victims]
+
+
+def _asked_for(
+    store: EvidenceStore, last: str | None, start: str | None, end: str | None
+) -> Window:
+    """Return the time that was asked for: by default the last hour."""
+    if last == "all" and not (start or end):
+        return store.extent() or Window(0, 0)
+    return _window("1h" if last in (None, "all") else last, start, end)
 
 
 def _window(last: str, start: str | None, end: str | None) -> Window:
