@@ -24,7 +24,7 @@ from lab.strangers.table import STRANGERS, Calls, Stranger
 from why504.config import ProbeSettings
 from why504.diagnose import explain
 from why504.model import Window
-from why504.probe.telling import Rhythm, Telling
+from why504.probe.telling.rhythm import Rhythm, Telling
 
 REQUESTS: Final = 200
 CALLS: Final = Calls("POST", "/rides/{n}/price", REQUESTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from why504.probe.naming import resource
+    from why504.probe.locks.naming import resource
     from why504.probe.setup import asgi, instrument
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(setup, name)
     if name == "resource":
-        from why504.probe.naming import resource
+        from why504.probe.locks.naming import resource
 
         return resource
     raise AttributeError(f"module 'why504' has no attribute {name!r}")

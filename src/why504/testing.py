@@ -6,7 +6,7 @@ from opentelemetry.trace import format_span_id
 
 from why504 import names
 from why504.probe.clock import Clock
-from why504.probe.records import RecordSpan
+from why504.probe.telling.records import RecordSpan
 
 
 class FakeClock(Clock):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from why504.probe import spanned
+from why504.probe.spans import spanned
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "instrumented.md").read_text()

@@ -19,9 +19,9 @@ from bench.probe.variants import OURS
 from lab.prove.verdict import Check
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
-from why504.probe.publisher import POLL_S, Publisher
 from why504.probe.safety import Guard
-from why504.probe.telling import Rhythm
+from why504.probe.telling.publisher import POLL_S, Publisher
+from why504.probe.telling.rhythm import Rhythm
 from why504.testing import FakeClock
 
 REQUESTS: Final = 200

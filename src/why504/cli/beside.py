@@ -19,7 +19,7 @@ from why504.errors import MissingExtra
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from why504.probe.records import Sender
+    from why504.probe.telling.records import Sender
     from why504.watch.delivery import Delivery
 
 POSITION: Final = "gateway.position"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from why504.config import ProbeSettings
 from why504.probe.activity import Activity
-from why504.probe.calls import Calls
 from why504.probe.clock import Clock
-from why504.probe.dropped import Dropped
-from why504.probe.garbage import Collections
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import Registry
-from why504.probe.metrics import Metrics
-from why504.probe.openrecord import RecordBook
-from why504.probe.publisher import Publisher
-from why504.probe.records import random_ids
+from why504.probe.loop.garbage import Collections
+from why504.probe.loop.stall import Watchdog
 from why504.probe.safety import Guard
-from why504.probe.spanflow import SpanFlow
-from why504.probe.stall import Watchdog
+from why504.probe.spans.calls import Calls
+from why504.probe.spans.spanflow import SpanFlow
 from why504.probe.survival import Survival
-from why504.probe.telling import Rhythm
+from why504.probe.telling.dropped import Dropped
+from why504.probe.telling.openrecord import RecordBook
+from why504.probe.telling.publisher import Publisher
+from why504.probe.telling.records import random_ids
+from why504.probe.telling.rhythm import Rhythm
 
 
 class Core:

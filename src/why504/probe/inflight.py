@@ -22,12 +22,12 @@ from opentelemetry.trace import SpanContext, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
+from why504.probe.app.route import route_of
 from why504.probe.clock import Clock
-from why504.probe.records import RecordSpan
-from why504.probe.route import route_of
+from why504.probe.process.threadcpu import Reading
 from why504.probe.safety import Guard
-from why504.probe.telling import Telling
-from why504.probe.threadcpu import Reading
+from why504.probe.telling.records import RecordSpan
+from why504.probe.telling.rhythm import Telling
 
 
 class Place:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from why504.probe.calls import Calls
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import Registry
-from why504.probe.limits import Limits
-from why504.probe.metrics import Metrics
-from why504.probe.openrecord import RecordBook
+from why504.probe.pools.limits import Limits
 from why504.probe.safety import Guard
+from why504.probe.spans.calls import Calls
+from why504.probe.telling.openrecord import RecordBook
 
 if TYPE_CHECKING:
-    from why504.probe.pool import PoolWatch
-    from why504.probe.watchedpool import WatchedPool
+    from why504.probe.pools.pool import PoolWatch
+    from why504.probe.pools.watchedpool import WatchedPool
 
 MOST_POOLS: Final = 200
 """Pools that are told by name; a program that makes one for each request has no use for more."""

@@ -5,23 +5,23 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from why504.probe.aiobroker import AioBroker
-from why504.probe.asyncpgcalls import AsyncpgCalls
-from why504.probe.asyncpgpool import AsyncpgPools
-from why504.probe.broker import Broker
-from why504.probe.carried import Carrying
-from why504.probe.connecting import Names
-from why504.probe.consumer import Consumer
-from why504.probe.found import FoundEngines
-from why504.probe.httpcorepool import HttpPools
+from why504.probe.app.carried import Carrying
+from why504.probe.clients.asyncpgcalls import AsyncpgCalls
+from why504.probe.clients.connecting import Names
+from why504.probe.clients.llmpauses import LlmPauses
+from why504.probe.clients.outgoing import Outgoing
+from why504.probe.clients.psycopgcalls import PsycopgCalls
+from why504.probe.clients.rediscalls import RedisCalls
+from why504.probe.clients.urllib3calls import Urllib3Calls
 from why504.probe.kit import Kit
-from why504.probe.llmpauses import LlmPauses
-from why504.probe.outgoing import Outgoing
-from why504.probe.psycopgcalls import PsycopgCalls
-from why504.probe.psycopgpool import PsycopgPools
-from why504.probe.rediscalls import RedisCalls
-from why504.probe.threadpool import ThreadpoolWatch
-from why504.probe.urllib3calls import Urllib3Calls
+from why504.probe.messaging.aiobroker import AioBroker
+from why504.probe.messaging.broker import Broker
+from why504.probe.messaging.consumer import Consumer
+from why504.probe.pools.asyncpgpool import AsyncpgPools
+from why504.probe.pools.found import FoundEngines
+from why504.probe.pools.httpcorepool import HttpPools
+from why504.probe.pools.psycopgpool import PsycopgPools
+from why504.probe.pools.threadpool import ThreadpoolWatch
 
 _ALL_THE_SAME: Final = 8
 """Each so many looks all libraries are looked for, whether or not a module has come."""

@@ -11,16 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from why504.config import ProbeSettings
-from why504.probe.alerting import LOOK_S as ALERTS_S
-from why504.probe.alerting import Alerting, Readings, post_to
+from why504.probe.app.plainapp import PlainApp
 from why504.probe.core import Core
-from why504.probe.metrics import Theirs
-from why504.probe.page import Page
-from why504.probe.plainapp import PlainApp
-from why504.probe.publisher import POLL_S as PUBLISH_S
+from why504.probe.exposed.alerting import LOOK_S as ALERTS_S
+from why504.probe.exposed.alerting import Alerting, Readings, post_to
+from why504.probe.exposed.metrics import Theirs
+from why504.probe.exposed.page import Page
+from why504.probe.process.vitals import LOOK_S as VITALS_S
+from why504.probe.process.vitals import VitalsWatch
+from why504.probe.telling.publisher import POLL_S as PUBLISH_S
 from why504.probe.threads import Threads
-from why504.probe.vitals import LOOK_S as VITALS_S
-from why504.probe.vitals import VitalsWatch
 from why504.probe.watched import Watched
 
 if TYPE_CHECKING:

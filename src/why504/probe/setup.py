@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from why504.config import ProbeSettings
 from why504.errors import ConfigError
-from why504.probe.limits import sync_engine
-from why504.probe.plainapp import PlainApp
+from why504.probe.app.plainapp import PlainApp
+from why504.probe.app.requests import App
+from why504.probe.pools.limits import sync_engine
 from why504.probe.probe import PROBE, Probe
-from why504.probe.requests import App
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector

@@ -18,7 +18,7 @@ from why504.probe.blackbox import folder as places
 from why504.probe.blackbox.box import WRITE_S, BlackBox
 from why504.probe.blackbox.file import BoxFile
 from why504.probe.clock import Clock
-from why504.probe.gildump import GilDump
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.healing.counted import RestartCollector
 from why504.probe.healing.deadman import Deadman
 from why504.probe.healing.farewell import Farewell
@@ -27,11 +27,11 @@ from why504.probe.healing.healer import Healer
 from why504.probe.healing.restarts import Permit, Restarts
 from why504.probe.healing.successor import tell_of_the_dead
 from why504.probe.inflight import Registry
-from why504.probe.metrics import Metrics
-from why504.probe.openrecord import RecordBook
+from why504.probe.loop.gildump import GilDump
+from why504.probe.loop.stall import Watchdog
 from why504.probe.safety import Guard
-from why504.probe.spanflow import SpanFlow
-from why504.probe.stall import Watchdog
+from why504.probe.spans.spanflow import SpanFlow
+from why504.probe.telling.openrecord import RecordBook
 
 _LOG = logging.getLogger("why504.probe")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from why504.probe.apphooks import AppHooks
+from why504.probe.app.apphooks import AppHooks
+from why504.probe.app.plainapp import PlainApp
+from why504.probe.app.requests import RequestWatch
+from why504.probe.app.serving import Serving
 from why504.probe.core import Core
-from why504.probe.engines import Engines
 from why504.probe.kit import Kit, Pools
 from why504.probe.libraries import Libraries
-from why504.probe.limits import Limits
-from why504.probe.namedwatch import NamedWatch
-from why504.probe.plainapp import PlainApp
-from why504.probe.requests import RequestWatch
-from why504.probe.serving import Serving
-from why504.probe.unnamedwatch import UnnamedWatch
+from why504.probe.locks.namedwatch import NamedWatch
+from why504.probe.locks.unnamedwatch import UnnamedWatch
+from why504.probe.pools.engines import Engines
+from why504.probe.pools.limits import Limits
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine

@@ -23,7 +23,7 @@ from why504.errors import NotOtlp, UnknownFormat
 from why504.probe.blackbox import folder as places
 from why504.probe.blackbox.dumped import Dumped, dumped
 from why504.probe.blackbox.frames import MARK, METRICS, PROCESS, SPANS, frames
-from why504.probe.records import readable
+from why504.probe.telling.records import readable
 from why504.receive import wire
 from why504.receive.decode import Batch, Decoder
 from why504.receive.spool import Spool

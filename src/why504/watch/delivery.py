@@ -18,7 +18,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
-from why504.probe.records import RecordSpan, readable
+from why504.probe.telling.records import RecordSpan, readable
 from why504.watch.delivery_metrics import Delivered
 from why504.watch.otlp import Answer, Post, Verdict
 

@@ -23,7 +23,7 @@ from psycopg.rows import class_row
 
 from why504 import names
 from why504.errors import ConfigError
-from why504.probe.records import RecordSpan, Sender, random_ids
+from why504.probe.telling.records import RecordSpan, Sender, random_ids
 from why504.watch.locks import Lock, Sample, Session, lock_waits
 from why504.watch.told import Ledger
 

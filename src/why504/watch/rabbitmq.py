@@ -22,7 +22,7 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.errors import ConfigError
-from why504.probe.records import RecordSpan, Sender, random_ids
+from why504.probe.telling.records import RecordSpan, Sender, random_ids
 from why504.watch import alarms
 from why504.watch.alarms import Blocked, Trouble
 from why504.watch.raised import Raised

@@ -13,8 +13,8 @@ from opentelemetry.trace import format_span_id
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
-from why504.probe.records import Ids, RecordSpan
-from why504.probe.telling import Rhythm, Telling
+from why504.probe.telling.records import Ids, RecordSpan
+from why504.probe.telling.rhythm import Rhythm, Telling
 from why504.watch.alarms import Blocked, Trouble
 
 RHYTHM: Final = Rhythm(first_s=1.0, longest_s=5.0)

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from why504.probe.blackbox import folder as places
 from why504.probe.blackbox.dumped import Dumped, dumped
-from why504.probe.records import readable
-from why504.probe.telling import Rhythm, Telling
+from why504.probe.telling.records import readable
+from why504.probe.telling.rhythm import Rhythm, Telling
 
 LOOK_S: Final = 1.0
 _RHYTHM: Final = Rhythm(1.0, 300.0)

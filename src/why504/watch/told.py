@@ -13,9 +13,9 @@ from typing import Final
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
-from why504.probe.literals import without_literals
-from why504.probe.records import RecordSpan
-from why504.probe.telling import Rhythm, Telling
+from why504.probe.clients.literals import without_literals
+from why504.probe.telling.records import RecordSpan
+from why504.probe.telling.rhythm import Rhythm, Telling
 from why504.watch.locks import LockWait, describe
 
 RHYTHMS: Final = {

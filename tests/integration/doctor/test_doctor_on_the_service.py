@@ -28,7 +28,7 @@ from why504.cli import app
 from why504.doctor.sources import from_postgres
 from why504.ladder.examine import Ladder, examine
 from why504.ladder.rung import rungs_of
-from why504.probe.limits import Limits
+from why504.probe.pools.limits import Limits
 from why504.probe.safety import Guard
 from why504.watch.nginxconf import gateway_limits
 

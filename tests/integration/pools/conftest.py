@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 import why504
 from why504 import names
 from why504.config import ProbeSettings
-from why504.probe import found
+from why504.probe.pools import found
 from why504.probe.setup import Probe
 from why504.testing import CollectedRecords
 

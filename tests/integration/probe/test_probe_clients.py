@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import why504
 from why504 import names
-from why504.probe.database import describe
+from why504.probe.clients.database import describe
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 import why504
 from why504 import names
-from why504.probe.httpcalls import retry_after_s
+from why504.probe.clients.httpcalls import retry_after_s
 
 SECRET = "sk-very-secret-4711"
 

@@ -16,7 +16,7 @@ import pytest
 from lab.stack.postgres import Postgres
 from why504 import names
 from why504.errors import ConfigError
-from why504.probe.records import RecordSpan
+from why504.probe.telling.records import RecordSpan
 from why504.watch.postgres import APPLICATION, PostgresWatch
 
 pytestmark = pytest.mark.postgres

@@ -15,7 +15,7 @@ import pytest
 from lab.stack.ports import free_port
 from lab.stack.rabbitmq import RabbitMQ
 from why504 import names
-from why504.probe.records import RecordSpan
+from why504.probe.telling.records import RecordSpan
 from why504.testing import CollectedRecords
 from why504.watch.rabbitmq import ANSWER_TIMEOUT_S, RabbitMQWatch, place_of
 

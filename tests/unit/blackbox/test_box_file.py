@@ -16,8 +16,8 @@ from why504.probe.blackbox import folder as places
 from why504.probe.blackbox.box import QUEUE_LIMIT, BlackBox
 from why504.probe.blackbox.file import BoxFile
 from why504.probe.blackbox.frames import METRICS, PROCESS, SPANS, frames, pack
-from why504.probe.records import RecordSpan
 from why504.probe.safety import Guard
+from why504.probe.telling.records import RecordSpan
 from why504.receive import boxes
 from why504.testing import FakeClock
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from why504.errors import ConfigError
-from why504.probe.limits import Limits
+from why504.probe.pools.limits import Limits
 from why504.probe.safety import Guard
 
 URL = "postgresql+psycopg://127.0.0.1:9/x"

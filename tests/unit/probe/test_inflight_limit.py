@@ -11,10 +11,10 @@ from fastapi import FastAPI
 import why504
 from why504 import names
 from why504.config import ProbeSettings
-from why504.probe import openrecord
+from why504.probe.exposed.state import MOST_REQUESTS
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.openrecord import RecordBook
-from why504.probe.state import MOST_REQUESTS
+from why504.probe.telling import openrecord
+from why504.probe.telling.openrecord import RecordBook
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 LIMIT = ProbeSettings().inflight_limit

@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from why504 import names
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.span import LeanSpan
-from why504.probe.tracing import OwnProvider, own_resource
+from why504.probe.spans.tracing import OwnProvider, own_resource
 
 PARENT = SpanContext(2**127 + 5, 7, is_remote=True, trace_flags=TraceFlags(1))
 UNSAMPLED = SpanContext(2**127 + 5, 7, is_remote=True, trace_flags=TraceFlags(0))
@@ -197,7 +197,7 @@ FORKS = """
 import os
 from opentelemetry.sdk.resources import Resource
 from why504 import names
-from why504.probe.tracing import OwnProvider, own_resource
+from why504.probe.spans.tracing import OwnProvider, own_resource
 
 made = OwnProvider(own_resource())
 span = made.get_tracer("x").start_span("s")

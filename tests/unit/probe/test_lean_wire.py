@@ -32,7 +32,7 @@ from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.request import request_of
 from why504.probe.lean.span import LeanSpan
 from why504.probe.lean.spanwire import encode_scope
-from why504.probe.records import RecordSpan, encoded, readable
+from why504.probe.telling.records import RecordSpan, encoded, readable
 
 RESOURCE = Resource({"service.name": "shop", "process.pid": 7}, "https://schemas.test/1")
 Doing = Callable[[trace.Tracer], trace.Span]

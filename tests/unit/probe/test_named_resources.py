@@ -22,14 +22,14 @@ from opentelemetry.sdk.trace import TracerProvider
 import why504
 from why504 import names
 from why504.errors import ConfigError
-from why504.probe import named
 from why504.probe.clock import Clock
 from why504.probe.inflight import Registry
-from why504.probe.named import LISTENING, Resource
-from why504.probe.namedwatch import UNTOLD_LIMIT, NamedWatch
-from why504.probe.openrecord import RecordBook
-from why504.probe.records import RecordSpan
+from why504.probe.locks import named
+from why504.probe.locks.named import LISTENING, Resource
+from why504.probe.locks.namedwatch import UNTOLD_LIMIT, NamedWatch
 from why504.probe.safety import Guard
+from why504.probe.telling.openrecord import RecordBook
+from why504.probe.telling.records import RecordSpan
 from why504.testing import CollectedRecords, SequentialIds
 
 HOLD_AFTER_S = 0.05

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from why504.alerts.intake import from_api
 from why504.config import ProbeSettings
 from why504.errors import ConfigError
-from why504.probe.alerting import BREAKER, LOOP, Alerting, Reading, Readings
+from why504.probe.exposed.alerting import BREAKER, LOOP, Alerting, Reading, Readings
 from why504.probe.inflight import Registry
 from why504.probe.safety import Guard
 from why504.testing import FakeClock

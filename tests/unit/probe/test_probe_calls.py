@@ -13,9 +13,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from why504 import names
 from why504.probe.activity import Activity
-from why504.probe.calls import Calls
-from why504.probe.database import fail_span
-from why504.probe.dropped import MOST_SHORT_CALLS_PER_S, Dropped
+from why504.probe.clients.database import fail_span
 from why504.probe.inflight import (
     MOST_FAILED,
     REQUEST,
@@ -23,11 +21,13 @@ from why504.probe.inflight import (
     Registry,
     RegistryProcessor,
 )
-from why504.probe.openrecord import RecordBook
-from why504.probe.publisher import Publisher
-from why504.probe.records import RecordSpan
 from why504.probe.safety import Guard
-from why504.probe.telling import Rhythm
+from why504.probe.spans.calls import Calls
+from why504.probe.telling.dropped import MOST_SHORT_CALLS_PER_S, Dropped
+from why504.probe.telling.openrecord import RecordBook
+from why504.probe.telling.publisher import Publisher
+from why504.probe.telling.records import RecordSpan
+from why504.probe.telling.rhythm import Rhythm
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 HERE = "tests/unit/probe/test_probe_calls.py"

@@ -12,7 +12,7 @@ from prometheus_client import Histogram as Theirs
 from prometheus_client.exposition import generate_latest as as_text
 from prometheus_client.openmetrics.exposition import generate_latest as as_openmetrics
 
-from why504.probe.histogram import Histogram
+from why504.probe.exposed.histogram import Histogram
 
 BOUNDS = (0.005, 0.01, 1, 30)
 SEEN = [("/a", 0.001), ("/a", 0.005), ("/b", 0.0051), ("/a", 0.02), ("/a", 50.0), ("/b", 30.0)]

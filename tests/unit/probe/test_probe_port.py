@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from why504.config import ProbeSettings, bearer
 from why504.errors import ConfigError
 from why504.probe.core import Core
-from why504.probe.metrics import Theirs
-from why504.probe.page import Page
+from why504.probe.exposed.metrics import Theirs
+from why504.probe.exposed.page import Page
+from why504.probe.exposed.serve import Server, is_loopback
 from why504.probe.safety import Guard
-from why504.probe.serve import Server, is_loopback
 from why504.probe.watched import Watched
 
 

@@ -15,11 +15,11 @@ from tests.otlp_receiver import Receiver
 from why504 import names
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.publisher import HEARD_EVERY_S, Publisher
-from why504.probe.records import RecordSender, RecordSpan
 from why504.probe.safety import Guard
-from why504.probe.telling import Rhythm
+from why504.probe.telling.openrecord import OpenRecord, RecordBook
+from why504.probe.telling.publisher import HEARD_EVERY_S, Publisher
+from why504.probe.telling.records import RecordSender, RecordSpan
+from why504.probe.telling.rhythm import Rhythm
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 RHYTHM = Rhythm(first_s=1.0, longest_s=300.0)

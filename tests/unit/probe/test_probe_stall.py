@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from why504 import names
-from why504.probe.garbage import Collections
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import OpenSpan, Registry
-from why504.probe.loopwatch import LoopWatch
-from why504.probe.metrics import Metrics
-from why504.probe.openrecord import RecordBook
-from why504.probe.stall import Watchdog
+from why504.probe.loop.garbage import Collections
+from why504.probe.loop.loopwatch import LoopWatch
+from why504.probe.loop.stall import Watchdog
+from why504.probe.telling.openrecord import RecordBook
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from why504 import names
-from why504.probe.threadcpu import Reading, read
+from why504.probe.process.threadcpu import Reading, read
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of each thread")
 

@@ -13,10 +13,10 @@ import pytest
 import why504
 from why504 import names
 from why504.probe.inflight import OpenSpan, Registry
-from why504.probe.openrecord import OpenRecord, RecordBook
-from why504.probe.records import random_ids
+from why504.probe.locks.unnamedwatch import LONGEST_S, UnnamedWatch
 from why504.probe.safety import Guard
-from why504.probe.unnamedwatch import LONGEST_S, UnnamedWatch
+from why504.probe.telling.openrecord import OpenRecord, RecordBook
+from why504.probe.telling.records import random_ids
 from why504.testing import CollectedRecords, FakeClock
 
 

@@ -11,12 +11,12 @@ import time
 import pytest
 
 from why504 import names
-from why504.probe.garbage import Collections
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import OpenSpan, Registry
-from why504.probe.metrics import Metrics
-from why504.probe.openrecord import RecordBook
-from why504.probe.stall import Watchdog
-from why504.probe.vitals import Kernel, VitalsWatch
+from why504.probe.loop.garbage import Collections
+from why504.probe.loop.stall import Watchdog
+from why504.probe.process.vitals import Kernel, VitalsWatch
+from why504.probe.telling.openrecord import RecordBook
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 

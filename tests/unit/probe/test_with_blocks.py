@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from why504.probe import withblocks
+from why504.probe.locks import withblocks
 
 
 class Shop:

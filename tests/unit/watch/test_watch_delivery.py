@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from otlp_receiver import Receiver
 from prometheus_client import CollectorRegistry
 
-from why504.probe.records import RecordSpan, readable
+from why504.probe.telling.records import RecordSpan, readable
 from why504.watch import delivery
 from why504.watch.delivery import Delivery, QueuedSender
 

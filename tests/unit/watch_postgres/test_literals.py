@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from why504.probe.literals import LONGEST, without_literals
+from why504.probe.clients.literals import LONGEST, without_literals
 
 SECRET = "hunter2"
 

@@ -3,7 +3,7 @@ import itertools
 from lock_examples import NOW_US, S, first_for_row, on_tuple, session
 
 from why504 import names
-from why504.probe.records import RecordSpan
+from why504.probe.telling.records import RecordSpan
 from why504.watch.locks import LockWait, Sample, Session, lock_waits
 from why504.watch.told import Ledger
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 from opentelemetry.trace import format_span_id
 
 from why504 import names
-from why504.probe.records import RecordSpan
+from why504.probe.telling.records import RecordSpan
 from why504.testing import SequentialIds
 from why504.watch.alarms import Blocked, Trouble
 from why504.watch.raised import Raised

@@ -20,8 +20,8 @@ from why504.probe.blackbox.file import BoxFile
 from why504.probe.blackbox.frames import METRICS, SPANS, pack
 from why504.probe.clock import Clock
 from why504.probe.inflight import REQUEST
-from why504.probe.records import RecordSender, RecordSpan, readable
 from why504.probe.safety import Guard
+from why504.probe.telling.records import RecordSender, RecordSpan, readable
 
 WRITE_S: Final = 0.2
 METRICS_EVERY_S: Final = 30.0

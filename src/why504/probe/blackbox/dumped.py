@@ -17,9 +17,9 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe import site
-from why504.probe.gildump import SIZE_LIMIT, holder, parsed
-from why504.probe.records import RecordSpan
+from why504.probe.loop.gildump import SIZE_LIMIT, holder, parsed
 from why504.probe.site import CodeLine
+from why504.probe.telling.records import RecordSpan
 
 _HEAD_LIMIT: Final = 2**16
 

@@ -10,10 +10,10 @@ from why504 import names
 from why504.probe import site
 from why504.probe.healing.hang import Hang
 from why504.probe.inflight import Place, Registry
-from why504.probe.openrecord import RecordBook
-from why504.probe.records import RecordSpan
-from why504.probe.rows import dropped_final
-from why504.probe.stall import Watchdog
+from why504.probe.loop.stall import Watchdog
+from why504.probe.telling.openrecord import RecordBook
+from why504.probe.telling.records import RecordSpan
+from why504.probe.telling.rows import dropped_final
 
 _MOST_ENDED: Final = 2000
 """Requests whose ends are told."""

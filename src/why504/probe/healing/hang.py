@@ -13,12 +13,12 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.activity import Activity
+from why504.probe.app.requests import is_answered
 from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
-from why504.probe.loopwatch import LoopWatch
-from why504.probe.requests import is_answered
+from why504.probe.loop.loopwatch import LoopWatch
+from why504.probe.loop.stall import Watchdog
 from why504.probe.site import CodeLine
-from why504.probe.stall import Watchdog
 
 FEWEST_REQUESTS: Final = 3
 """So many have to hang, unless the loop does: one may be slow for a reason of its own."""

@@ -12,7 +12,7 @@ from why504.probe.blackbox import folder as places
 from why504.probe.blackbox.dumped import Dumped, dumped
 from why504.probe.healing.restarts import Restart, Restarts
 from why504.probe.inflight import Place
-from why504.probe.openrecord import RecordBook
+from why504.probe.telling.openrecord import RecordBook
 
 
 def tell_of_the_dead(folder: Path, service: str, restarts: Restarts, book: RecordBook) -> None:

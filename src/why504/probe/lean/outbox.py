@@ -1,6 +1,6 @@
 """The thread that sends encoded spans, and where they wait for it.
 
-Spans are encoded where they end, a microsecond or two each. A thread that encoded them would hold
+Spans are encoded, a few at a time, by whoever ends them. A thread that encoded them all would hold
 the interpreter for milliseconds at a time, and the event loop would wait for it.
 """
 

@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from why504 import names
+from why504.probe.app.route import route_of
 from why504.probe.lean.http import (
     OTHER,
     address_of,
@@ -38,7 +39,6 @@ from why504.probe.lean.http import (
     known_method,
     request_attributes,
 )
-from why504.probe.route import route_of
 from why504.probe.safety import Guard
 
 Scope = MutableMapping[str, Any]

@@ -1,0 +1,1 @@
+"""What a service calls: databases, Redis, HTTP, LLMs."""

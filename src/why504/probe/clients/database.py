@@ -1,0 +1,166 @@
+"""Spans of SQL statements by SQLAlchemy's dialects, sync and async alike.
+
+Stock instrumentation refuses SQLAlchemy 2.1 and mixes queueing with connecting. The text of a
+statement carries bind markers, and `?` where the application wrote values into it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from opentelemetry.trace import Span, Status, StatusCode
+
+from why504 import names
+from why504.probe.clients.literals import without_literals
+from why504.probe.kit import Patches
+from why504.probe.lean.wire import Prepared
+from why504.probe.safety import Guard
+from why504.probe.spans.calls import Calls
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+_QUERY_LIMIT: Final = 2000
+_STATEMENTS_KEPT: Final = 1024
+_LONGEST_KEPT: Final = 8000
+"""Characters; an INSERT of a thousand rows has more, and each time others."""
+_SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+_OPERATION: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*([A-Za-z]+)", re.DOTALL)
+_COLLECTION: Final = {
+    "SELECT": re.compile(r"\bFROM\s+([\w.\"`]+)", re.IGNORECASE),
+    "INSERT": re.compile(r"\bINTO\s+([\w.\"`]+)", re.IGNORECASE),
+    "UPDATE": re.compile(r"\bUPDATE\s+(?:ONLY\s+)?([\w.\"`]+)", re.IGNORECASE),
+    "DELETE": re.compile(r"\bFROM\s+(?:ONLY\s+)?([\w.\"`]+)", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What is the same for every span of one engine."""
+
+    namespace: str
+    attributes: dict[str, str | int]
+
+    @classmethod
+    def of(cls, engine: Engine, pool: str) -> Self:
+        """Return what an engine's URL says; never its user or password."""
+        name, url = engine.dialect.name, engine.url
+        attributes: dict[str, str | int] = {
+            names.DB_SYSTEM: _SYSTEMS.get(name, name),
+            names.POOL_NAME: pool,
+        }
+        if url.database:
+            attributes[names.DB_NAMESPACE] = url.database
+        if url.host:
+            attributes[names.SERVER_ADDRESS] = url.host
+            port = url.port or _PORTS.get(name)
+            if port:
+                attributes[names.SERVER_PORT] = port
+        return cls(url.database or "", attributes)
+
+
+_INITIALIZES: Final[ContextVar[bool]] = ContextVar("why504_initializes", default=False)
+"""Whether SQLAlchemy asks a server what it is like: nobody's statements."""
+
+
+def _initialized(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
+    def quiet_initialize(connection: Any) -> None:
+        token = _INITIALIZES.set(True)
+        try:
+            initialize(connection)
+        finally:
+            _INITIALIZES.reset(token)
+
+    return quiet_initialize
+
+
+class StatementSpans:
+    """One CLIENT span a statement of one engine.
+
+    Not by SQLAlchemy's events: one listener makes each statement of the engine go round by all of
+    its event points, which costs more than the span.
+    """
+
+    def __init__(self, engine: Engine, database: Database) -> None:
+        self._dialect = engine.dialect
+        self._database = database
+        self._patches = Patches()
+        # A statement has the same attributes each time, and comes again and again.
+        self._prepared = lru_cache(maxsize=_STATEMENTS_KEPT)(self._prepare)
+
+    def attach(self, guard: Guard, calls: Calls) -> None:
+        """Wrap what the dialect gives statements to its driver by; `detach` undoes it."""
+        self._guard = guard.site("statement")
+        self._calls = calls
+        for method in ("do_execute", "do_executemany", "do_execute_no_params"):
+            self._patches.wrap(self._dialect, method, self._watched)
+        self._patches.wrap(self._dialect, "initialize", _initialized)
+
+    def detach(self) -> None:
+        """Give the dialect its methods back."""
+        self._patches.undo()
+
+    def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
+        def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
+            span = None if _INITIALIZES.get() else self._begin(statement)
+            try:
+                execute(cursor, statement, *told, **named)
+            except BaseException as error:
+                if span is not None:
+                    with self._guard:
+                        fail_span(span, error)
+                raise
+            if span is not None:
+                span.end()
+
+        return watched_execute
+
+    def _begin(self, statement: str) -> Span | None:
+        try:
+            known = len(statement) <= _LONGEST_KEPT
+            name, attributes = (self._prepared if known else self._prepare)(statement)
+            return self._calls.begin(name, attributes)
+        except Exception as error:
+            if not self._guard.swallows(error):
+                raise
+            return None
+
+    def _prepare(self, statement: str) -> tuple[str, Prepared]:
+        name, parsed = describe(statement)
+        system = str(self._database.attributes[names.DB_SYSTEM])
+        query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
+        return name, Prepared({**self._database.attributes, **parsed, **query})
+
+
+def fail_span(span: Span, error: BaseException) -> None:
+    """End a span with the kind of the error that ended its work.
+
+    Not with its message: PostgreSQL quotes the whole row in it, and brokers what they were sent.
+    """
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if code:
+        span.set_attribute(names.DB_STATUS, str(code))
+    span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+    span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+    span.end()
+
+
+def describe(statement: str) -> tuple[str, dict[str, str]]:
+    """Return a statement's span name, `SELECT friendship_status`, and what was parsed of it."""
+    found = _OPERATION.match(statement)
+    if found is None:
+        return "SQL", {}
+    operation = found.group(1).upper()
+    parsed = {names.DB_OPERATION: operation}
+    pattern = _COLLECTION.get(operation)
+    table = pattern.search(statement, 0, _QUERY_LIMIT * 4) if pattern else None
+    if table is None:
+        return operation, parsed
+    parsed[names.DB_COLLECTION] = table.group(1).replace('"', "").replace("`", "")
+    return f"{operation} {parsed[names.DB_COLLECTION]}", parsed

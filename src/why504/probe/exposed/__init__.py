@@ -1,0 +1,1 @@
+"""What a probe shows and says by itself: metrics, its state, alerts."""

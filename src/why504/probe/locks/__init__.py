@@ -1,0 +1,1 @@
+"""Locks and semaphores: those that the user named, and those that nobody did."""

@@ -1,0 +1,1 @@
+"""Event loops: what keeps one from turning, and at which line."""

@@ -1,0 +1,1 @@
+"""Brokers: publishing, connecting, and the messages that a worker is at."""

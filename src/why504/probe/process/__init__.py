@@ -1,0 +1,1 @@
+"""What the process uses and lacks: CPU, memory, a core to run on."""

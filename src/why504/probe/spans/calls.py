@@ -1,0 +1,121 @@
+"""Outgoing calls: one span each; of a call that sampling drops, one all the same if it takes long.
+
+Head sampling throws away nine traces of ten, and with them the query that hangs. What stands for a
+dropped call costs an entry in the registry; the publisher tells it like any span that is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import get_ident
+
+from opentelemetry import trace
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+)
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+from why504.probe import site
+from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.lean.wire import Prepared
+from why504.probe.telling.dropped import Dropped
+
+
+class Calls:
+    """Begins the spans of outgoing calls: to databases, brokers, LLMs and other services.
+
+    Args:
+        tracer: makes the spans; its sampler may drop them.
+        registry: what is open now.
+        dropped: takes a dropped call that has ended.
+    """
+
+    def __init__(self, tracer: Tracer, registry: Registry, dropped: Dropped) -> None:
+        self._tracer = tracer
+        self._registry = registry
+        self._dropped = dropped
+
+    def begin(
+        self,
+        name: str,
+        attributes: Mapping[str, AttributeValue],
+        kind: SpanKind = SpanKind.CLIENT,
+    ) -> Span:
+        """Return the span of a call that begins now; whoever made the call ends it."""
+        thread_id = get_ident()
+        if isinstance(attributes, Prepared):
+            told: Mapping[str, AttributeValue] = attributes.on_thread(thread_id)
+        else:
+            told = {**attributes, names.THREAD_ID: thread_id}
+        span = self._tracer.start_span(name, None, kind, told)
+        if span.is_recording():
+            return span
+        context, place = span.get_span_context(), Place.here()
+        self._registry.saw(place, context.trace_id)
+        # A tracer that is switched off returns the span around: that one is nobody's call.
+        if not context.is_valid or context.span_id in self._registry.spans:
+            return span
+        parent_id = _parent_id(context.trace_id)
+        entry = OpenSpan.dropped(
+            context, kind, name=name, parent_id=parent_id, attributes=dict(told)
+        )
+        return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
+
+    def ended(self, entry: OpenSpan, error: str | None) -> None:
+        """Forget a dropped call; tell it if it, or its request, took long.
+
+        One that failed is told once the request takes long: what it does then may be a pause.
+        """
+        if self._registry.close(entry.span_id) is None:
+            return
+        request = REQUEST.get()
+        if request is not None and request.span_id not in self._registry.spans:
+            request = None
+        if self._dropped.is_long(entry) or (request and self._dropped.is_of_a_long_one(request)):
+            # The caller's own line, unless an error ended the call from somewhere else.
+            line = site.user_line(site.current_lines()) if error is None else None
+            told = {**site.attributes_of(line), **(entry.attributes or {})}
+            self._dropped.tell(entry, told, error)
+        elif error is not None and request is not None and request.span is None:
+            request.keep_failed(self._dropped.final(entry, entry.attributes or {}, error))
+
+
+class DroppedCall(NonRecordingSpan):
+    """Stands for the span of a call that sampling dropped; keeps what it is told."""
+
+    def __init__(self, entry: OpenSpan, context: SpanContext, calls: Calls) -> None:
+        super().__init__(context)
+        self._entry = entry
+        self._calls = calls
+        self._error: str | None = None
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Add what is known of the call by now."""
+        if self._entry.attributes is not None:
+            self._entry.attributes[key] = value
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Note whether the call failed, and how."""
+        if isinstance(status, StatusCode):
+            status = Status(status, description)
+        self._error = None if status.is_unset or status.is_ok else status.description or ""
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the call now."""
+        self._calls.ended(self._entry, self._error)
+
+
+def _parent_id(trace_id: int) -> int | None:
+    """Return what a dropped call is a part of: its request, which is told if the call is."""
+    request = REQUEST.get()
+    if request is not None and request.span is None and request.trace_id == trace_id:
+        return request.span_id
+    context = trace.get_current_span().get_span_context()
+    return context.span_id if context.is_valid else None

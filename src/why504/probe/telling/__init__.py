@@ -1,0 +1,1 @@
+"""What is told beside spans: records of waits, holds and stalls, and what is still open."""

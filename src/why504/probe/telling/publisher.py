@@ -1,0 +1,101 @@
+"""Tells what is still open, from a thread of its own: snapshots of spans, waits, holds, stalls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from typing import Final
+
+from opentelemetry.util.types import AttributeValue
+
+from why504 import names
+from why504.probe import site
+from why504.probe.activity import Activity
+from why504.probe.clock import Clock
+from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.safety import Guard
+from why504.probe.telling.openrecord import OpenRecord, RecordBook
+from why504.probe.telling.rhythm import Rhythm, Telling
+from why504.probe.telling.rows import span_snapshot
+
+POLL_S: Final = 0.2
+HEARD_EVERY_S: Final = 5.0
+"""What is open counts as open until its process was last heard of; so it is heard of this often."""
+_TOLD_AT_ONCE: Final = 2000
+"""Bounds one round, and with it the CPU taken from the application; the rest is told next round."""
+
+
+class Publisher:
+    """Looks every 200 ms for what is open and due to be told."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        book: RecordBook,
+        *,
+        rhythm: Rhythm,
+        look: Callable[[], Activity],
+        guard: Guard,
+    ) -> None:
+        self._guard = guard.site("snapshot")
+        self._registry = registry
+        self._book = book
+        self._rhythm = rhythm
+        self._look = look
+        self._last_told_s = float("-inf")
+
+    def tell_due(self, clock: Clock) -> int:
+        """Tell all that is due now, at most 2,000; return how many were told."""
+        now_s = clock.monotonic_s()
+        things: list[OpenSpan | OpenRecord] = [*self._book.open_records.copy().values()]
+        things.extend(self._registry.spans.copy().values())
+        due = [thing for thing in things if self._is_due(thing, now_s)][:_TOLD_AT_ONCE]
+        if not due and now_s - self._last_told_s > HEARD_EVERY_S:
+            due = [thing for thing in things if thing.telling is not None][:1]
+        if not due:
+            return 0
+        self._last_told_s = now_s
+        activity = self._look()
+        waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
+        at_work = {thing.trace_id for thing in things if isinstance(thing, OpenSpan)}
+        for thing in due:
+            with self._guard:
+                if isinstance(thing, OpenSpan):
+                    self._tell_span(thing, now_s, activity, waits)
+                else:
+                    self._tell_record(thing, now_s, activity, at_work)
+        return len(due)
+
+    def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
+        if thing.telling is None:
+            first_s = thing.first_told_s if isinstance(thing, OpenRecord) else None
+            if now_s - thing.opened_s < (self._rhythm.first_s if first_s is None else first_s):
+                return False
+            thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
+        return thing.telling.due_s <= now_s
+
+    def _tell_span(
+        self, thing: OpenSpan, now_s: float, activity: Activity, waits: Mapping[int, str]
+    ) -> None:
+        if thing.telling is not None:
+            span_id = self._book.ids.generate_span_id()
+            thing.telling.tell(now_s)
+            snapshot = span_snapshot(thing, span_id, now_s, activity=activity, waits=waits)
+            self._book.sender.send(snapshot)
+        while thing.failed:
+            self._book.sender.send(thing.failed.popleft())
+
+    def _tell_record(
+        self, thing: OpenRecord, now_s: float, activity: Activity, at_work: Set[int]
+    ) -> None:
+        if thing.telling is None:
+            return
+        extra: dict[str, AttributeValue] = {}
+        if thing.kind == names.HOLD:
+            lines = activity.lines(thing.place, thing.trace_id)
+            extra = {names.CODE_STACKTRACE: site.stack_text(lines)} if lines else {}
+            if not lines and thing.parent_id is not None and thing.trace_id not in at_work:
+                extra[names.REQUEST_ENDED] = True
+        sequence = self._book.claim(thing, thing.telling, now_s)
+        if sequence is not None:
+            span_id = self._book.ids.generate_span_id()
+            self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
