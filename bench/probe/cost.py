@@ -158,12 +158,13 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
             served = [stage.serve(variant) for variant in chosen if variant not in missing]
             for one in served:
                 one.wait_ready()
+            _warm(served)
             if not cast:
                 idle = _idle(served, 5.0 if rehearsal else IDLE_S, journal)
             samples.begin_cast(
                 {one.variant: stage.sink.received(one.variant)["spans"] for one in served}
             )
-            _rounds(stage, served, samples, -(-options.rounds // CASTS))
+            _rounds(stage, served, samples, -(-options.rounds // CASTS), cast)
             if not cast and not rehearsal:
                 _served_rounds(stage, served, samples, journal)
     return Measured(samples, idle, missing, rehearsal)
@@ -211,15 +212,21 @@ def _idle(served: Sequence[Served], seconds: float, journal: Journal) -> Mapping
     """Return the share of a core that each variant uses while nothing is asked of it."""
     journal(f"{len(served)} processes, idle for {seconds:.0f} s")
     for one in served:
-        for workload in WORKLOADS:
-            one.ask("requests", path=workload.path, count=workload.each)  # what starts late starts
-    for one in served:
         one.begin("idle", seconds=seconds)
     return {one.variant: one.end()["total_s"] / seconds for one in served}
 
 
-def _rounds(stage: Stage, served: Sequence[Served], samples: Samples, rounds: int) -> None:
-    order = random.Random(504)  # noqa: S311 - an order, no secret
+def _warm(served: Sequence[Served]) -> None:
+    """Have each serve a round that does not count: what starts late starts."""
+    for one in served:
+        for workload in WORKLOADS:
+            one.ask("requests", path=workload.path, count=workload.each)
+
+
+def _rounds(
+    stage: Stage, served: Sequence[Served], samples: Samples, rounds: int, seed: int
+) -> None:
+    order = random.Random(seed)  # noqa: S311 - an order, no secret
     judged = [one for one in served if one.variant in JUDGED]
     for number in range(rounds):
         todo = list(judged if number % PEERS_EVERY else served)

@@ -163,6 +163,8 @@ class Registry:
     def __init__(self, clock: Clock, limit: int) -> None:
         self.spans: dict[int, OpenSpan] = {}
         self.dropped = 0
+        self.latest_s = float("-inf")
+        """When something began last, monotonic seconds."""
         self._clock = clock
         self._limit = limit
         self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
@@ -175,7 +177,7 @@ class Registry:
             return
         entry = OpenSpan(context[0], context[1])
         entry.span = span
-        entry.opened_s = self._clock.monotonic_s()
+        entry.opened_s = self.latest_s = self._clock.monotonic_s()
         self._innermost_now(entry)
 
     def open(self, entry: OpenSpan) -> None:
@@ -183,7 +185,8 @@ class Registry:
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return
-        entry.began(self._clock.monotonic_s(), self._clock.wall_ns())
+        self.latest_s = self._clock.monotonic_s()
+        entry.began(self.latest_s, self._clock.wall_ns())
         self._innermost_now(entry)
 
     def _innermost_now(self, entry: OpenSpan) -> None:

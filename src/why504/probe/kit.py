@@ -106,9 +106,17 @@ class Patches:
             return
         # What a class has may be a method of the class, which reading it would bind.
         own = vars(owner).get(name)
-        setattr(owner, name, wrapper(original))
-        inherited = own is None
-        undo = (lambda: delattr(owner, name)) if inherited else (lambda: setattr(owner, name, own))
+        wrapped = wrapper(original)
+        setattr(owner, name, wrapped)
+
+        def undo() -> None:
+            if vars(owner).get(name) is not wrapped:
+                return  # somebody has wrapped it since
+            if own is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, own)
+
         self._undo.append(undo)
 
     def undo(self) -> None:

@@ -36,6 +36,7 @@ class Libraries:
         self._modules = 0
         """How many were imported at the last look."""
         guard, calls = kit.guard, kit.calls
+        self._consumer = Consumer(guard, calls, kit.registry)
         self._wrapped = (
             FoundEngines(kit),
             AsyncpgPools(kit),
@@ -44,7 +45,7 @@ class Libraries:
             PsycopgCalls(kit),
             Broker(guard, calls),
             AioBroker(kit),
-            Consumer(guard, calls, kit.registry),
+            self._consumer,
             Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
@@ -57,6 +58,7 @@ class Libraries:
 
     def attach(self) -> None:
         """Wrap what is imported by now and was not before; cheap, so to be called again."""
+        self._consumer.attach()  # it also ends messages whose channel is gone
         # What was half imported at the last look may be whole without any other module's coming.
         self._looks += 1
         if self._modules == len(sys.modules) and self._looks % _ALL_THE_SAME:

@@ -141,11 +141,12 @@ class Probe:
         if loop is self._serving and loop is not None:
             return
         self.watch_here()
-        if loop is not None and self.watchdog.knows(loop):
-            self._serving = loop
         server = scope.get("server")
         if self.watchdog.server_port is None and server:
             self.watchdog.server_port = server[1]
+        # The lifespan comes first, and does not know the port.
+        if loop is not None and scope["type"] != "lifespan" and self.watchdog.knows(loop):
+            self._serving = loop
 
     def _run(self) -> None:
         core, watched = self._core, self._watched

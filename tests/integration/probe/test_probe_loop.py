@@ -72,6 +72,7 @@ def test_a_blocked_loop_is_told_while_it_is_blocked(collector, settings, serving
     assert stall.attributes[names.CODE_FILE] == "tests/integration/probe/test_probe_loop.py"
     assert stall.attributes[names.CODE_LINE] == blocking_line()
     assert stall.trace_id == TRACE == final.trace_id
+    assert stall.attributes[names.SERVER_PORT] == int(url.rpartition(":")[2])
     assert stall.attributes[names.SNAPSHOT_OF] == final.span_id
     assert 2.3 < final.seconds < 10
     assert final.attributes[names.STALL_PROGRESSING] is False

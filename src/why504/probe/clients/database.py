@@ -88,9 +88,10 @@ class StatementSpans:
     """
 
     def __init__(self, engine: Engine, database: Database) -> None:
-        self._dialect = engine.dialect
+        self.dialect = engine.dialect
         self._database = database
         self._patches = Patches()
+        self._is_over = False
         # A statement has the same attributes each time, and comes again and again.
         self._prepared = lru_cache(maxsize=_STATEMENTS_KEPT)(self._prepare)
 
@@ -99,16 +100,18 @@ class StatementSpans:
         self._guard = guard.site("statement")
         self._calls = calls
         for method in ("do_execute", "do_executemany", "do_execute_no_params"):
-            self._patches.wrap(self._dialect, method, self._watched)
-        self._patches.wrap(self._dialect, "initialize", _initialized)
+            self._patches.wrap(self.dialect, method, self._watched)
+        self._patches.wrap(self.dialect, "initialize", _initialized)
 
     def detach(self) -> None:
-        """Give the dialect its methods back."""
+        """Give the dialect its methods back; what somebody has wrapped since passes on."""
+        self._is_over = True
         self._patches.undo()
 
     def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
         def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
-            span = None if _INITIALIZES.get() else self._begin(statement)
+            quiet = self._is_over or _INITIALIZES.get()
+            span = None if quiet else self._begin(statement)
             try:
                 execute(cursor, statement, *told, **named)
             except BaseException as error:
@@ -116,8 +119,12 @@ class StatementSpans:
                     with self._guard:
                         fail_span(span, error)
                 raise
-            if span is not None:
-                span.end()
+            try:
+                if span is not None:
+                    span.end()
+            except Exception as error:
+                if not self._guard.swallows(error):
+                    raise
 
         return watched_execute
 

@@ -246,10 +246,11 @@ def _parent(scope: Scope, current: Context, carried: bytes) -> tuple[Context, Sp
     """
     if current and trace.get_current_span() is not trace.INVALID_SPAN:
         return current, SpanKind.INTERNAL
-    if _is_plain(propagate.get_global_textmap()):
+    propagator = propagate.get_global_textmap()
+    if _is_plain(propagator):
         if not carried:
             return current, SpanKind.SERVER
-        if theirs := _plainly_told(carried):
+        if _reads_parents(propagator) and (theirs := _plainly_told(carried)):
             around = trace.set_span_in_context(NonRecordingSpan(theirs), Context())
             return around, SpanKind.SERVER
     return propagate.extract(scope, getter=_HEADERS), SpanKind.SERVER
@@ -284,6 +285,13 @@ def _is_plain(propagator: object) -> bool:
     """Return whether nothing but W3C's headers is read: without them there is nothing to read."""
     parts = getattr(propagator, "_propagators", None)
     return isinstance(propagator, CompositePropagator) and _PLAIN.issuperset(map(type, parts or ()))
+
+
+@lru_cache(maxsize=4)
+def _reads_parents(propagator: object) -> bool:
+    """Return whether W3C's `traceparent` is read: `OTEL_PROPAGATORS=none` wants no parents."""
+    parts = getattr(propagator, "_propagators", None) or ()
+    return any(type(part) is TraceContextTextMapPropagator for part in parts)
 
 
 class _Headers(Getter[Scope]):

@@ -53,7 +53,8 @@ class LeanSpan(Span):
     _context: SpanContext
     _parent: SpanContext | None
     _kind: SpanKind
-    _attributes: dict[str, AttributeValue]
+    _own: dict[str, AttributeValue]
+    """What it was told besides what is prepared."""
     _start_time: int
     _events: Sequence[Event] = ()
     _links: Sequence[Link] = ()
@@ -84,7 +85,7 @@ class LeanSpan(Span):
         span._parent = parent
         span._kind = kind
         span._start_time = start_ns
-        span._attributes = {}
+        span._own = {}
         return span
 
     def get_span_context(self) -> SpanContext:
@@ -113,7 +114,7 @@ class LeanSpan(Span):
         if attributes.base is None:
             self._prepared = attributes
         else:
-            self._prepared, self._attributes = attributes.base, attributes.more
+            self._prepared, self._own = attributes.base, attributes.more
 
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
@@ -124,7 +125,7 @@ class LeanSpan(Span):
             and "" not in attributes
             and len(attributes) <= _FEW
         ):
-            self._attributes = dict(attributes)
+            self._own = dict(attributes)
             return
         for key, value in attributes.items():
             self._set(key, value)
@@ -144,7 +145,7 @@ class LeanSpan(Span):
                 self._dropped += 1
                 return
             value = clean[key]
-        kept, most = self._attributes, limits.max_span_attributes
+        kept, most = self._own, limits.max_span_attributes
         if key in self._prepared or (most is not None and len(kept) + _FEW >= most):
             kept = self._mixed()
         if most is not None and len(kept) >= most and key not in kept:
@@ -228,20 +229,20 @@ class LeanSpan(Span):
     @property
     def attributes(self) -> Mapping[str, AttributeValue]:
         """Return what it was told by now."""
-        return MappingProxyType(self._all() if self._prepared else self._attributes)
+        return MappingProxyType(self._all() if self._prepared else self._own)
 
-    def to_json(self, indent: int | None = 4) -> str:
-        """Return it as the SDK writes it for people."""
-        self._mixed()
-        return str(super().to_json(indent))
+    @property
+    def _attributes(self) -> dict[str, AttributeValue]:  # type: ignore[override]
+        # The SDK's name for it, which the SDK reads here and there, and others too.
+        return self._all()
 
     def _all(self) -> dict[str, AttributeValue]:
-        return {**self._prepared, **self._attributes}
+        return {**self._prepared, **self._own}
 
     def _mixed(self) -> dict[str, AttributeValue]:
         """Return all attributes, of which none is prepared any more."""
-        self._attributes, self._prepared = self._all(), _NONE
-        return self._attributes
+        self._own, self._prepared = self._all(), _NONE
+        return self._own
 
     @property
     def dropped_attributes(self) -> int:
@@ -273,7 +274,7 @@ class LeanSpan(Span):
         if events or links or self._dropped:
             dropped = (self._dropped, self.dropped_events, self.dropped_links)
             rest += encode_rest(events, links, dropped)
-        attributes = encode_attributes(self._attributes)
+        attributes = encode_attributes(self._own)
         if isinstance(self._prepared, Prepared):
             attributes = self._prepared.wire + attributes
         return encode_span(

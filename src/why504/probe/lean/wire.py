@@ -13,11 +13,8 @@ from typing import Any, Final
 
 from opentelemetry.util.types import AttributeValue
 
-from why504 import names
-
 _MOST_KEPT: Final = 2048
 """Pairs whose bytes are kept; when there are more, all are forgotten."""
-_MOST_THREADS: Final = 64
 _LONGEST_KEPT: Final = 2100
 """Characters of a value that is kept: a statement of SQL is cut at 2,000."""
 _INT64: Final = range(-(1 << 63), 1 << 63)
@@ -55,7 +52,7 @@ def text(tag: bytes, value: str) -> bytes:
 class Prepared(dict[str, AttributeValue]):
     """Attributes of many spans: plain and few, encoded once, and never changed."""
 
-    __slots__ = ("_on_threads", "base", "more", "wire")
+    __slots__ = ("base", "more", "wire")
 
     base: Prepared | None
     """What is the same for many spans, where these are for one: only that is encoded."""
@@ -67,16 +64,6 @@ class Prepared(dict[str, AttributeValue]):
         self.base = None
         self.wire = encode_attributes(attributes)
         """As a span's attributes."""
-        self._on_threads: dict[int, Prepared] = {}
-
-    def on_thread(self, thread_id: int) -> Prepared:
-        """Return these and the thread; few threads ask, again and again."""
-        known = self._on_threads.get(thread_id)
-        if known is None:
-            if len(self._on_threads) >= _MOST_THREADS:
-                self._on_threads.clear()
-            known = self._on_threads[thread_id] = Prepared({**self, names.THREAD_ID: thread_id})
-        return known
 
     def plus(self, more: dict[str, AttributeValue]) -> Prepared:
         """Return these and a few more, for one span."""

@@ -15,7 +15,7 @@ from why504.probe.pools.threadpool import Threadpool
 
 BEAT_S: Final = 0.1
 IDLE_S: Final = 0.2
-"""Between beats, and looks at them, while nothing is in flight: each wakes a processor."""
+"""Between beats, and looks at them, in quiet times: each wakes a processor."""
 LONG_S: Final = 1.0
 """No look of a thread and no heartbeat comes later by itself."""
 

@@ -28,10 +28,12 @@ from why504.probe.still import STILL
 from why504.probe.telling.openrecord import RecordBook
 
 TOLD_AFTER_S: Final = 0.25
+QUIET_S: Final = 5.0
+"""Without a request a loop is looked at less often: one a second may each block it for a while."""
 
 
 class Watchdog:
-    """Looks at every loop each 100 ms, or 200 ms while nothing is in flight.
+    """Looks at every loop each 100 ms, or 200 ms in quiet times.
 
     It samples those that stall, and opens their records.
     """
@@ -104,7 +106,8 @@ class Watchdog:
 
     def pause_s(self) -> float:
         """Return after how long to look again."""
-        return BEAT_S if self._registry.spans else IDLE_S
+        quiet_s = self._clock.monotonic_s() - self._registry.latest_s
+        return IDLE_S if quiet_s > QUIET_S and not self._registry.spans else BEAT_S
 
     def look(self) -> None:
         """Look at every loop once."""
@@ -173,13 +176,14 @@ class Watchdog:
 
     def _look_at(self, watch: LoopWatch) -> None:
         now_s = self._clock.monotonic_s()
-        beat_s = watch.beat_s
+        # Read as they belong together: the loop may beat at any moment, and say when it will next.
+        due_s, beat_s = watch.due_s, watch.beat_s
         stall = watch.stall
         if stall is not None and beat_s > stall.record.opened_s:
             self._end(watch)
             stall = None
         self._look_at_beats(watch, now_s)
-        if now_s - beat_s <= watch.due_s + self._stall_after_s:
+        if now_s - beat_s <= due_s + self._stall_after_s:
             return
         if stall is None:
             stall = watch.stall = self._begin(watch)

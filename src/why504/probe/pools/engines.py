@@ -36,17 +36,20 @@ class Engines:
                 engine, name, book, registry=registry, metrics=metrics, hold_after_s=hold_after_s
             )
             self.pools.append(pool)
-            database = Database.of(engine, name)
-            self._statements.append(StatementSpans(engine, database))
+            # A view of an engine has its dialect: a statement is told once.
+            if all(engine.dialect is not known.dialect for known in self._statements):
+                self._statements.append(StatementSpans(engine, Database.of(engine, name)))
 
     def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook every engine; `detach` undoes it."""
-        for pool, statements in zip(self.pools, self._statements, strict=True):
+        for pool in self.pools:
             pool.attach(guard, calls)
+        for statements in self._statements:
             statements.attach(guard, calls)
 
     def detach(self) -> None:
         """Remove every hook."""
-        for pool, statements in zip(self.pools, self._statements, strict=True):
+        for pool in self.pools:
             pool.detach()
+        for statements in self._statements:
             statements.detach()

@@ -51,7 +51,7 @@ class Calls:
         """Return the span of a call that begins now; whoever made the call ends it."""
         thread_id = get_ident()
         if isinstance(attributes, Prepared):
-            told: Mapping[str, AttributeValue] = attributes.on_thread(thread_id)
+            told: Mapping[str, AttributeValue] = attributes.plus({names.THREAD_ID: thread_id})
         else:
             told = {**attributes, names.THREAD_ID: thread_id}
         span = self._tracer.start_span(name, None, kind, told)

@@ -1,0 +1,120 @@
+"""What the probe takes from others it gives back, and what they do or want it leaves as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Span, SpanProcessor
+from sqlalchemy import create_engine, text
+
+from why504.probe.clients.database import Database, StatementSpans
+from why504.probe.clock import Clock
+from why504.probe.inflight import Registry
+from why504.probe.kit import Patches
+from why504.probe.lean.provider import LeanProvider
+from why504.probe.lean.served import SERVED, ServerSpans
+from why504.probe.safety import Guard
+from why504.probe.spans.calls import Calls
+
+CARRIED = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
+
+class Library:
+    def call(self) -> str:
+        return "theirs"
+
+
+def louder(original: Any) -> Any:
+    return lambda *args: original(*args) + "!"
+
+
+def test_a_method_is_given_back():
+    patches = Patches()
+    patches.wrap(Library, "call", louder)
+    assert Library().call() == "theirs!"
+    patches.undo()
+
+    assert Library().call() == "theirs"
+
+
+def test_what_somebody_wrapped_since_is_left_to_them(monkeypatch):
+    patches = Patches()
+    patches.wrap(Library, "call", louder)
+    monkeypatch.setattr(Library, "call", louder(Library.call))
+    patches.undo()
+
+    assert Library().call() == "theirs!!"
+    monkeypatch.undo()
+    assert Library().call() == "theirs!"
+    Library.call = Library.call.__closure__[0].cell_contents  # type: ignore[method-assign, union-attr]
+
+
+class Kept(SpanProcessor):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_end(self, span: Any) -> None:
+        self.names.append(span.name)
+
+
+class Broken(SpanProcessor):
+    def on_end(self, span: Any) -> None:
+        raise KeyError("theirs")
+
+
+def statements_of(engine: Any, *processors: SpanProcessor) -> StatementSpans:
+    provider = LeanProvider(Resource({}))
+    for processor in processors:
+        provider.add_span_processor(processor)
+    calls = Calls(provider.get_tracer("test"), Registry(Clock(), 10), dropped=None)  # type: ignore[arg-type]
+    statements = StatementSpans(engine, Database.of(engine, "main"))
+    statements.attach(Guard(), calls)
+    return statements
+
+
+def test_of_two_that_watch_an_engine_the_one_that_stays_goes_on():
+    engine, first, second = create_engine("sqlite://"), Kept(), Kept()
+    ours = statements_of(engine, first)
+    statements_of(engine, second)
+    ours.detach()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+    assert (first.names, second.names) == ([], ["SELECT"])
+
+
+def test_a_processor_that_fails_fails_no_statement(monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # under pytest our own errors are raised
+    engine = create_engine("sqlite://")
+    statements_of(engine, Broken())
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+async def _span_of(headers: list[tuple[bytes, bytes]]) -> Span:
+    found = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(scope[SERVED].span)
+
+    tracer = LeanProvider(Resource({})).get_tracer("test")
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    await ServerSpans(app, tracer, Guard())(scope, None, None)  # type: ignore[arg-type]
+    return found[0]
+
+
+async def test_a_request_is_part_of_the_trace_that_it_says():
+    span = await _span_of([CARRIED])
+    assert span.parent is not None
+    assert trace.format_span_id(span.parent.span_id) == "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize("headers", [[CARRIED], [CARRIED, (b"baggage", b"a=1")]])
+async def test_an_application_that_wants_no_parents_gets_none(monkeypatch, headers):
+    monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([]))
+
+    assert (await _span_of(headers)).parent is None
