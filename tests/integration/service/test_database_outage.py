@@ -113,7 +113,7 @@ def kinds(told: list[tuple[float, float, httpx.Response]]) -> Counter[str]:
 
 
 async def test_requests_end_by_their_limits_while_postgresql_is_frozen_and_recover(running, own):
-    """Thirty seconds of silence under load, played ten times as fast."""
+    """Fifty seconds of silence under load, played ten times as fast."""
     open_before = sockets()
     async with running(pool_size=5, time_scale=0.1) as client:
         calls = Calls(client)
@@ -122,7 +122,7 @@ async def test_requests_end_by_their_limits_while_postgresql_is_frozen_and_recov
         healthy, calls.told = kinds(calls.told), []
         own.process.freeze()
         try:
-            await calls.keep_coming(3, per_s=20)
+            await calls.keep_coming(5, per_s=20)
         finally:
             own.process.thaw()
         thawed_s = time.monotonic()
@@ -134,8 +134,9 @@ async def test_requests_end_by_their_limits_while_postgresql_is_frozen_and_recov
     found = kinds(calls.told)
     assert set(found) <= CLEAR | {"ok"}
     assert set(found) >= {"ok", "urn:problem:store-busy", "urn:problem:store-unavailable"}
-    # Waiting for the pool, connecting and one statement: the ladder of a request.
-    assert max(took_s for _, took_s, _ in calls.told) < 0.5 + 0.5 + 1.1 + 0.5
+    # Waiting for the pool, connecting and one statement: the ladder of a request, on a machine that
+    # is busy. Whoever waits for the server itself waits for five seconds.
+    assert max(took_s for _, took_s, _ in calls.told) < 0.5 + 0.5 + 1.1 + 2
     late = [told for told in calls.told if told[0] > thawed_s + 0.5]
     assert set(kinds(late)) == {"ok"}
     # The pool, and a health check that may be under way.
