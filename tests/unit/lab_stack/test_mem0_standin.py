@@ -57,13 +57,13 @@ def test_what_makes_no_sense_is_refused(server, path, headers, status):
 
 
 def test_it_fails_as_it_is_told(server):
-    server.behave(status=503)
-    try:
-        with pytest.raises(ValueError, match="told to fail"):
-            client_of(server)
-    finally:
-        server.behave(status=None)
     with warnings.catch_warnings():
         # A client that could not be made leaves its connection to the garbage collector.
         warnings.simplefilter("ignore", ResourceWarning)
+        server.behave(status=503)
+        try:
+            with pytest.raises(ValueError, match="told to fail"):
+                client_of(server)
+        finally:
+            server.behave(status=None)
         gc.collect()
