@@ -22,7 +22,7 @@ from lab.prove.verdict import Check, Journal, Verdict
 
 CASTS: Final = 6
 """How often all processes are started anew: of the same code one has luck with where its memory
-lies and another has not, by a tenth of a request's time on a machine with small caches."""
+lies and another has not."""
 ROUNDS: Final = 120
 PEERS_EVERY: Final = 3
 """Rounds; what is judged, and what it is judged by, is there in each."""

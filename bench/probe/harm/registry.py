@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext
+
 from bench import yardstick
 from bench.probe.processes import Stage
 from lab.prove.verdict import Check
@@ -37,9 +40,11 @@ async def _us(already: int) -> float:
     registry = Registry(Clock(), 50_000)
     for number in range(already):
         registry.open(OpenSpan(1, 1_000_000 + number))
+    contexts = [SpanContext(7, number, is_remote=False) for number in range(EACH + 1)]
+    span = ReadableSpan("GET /")
 
     def opened(number: int) -> None:
-        registry.open(OpenSpan(7, number))
+        registry.begin(span, contexts[number])
         registry.close(number)
 
     return _least(opened) - _least(_nothing)

@@ -45,7 +45,6 @@ class Libraries:
             PsycopgCalls(kit),
             Broker(guard, calls),
             AioBroker(kit),
-            self._consumer,
             Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
@@ -74,5 +73,5 @@ class Libraries:
 
     def detach(self) -> None:
         """Give every library its own methods back."""
-        for one in self._wrapped:
+        for one in (*self._wrapped, self._consumer):
             one.detach()

@@ -10,15 +10,20 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import QueuePool
 
 from why504.probe.clients.database import Database, StatementSpans
 from why504.probe.clock import Clock
+from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import Registry
 from why504.probe.kit import Patches
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.served import SERVED, ServerSpans
+from why504.probe.pools.pool import PoolWatch
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
+from why504.probe.telling.openrecord import RecordBook
+from why504.testing import CollectedRecords, SequentialIds
 
 CARRIED = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
@@ -85,6 +90,39 @@ def test_of_two_that_watch_an_engine_the_one_that_stays_goes_on():
         connection.execute(text("SELECT 1"))
 
     assert (first.names, second.names) == ([], ["SELECT"])
+
+
+def pool_of(engine: Any) -> PoolWatch:
+    clock, registry, metrics = Clock(), Registry(Clock(), 10), Metrics()
+    book = RecordBook(clock, SequentialIds(), CollectedRecords())
+    pool = PoolWatch(engine, "main", book, registry=registry, metrics=metrics, hold_after_s=0.1)
+    tracer = LeanProvider(Resource({})).get_tracer("test")
+    pool.attach(Guard(), Calls(tracer, registry, dropped=None))  # type: ignore[arg-type]
+    return pool
+
+
+@pytest.mark.parametrize("disposed", [False, True])
+def test_of_two_that_watch_a_pool_the_one_that_stays_goes_on(disposed):
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    ours, theirs = pool_of(engine), pool_of(engine)
+    ours.detach()
+    if disposed:
+        engine.dispose()
+    with engine.connect():
+        assert [len(ours.holds()), len(theirs.holds())] == [0, 1]
+
+    assert [ours.slots.taken, theirs.slots.taken] == [0, 0]
+
+
+def test_a_pool_is_given_back_as_it_was():
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    pool = pool_of(engine)
+    engine.dispose()
+    assert {"connect", "recreate"} <= vars(engine.pool).keys()
+    pool.detach()
+
+    assert not {"connect", "recreate"} & vars(engine.pool).keys()
+    assert "do_ping" not in vars(engine.dialect)
 
 
 def test_a_processor_that_fails_fails_no_statement(monkeypatch):

@@ -83,8 +83,8 @@ def _initialized(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
 class StatementSpans:
     """One CLIENT span a statement of one engine.
 
-    Not by SQLAlchemy's events: one listener makes each statement of the engine go round by all of
-    its event points, which costs more than the span.
+    Not by SQLAlchemy's events: one listener sends each statement of the engine round by all of its
+    event points (docs/adr/0017-what-a-cold-processor-costs.md).
     """
 
     def __init__(self, engine: Engine, database: Database) -> None:

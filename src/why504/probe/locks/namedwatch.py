@@ -12,11 +12,10 @@ import threading
 from collections import deque
 from typing import Final
 
-from opentelemetry import trace
-
 from why504 import names
 from why504.probe import site
 from why504.probe.inflight import Place, Registry
+from why504.probe.lean.current import span_context
 from why504.probe.locks.named import LISTENING, Resource, forget_all
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
@@ -145,7 +144,7 @@ class NamedWatch:
             if wait is not None:
                 taken.trace_id, taken.parent_id = wait.trace_id, wait.parent_id
             else:
-                context = trace.get_current_span().get_span_context()
+                context = span_context()
                 if context.is_valid:
                     taken.trace_id, taken.parent_id = context.trace_id, context.span_id
                     self._registry.saw(place, taken.trace_id)

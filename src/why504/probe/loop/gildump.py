@@ -74,13 +74,11 @@ class GilDump:
         return now_s - self._armed_s >= ARM_EVERY_S
 
     def arm(self, now_s: float, loop_threads: list[int]) -> None:
-        """Put the dump off, if that is due.
+        """Put the dump off.
 
         Raises:
             OSError: there is no file to dump into.
         """
-        if not self.is_due(now_s):
-            return
         self._armed_s = now_s
         if self._file < 0:
             self._file = _opened(self._path)

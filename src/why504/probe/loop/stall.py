@@ -29,7 +29,8 @@ from why504.probe.telling.openrecord import RecordBook
 
 TOLD_AFTER_S: Final = 0.25
 QUIET_S: Final = 5.0
-"""Without a request a loop is looked at less often: one a second may each block it for a while."""
+"""Since the last span began; before that a loop is looked at as often as while one is open, for
+short requests are rarely open when it is asked."""
 
 
 class Watchdog:
@@ -142,7 +143,8 @@ class Watchdog:
 
     def _held(self, gap_s: float, now_s: float) -> Held | None:
         """Return who kept the GIL since the last look, and put off the next dump."""
-        if self.dump is None or (gap_s <= LONG_S and not self.dump.is_due(now_s)):
+        # After a long gap it is due in any case.
+        if self.dump is None or not self.dump.is_due(now_s):
             return None
         threads = sorted(watch.thread_id for watch in list(self.loops.values()))
         held = None
@@ -182,7 +184,7 @@ class Watchdog:
         if stall is not None and beat_s > stall.record.opened_s:
             self._end(watch)
             stall = None
-        self._look_at_beats(watch, now_s)
+        self._look_at_beats(watch, now_s, late_s=now_s - beat_s - due_s)
         if now_s - beat_s <= due_s + self._stall_after_s:
             return
         if stall is None:
@@ -190,10 +192,10 @@ class Watchdog:
         if stall.sample_due_s <= now_s:
             self._sample(watch, stall, now_s)
 
-    def _look_at_beats(self, watch: LoopWatch, now_s: float) -> None:
+    def _look_at_beats(self, watch: LoopWatch, now_s: float, *, late_s: float) -> None:
         """Sample a loop that is late by now; at the end of a window say whether it is slow."""
         beats = watch.beats
-        if now_s - watch.beat_s > watch.due_s + LATE_S and watch.stall is None:
+        if late_s > LATE_S and watch.stall is None:
             beats.samples.append(self._seen_now(watch))
         if now_s - beats.since_s < WINDOW_S:
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from why504 import names
@@ -16,6 +17,7 @@ from why504.probe import site
 from why504.probe.clients.database import Database, fail_span
 from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import Registry
+from why504.probe.kit import Patches
 from why504.probe.pools.slots import Attempt, Held, Slots, backend_pid
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
@@ -64,6 +66,9 @@ class PoolWatch:
         self._waits: dict[int, OpenRecord] = {}
         self._holds: dict[int, OpenRecord] = {}
         self._undo: list[Callable[[], None]] = []
+        self._of_dialect = Patches()
+        self._of_pool = Patches()
+        self._is_over = False
 
     def attach(self, guard: Guard, calls: Calls) -> None:
         """Hook the engine; `detach` undoes it."""
@@ -76,15 +81,17 @@ class PoolWatch:
         self._listen("detach", self._on_detach)
         self._listen("do_connect", self._on_connecting)
         self._listen("connect", self._on_connected, insert=True)
-        self._wrap_ping()
+        # No event tells the pre-ping, and a connection that is pinged is no longer queued for.
+        self._of_dialect.wrap(self._engine.dialect, "do_ping", self._pinging)
         self._wrap(self._engine.pool)
 
     def detach(self) -> None:
         """Remove every hook; holds that are open stay untold from now on."""
+        self._is_over = True
         while self._undo:
             self._undo.pop()()
-        for method in ("connect", "recreate"):
-            vars(self._engine.pool).pop(method, None)
+        self._of_dialect.undo()
+        self._of_pool.undo()
 
     def waiting(self) -> int:
         """Return how many wait for a connection now."""
@@ -109,9 +116,15 @@ class PoolWatch:
 
     def _wrap(self, pool: Pool) -> None:
         self.slots = slots = Slots(pool)
-        connect = pool.connect
+        # Those of a pool that was disposed of go with it.
+        self._of_pool = Patches()
+        self._of_pool.wrap(pool, "connect", partial(self._connecting_to, slots))
+        self._of_pool.wrap(pool, "recreate", self._recreating)
 
+    def _connecting_to(self, slots: Slots, connect: Callable[[], Any]) -> Callable[[], Any]:
         def watched_connect() -> Any:
+            if self._is_over:
+                return connect()
             attempt = self._begin(slots)
             token = _ATTEMPT.set(attempt)
             try:
@@ -124,24 +137,21 @@ class PoolWatch:
             self._settle(attempt)
             return connection
 
-        pool.connect = watched_connect  # type: ignore[method-assign]
-        recreate = pool.recreate
+        return watched_connect
 
-        def watched_recreate() -> Any:
+    def _recreating(self, recreate: Callable[[], Pool]) -> Callable[[], Pool]:
+        def watched_recreate() -> Pool:
             # The engine was disposed of, and goes on with a new pool. Its own event would tell,
             # but a listener to that makes each statement go round by all events of engines.
             fresh = recreate()
-            with self._guard:
-                self._wrap(fresh)
+            if not self._is_over:
+                with self._guard:
+                    self._wrap(fresh)
             return fresh
 
-        pool.recreate = watched_recreate  # type: ignore[method-assign]
+        return watched_recreate
 
-    def _wrap_ping(self) -> None:
-        # No event tells the pre-ping, and a connection that is pinged is no longer queued for.
-        dialect = self._engine.dialect
-        ping = dialect.do_ping
-
+    def _pinging(self, ping: Callable[[Any], bool]) -> Callable[[Any], bool]:
         def watched_ping(connection: Any) -> bool:
             with self._guard:
                 attempt = _ATTEMPT.get()
@@ -149,8 +159,7 @@ class PoolWatch:
                     self._got_slot(attempt)
             return ping(connection)
 
-        dialect.do_ping = watched_ping  # type: ignore[method-assign, assignment]
-        self._undo.append(lambda: vars(dialect).pop("do_ping", None))
+        return watched_ping
 
     def _on_connecting(self, dialect: Any, record: Any, *args: Any) -> None:
         with self._guard:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import get_ident
 
-from opentelemetry import trace
 from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
@@ -24,6 +23,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.lean.current import span_context
 from why504.probe.lean.wire import Prepared
 from why504.probe.telling.dropped import Dropped
 
@@ -117,5 +117,5 @@ def _parent_id(trace_id: int) -> int | None:
     request = REQUEST.get()
     if request is not None and request.span is None and request.trace_id == trace_id:
         return request.span_id
-    context = trace.get_current_span().get_span_context()
+    context = span_context()
     return context.span_id if context.is_valid else None

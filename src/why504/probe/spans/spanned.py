@@ -16,6 +16,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span
 
 from why504.probe.clients.database import fail_span
+from why504.probe.lean.current import span_context
 from why504.probe.safety import GuardedSite
 
 _OURS: Final = "why504.probe."
@@ -112,7 +113,7 @@ def told_by_stock(library: str, client: object = None) -> bool:
 
 def in_a_trace() -> bool:
     """Return whether the caller works for a request: exporters and pollers make calls, too."""
-    return trace.get_current_span().get_span_context().is_valid
+    return span_context().is_valid
 
 
 TELLERS: Final = ("sqlalchemy.", "opentelemetry.")

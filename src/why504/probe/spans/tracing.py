@@ -25,8 +25,8 @@ _FLAGS: Final = 3
 """Place of the flags in a SpanContext: it is a tuple."""
 _SAMPLED: Final = TraceFlags.SAMPLED
 ENCODED_AT_ONCE: Final = 16
-"""Spans that end one at a time find the encoder's code and tables gone from the processor's caches,
-which costs more than encoding; more at once would keep an event loop from turning."""
+"""Spans that end one at a time find the encoder's code and tables gone from the processor's caches;
+many at once would keep an event loop from turning."""
 _OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
