@@ -26,7 +26,7 @@ class Rig:
         self.kept = CollectedRecords()
         book = RecordBook(self.clock, SequentialIds(), self.kept)
         self.registry = Registry(self.clock, 10)
-        collections = Collections()
+        self.collections = collections = Collections()
         watchdog = Watchdog(
             self.registry, book, Metrics(), collections, clock=self.clock, stall_after_s=0.1
         )
@@ -68,6 +68,18 @@ def test_while_a_request_hangs_two_seconds_are_an_interval_and_none_is_missing(r
     for earlier, later in itertools.pairwise(rig.told):
         assert later.start_ns == earlier.end_ns
     assert rig.told[-1].end_ns - rig.told[-1].start_ns == 2_000_000_000
+
+
+def test_trouble_is_not_mixed_with_the_quiet_time_before_it(rig):
+    rig.pass_time(10)
+    for _ in range(2):
+        rig.collections.seconds += 0.9
+        rig.pass_time(1)
+
+    quiet, troubled = rig.told
+    assert (quiet.attributes[names.GC_CPU_S], troubled.attributes[names.GC_CPU_S]) == (0, 1.8)
+    assert troubled.start_ns == quiet.end_ns
+    assert (troubled.end_ns - troubled.start_ns) / 1e9 == 2
 
 
 def test_seconds_in_collections_are_counted():

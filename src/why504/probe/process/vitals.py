@@ -177,8 +177,9 @@ class VitalsWatch:
         self._kernel = kernel or Kernel()
         self._collections = collections
         self.latest = self._read(0.0)
-        self._record = self._begin()
+        self._record = self._begin(self.latest)
         self._begun = self.latest
+        self._noteworthy = False
         self._limits = self._told_limits()
 
     def look(self) -> None:
@@ -187,16 +188,23 @@ class VitalsWatch:
         late_s = self._book.clock.monotonic_s() - before.at_s - LOOK_S
         self.latest = self._read(max(0.0, late_s))
         noteworthy = self._something_hangs() or self.latest.noteworthy_since(before)
+        if noteworthy and not self._noteworthy and before is not self._begun:
+            # Half a minute without trouble would hide the first seconds with it.
+            self._tell_until(before)
+        self._noteworthy = noteworthy
         lasted_s = self.latest.at_s - self._begun.at_s
         if lasted_s >= (_BUSY_S if noteworthy else _QUIET_S):
             self.tell()
 
     def tell(self) -> None:
         """End the interval that goes on, and begin the next."""
+        self._tell_until(self.latest)
+
+    def _tell_until(self, ended: Reading) -> None:
         told, begun = self._record, self._begun
-        told.attributes = {**self.latest.since(begun), **self._limits}
-        self._book.sender.send(told.final("ended", self.latest.at_s))
-        self._record, self._begun = self._begin(), self.latest
+        told.attributes = {**ended.since(begun), **self._limits}
+        self._book.sender.send(told.final("ended", ended.at_s))
+        self._record, self._begun = self._begin(ended), ended
 
     def _something_hangs(self) -> bool:
         if any(watch.stall for watch in list(self._watchdog.loops.values())):
@@ -204,10 +212,11 @@ class VitalsWatch:
         since_s = self.latest.at_s - _NOTEWORTHY_AGE_S
         return any(entry.opened_s < since_s for entry in self._registry.requests())
 
-    def _begin(self) -> OpenRecord:
+    def _begin(self, read: Reading) -> OpenRecord:
         resource = names.process(os.getpid())
         record = self._book.mint(names.VITALS, resource, Place(None, 0))
-        record.opened_s = self.latest.at_s
+        record.start_ns -= int((record.opened_s - read.at_s) * _NS)
+        record.opened_s = read.at_s
         return record
 
     def _read(self, late_s: float) -> Reading:
