@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+
+def read_body(handler: BaseHTTPRequestHandler) -> bytes:
+    """Return the body of a request, unpacked."""
+    body = handler.rfile.read(int(handler.headers["Content-Length"]))
+    return gzip.decompress(body) if handler.headers["Content-Encoding"] == "gzip" else body
 
 
 class Receiver:
@@ -34,9 +41,9 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = read_body(self)
                 receiver.begun += 1
-                receiver.sizes.append(len(body))
+                receiver.sizes.append(int(self.headers["Content-Length"]))
                 receiver.heard.append({k.lower(): v for k, v in self.headers.items()})
                 time.sleep(receiver.delay_s)
                 status = receiver.answers.pop(0) if receiver.answers else 200

@@ -7,6 +7,8 @@ import re
 import socket
 import urllib.request
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from bench.probe import client
@@ -17,18 +19,24 @@ from lab.prove.verdict import Check
 from why504 import names
 
 ABSENT: Final = "absent"
+LATE: Final = "slow"
+"""Takes it all in the end, and whether something has to go before depends on the machine."""
 WELL: Final = ("healthy", "healthy again")
 ILL: Final = {
     "silent": "black-holed",
-    "slow": "1 s an answer",
+    LATE: "1 s an answer",
     "garbage": "answering garbage",
     ABSENT: "absent",
 }
-ROUNDS: Final = 12
+CASTS: Final = 6
+"""How often all processes are started anew: of the same code one has luck with where its memory
+lies and another has not."""
+ROUNDS: Final = 2
+"""Of each cast."""
 SECONDS: Final = 4.0
 PER_S: Final = 30.0
 """So few that none waits for another, even on a busy machine."""
-FILL: Final = 2_000
+FILL: Final = 1_200
 """Requests of ten spans before, so that what waits for the collector fills its queue."""
 MOST_GROWN_MB: Final = 10.0
 _COUNTS: Final = re.compile(
@@ -43,17 +51,13 @@ def measure(stage: Stage, brief: bool) -> list[Check]:
     Raises:
         RefusedError: p99 beside two healthy collectors differs by itself.
     """
-    served = {name: _start(stage, name) for name in (*WELL, *ILL)}
-    for one in served.values():
-        one.wait_ready().begin("requests", path="/spans", count=FILL, drained=False)
-    for one in served.values():
-        one.end()
-    before_mb = {name: one.resident_mb() for name, one in served.items()}
-    p99_s = _rounds(served, 3 if brief else ROUNDS)
-    grown_mb = {name: one.resident_mb() - before_mb[name] for name, one in served.items()}
+    casts = [_cast(stage, number) for number in range(1 if brief else CASTS)]
+    p99_s = {n: median([s for c in casts for s in c[n].p99_s]) for n in (*WELL, *ILL)}
+    grown_mb = {n: max(c[n].grown_mb for c in casts) for n in p99_s}
+    lost_spans = {n: min(c[n].lost_spans for c in casts) for n in p99_s}
     well, again = (p99_s[name] for name in WELL)
     believable("p99 beside a healthy collector", well, again)
-    usual_s = min(well, again)
+    usual_s = (well + again) / 2
     told = []
     for name, words in ILL.items():
         told += [
@@ -61,14 +65,42 @@ def measure(stage: Stage, brief: bool) -> list[Check]:
                   usual_s * (1 + MOST_APART) * 1000, "ms", usual_s * 1000),
             Check("... memory grown once the queue is full", grown_mb[name], MOST_GROWN_MB, "MB",
                   grown_mb[WELL[0]]),
-            Check("... counted as lost", lost(served[name]), 1, "", lost(served[WELL[0]]),
-                  at_least=True),
+            Check("... counted as lost", lost_spans[name], None if name == LATE else 1, "",
+                  lost_spans[WELL[0]], at_least=True),
         ]  # fmt: skip
     return told
 
 
-def _start(stage: Stage, name: str) -> Served:
-    sender = f"outage-{name}".replace(" ", "-")
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one process."""
+
+    p99_s: Sequence[float]
+    """Of each round."""
+    grown_mb: float
+    lost_spans: float
+
+
+def _cast(stage: Stage, number: int) -> Mapping[str, Seen]:
+    """Return what was seen of processes that were started anew, by the collector's state."""
+    served = {name: _start(stage, name, number) for name in (*WELL, *ILL)}
+    for one in served.values():
+        one.wait_ready().begin("requests", path="/spans", count=FILL, drained=False)
+    for one in served.values():
+        one.end()
+    before_mb = {name: one.resident_mb() for name, one in served.items()}
+    p99_s = _rounds(served, number)
+    seen = {
+        name: Seen(p99_s[name], one.resident_mb() - before_mb[name], lost(one))
+        for name, one in served.items()
+    }
+    for one in served.values():
+        one.close()
+    return seen
+
+
+def _start(stage: Stage, name: str, number: int) -> Served:
+    sender = f"outage-{name}-{number}".replace(" ", "-")
     if name == ABSENT:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -76,17 +108,17 @@ def _start(stage: Stage, name: str) -> Served:
     return stage.serve(OURS, name=sender, manner="healthy" if name in WELL else name)
 
 
-def _rounds(served: dict[str, Served], rounds: int) -> dict[str, float]:
-    """Return the 99th percentile of seconds, of the rounds' the median."""
+def _rounds(served: Mapping[str, Served], seed: int) -> Mapping[str, Sequence[float]]:
+    """Return the 99th percentile of seconds of each round."""
     p99_s: dict[str, list[float]] = defaultdict(list)
-    order = random.Random(504)  # noqa: S311 - an order, no secret
+    order = random.Random(seed)  # noqa: S311 - an order, no secret
     todo = list(served)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         order.shuffle(todo)
         for name in todo:
             took = client.paced(served[name].port, _path, PER_S, SECONDS)
             p99_s[name].append(percentile(took, 0.99))
-    return {name: median(found) for name, found in p99_s.items()}
+    return p99_s
 
 
 def _path(number: int) -> str:

@@ -14,7 +14,8 @@ from bench import yardstick
 from bench.probe.processes import Stage
 from lab.prove.verdict import Check
 from why504.probe.clock import Clock
-from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.inflight import OpenSpan, Registry, RegistryProcessor
+from why504.probe.safety import Guard
 
 MOST_US: Final = 1.0
 OPEN: Final = 10_000
@@ -40,12 +41,13 @@ async def _us(already: int) -> float:
     registry = Registry(Clock(), 50_000)
     for number in range(already):
         registry.open(OpenSpan(1, 1_000_000 + number))
+    processor = RegistryProcessor(registry, Guard())
     contexts = [SpanContext(7, number, is_remote=False) for number in range(EACH + 1)]
-    span = ReadableSpan("GET /")
+    spans: list[Any] = [ReadableSpan("GET /", context) for context in contexts]
 
     def opened(number: int) -> None:
-        registry.begin(span, contexts[number])
-        registry.close(number)
+        processor.on_start(spans[number])
+        processor.on_end(spans[number])
 
     return _least(opened) - _least(_nothing)
 

@@ -11,7 +11,7 @@ import gc
 import weakref
 from asyncio import _get_running_loop
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from threading import get_ident
 from typing import Any, Final, Self, cast
@@ -33,11 +33,14 @@ from why504.probe.telling.rhythm import Telling
 class Place:
     """Where something runs: an asyncio task if there is one, and the thread that began it."""
 
-    __slots__ = ("_task", "in_task", "task_id", "thread_id")
+    __slots__ = ("in_task", "task", "task_id", "thread_id")
+
+    task: Callable[[], asyncio.Task[Any] | None]
+    """Returns the task, None once it is gone or where there never was one."""
 
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
         self.in_task = task is not None
-        self._task = None if task is None else weakref.ref(task)
+        self.task = _no_task if task is None else weakref.ref(task)
         self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
 
@@ -48,13 +51,9 @@ class Place:
         running = _get_running_loop() is not None
         return cls(asyncio.current_task() if running else None, get_ident())
 
-    def task(self) -> asyncio.Task[Any] | None:
-        """Return the task, None once it is gone or where there never was one."""
-        return None if self._task is None else self._task()
 
-    def is_of(self, task: asyncio.Task[Any] | None) -> bool:
-        """Return whether this is where a task runs."""
-        return self._task is not None and self._task() is task
+def _no_task() -> None:
+    return None
 
 
 NOWHERE: Final = Place(None, 0)
@@ -170,27 +169,16 @@ class Registry:
         self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
         self._thread_trace: dict[int, int] = {}
 
-    def begin(self, span: ReadableSpan, context: SpanContext) -> None:
-        """Keep a span that begins."""
-        if len(self.spans) >= self._limit:
-            self.dropped += 1
-            return
-        entry = OpenSpan(context[0], context[1])
-        entry.span = span
-        entry.opened_s = self.latest_s = self._clock.monotonic_s()
-        self._innermost_now(entry)
-
     def open(self, entry: OpenSpan) -> None:
-        """Keep a request that sampling dropped and that begins."""
+        """Keep what begins now, the innermost of its task from now on."""
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return
-        self.latest_s = self._clock.monotonic_s()
-        entry.began(self.latest_s, self._clock.wall_ns())
-        self._innermost_now(entry)
-
-    def _innermost_now(self, entry: OpenSpan) -> None:
-        """Keep an entry, the innermost of its task from now on."""
+        self.latest_s = now_s = self._clock.monotonic_s()
+        if entry.span is None:
+            entry.began(now_s, self._clock.wall_ns())
+        else:
+            entry.opened_s = now_s
         loop = _get_running_loop()
         task = None if loop is None else asyncio.current_task(loop)
         if task is None:
@@ -199,7 +187,7 @@ class Registry:
         else:
             known = self._innermost.get(id(task))
             # Of a task that is gone the id may have been given to another one.
-            if known is not None and known[0].is_of(task):
+            if known is not None and known[0].task() is task:
                 here, entry.outer = known
             else:
                 here = Place(task, get_ident())
@@ -237,7 +225,7 @@ class Registry:
         loop = _get_running_loop()
         task = None if loop is None else asyncio.current_task(loop)
         known = None if task is None else self._innermost.get(id(task))
-        if known is not None and known[0].is_of(task):
+        if known is not None and known[0].task() is task:
             return known[0]
         return Place(task, get_ident())
 
@@ -318,14 +306,18 @@ class RegistryProcessor(SpanProcessor):
         if not self.active:
             return
         try:
-            self._registry.begin(span, span.get_span_context())
+            # The SDK's name for it, and no call; a tuple, of which each name is one.
+            context: Any = span._context
+            entry = OpenSpan(context[0], context[1])
+            entry.span = span
+            self._registry.open(entry)
         except Exception as error:
             if not self._on_start.swallows(error):
                 raise
 
     def on_end(self, span: ReadableSpan) -> None:
         """Forget a span that ended."""
-        context = span.get_span_context()
+        context = span._context
         if not self.active or context is None:
             return
         try:

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.otlp_receiver import read_body
 from why504 import names
 from why504.config import ProbeSettings
 
@@ -106,7 +107,7 @@ def collector() -> Iterator[Collector]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            _take(found, self.rfile.read(int(self.headers["Content-Length"])))
+            _take(found, read_body(self))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import socket
 import subprocess
@@ -245,7 +244,7 @@ def test_headers_and_compression_of_the_environment_are_used(receiver, free_port
     bodies = []
     monkeypatch.setattr(
         "tests.otlp_receiver._spans",
-        lambda body: bodies.append(gzip.decompress(body)) or [],
+        lambda body: bodies.append(body) or [],
     )
     counted = Counted(free_port)
     counted.box.take(SCOPE, span(1))
@@ -256,6 +255,29 @@ def test_headers_and_compression_of_the_environment_are_used(receiver, free_port
     assert heard["content-encoding"] == "gzip"
     [group] = ExportTraceServiceRequest.FromString(bodies[0]).resource_spans
     assert group.resource.attributes[0].value.string_value == "shop"
+
+
+STACK = encode_attributes(
+    {"code.stacktrace": "\n".join(f'File "a.py", line {n}' for n in range(90))}
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "attributes", "packed"),
+    [("", STACK, True), ("", b"", False), ("none", STACK, False), ("zstd", STACK, True)],
+)
+def test_spans_with_stacks_are_packed_unless_that_is_forbidden(
+    receiver, free_port, monkeypatch, told, attributes, packed
+):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", told)
+    counted = Counted(free_port)
+    for number in range(1, 21):
+        counted.box.take(SCOPE, span(number, attributes))
+    counted.box.stop()
+
+    assert numbers(receiver) == list(range(1, 21))
+    assert [heard.get("content-encoding") == "gzip" for heard in receiver.heard] == [packed]
+    assert (sum(receiver.sizes) < 20 * len(attributes) / 5) == packed
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from why504 import names
 from why504.probe.lean.provider import LeanProvider
@@ -107,6 +109,66 @@ def test_an_exception_that_leaves_the_block_is_told(lean, exporter):
     assert event.attributes["exception.type"] == "KeyError"
     assert "raise KeyError" in event.attributes["exception.stacktrace"]
     assert (manual.events, manual.status.status_code) == ((), StatusCode.ERROR)
+
+
+def test_a_block_may_leave_the_end_of_its_span_and_what_failed_to_others(lean, exporter):
+    tracer = lean.get_tracer("lib")
+    with tracer.start_as_current_span("kept", end_on_exit=False) as kept:
+        pass
+    with (
+        pytest.raises(KeyError),
+        tracer.start_as_current_span("s", record_exception=False, set_status_on_exception=False),
+    ):
+        raise KeyError("gone")
+    with pytest.raises(asyncio.CancelledError), tracer.start_as_current_span("cancelled"):
+        raise asyncio.CancelledError
+
+    assert kept.is_recording()
+    for told in exporter.get_finished_spans():
+        assert (told.events, told.status.status_code) == ((), StatusCode.UNSET)
+    assert [told.name for told in exporter.get_finished_spans()] == ["s", "cancelled"]
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_functions_of_both_kinds_are_decorated_with_a_span_a_call(lean, exporter):
+    tracer = lean.get_tracer("lib")
+
+    @tracer.start_as_current_span("plain", attributes={"a": 1})
+    def plain(number: int) -> int:
+        return number + trace.get_current_span().is_recording()
+
+    @tracer.start_as_current_span("awaited")
+    async def awaited() -> str:
+        await asyncio.sleep(0.01)
+        return trace.get_current_span().name
+
+    assert [plain(1), plain(2)] == [2, 3]
+    assert asyncio.run(awaited()) == "awaited"
+    told = exporter.get_finished_spans()
+    assert [span.name for span in told] == ["plain", "plain", "awaited"]
+    assert len({span.context.span_id for span in told}) == 3
+    assert told[2].end_time - told[2].start_time > 5_000_000
+
+
+def test_a_span_ended_by_an_exception_is_told_of_the_same_as_by_the_sdk(lean, exporter):
+    theirs = InMemorySpanExporter()
+    stock = TracerProvider()
+    stock.add_span_processor(SimpleSpanProcessor(theirs))
+    for provider in (lean, stock):
+        with (
+            suppress(ValueError),
+            provider.get_tracer("lib").start_as_current_span(
+                "s", within(PARENT), SpanKind.CLIENT, {"a": 1}
+            ) as span,
+        ):
+            span.set_attribute("b", (1, 2))
+            raise ValueError("no")
+
+    [[ours], [stocks]] = exporter.get_finished_spans(), theirs.get_finished_spans()
+    assert ours.parent == stocks.parent
+    assert (ours.kind, dict(ours.attributes)) == (stocks.kind, dict(stocks.attributes))
+    assert ours.status.description == stocks.status.description
+    assert [e.name for e in ours.events] == [e.name for e in stocks.events]
 
 
 def test_a_span_that_ended_does_not_change(lean, exporter, caplog):

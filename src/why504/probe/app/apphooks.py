@@ -125,8 +125,8 @@ def _under_spans(stack: ServerErrorMiddleware, spans: ServerSpans) -> ServerErro
     from starlette.middleware.errors import ServerErrorMiddleware
 
     class SpansOutside(ServerErrorMiddleware):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await spans(scope, receive, send)
+        # Not a method that calls it: that would be a coroutine more for each request.
+        __call__ = staticmethod(spans.__call__)
 
     return SpansOutside(stack.app, stack.handler, stack.debug)
 

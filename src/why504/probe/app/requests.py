@@ -66,10 +66,11 @@ class RequestWatch:
         """Return the request's entry; None for what is no traced HTTP request."""
         try:
             self._on_scope(scope)
-            context = span_context()
-            if scope["type"] != "http" or not context.is_valid:
+            # A SpanContext is a tuple, and read as one here: each name of it is a call.
+            _, span_id, _, _, _, known = context = span_context()
+            if scope["type"] != "http" or not known:
                 return None
-            entry = self._registry.spans.get(context.span_id)
+            entry = self._registry.spans.get(span_id)
             if entry is None:
                 entry = OpenSpan.dropped(context, SpanKind.SERVER)
                 self._registry.open(entry)
@@ -80,13 +81,19 @@ class RequestWatch:
                 raise
             return None
 
-    def end(self, entry: OpenSpan, status: int) -> None:
-        """Close the entry and measure the request; `status` 0 = nothing was answered."""
+    def end(self, entry: OpenSpan, status: int, *, ours: bool) -> None:
+        """Close the entry and measure the request.
+
+        Args:
+            entry: of the request.
+            status: what was answered; 0 = nothing.
+            ours: whether the span is, and says already what there is to say.
+        """
         try:
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)
-            elif names.HTTP_METHOD not in (entry.span.attributes or {}):
+            elif not ours and names.HTTP_METHOD not in (entry.span.attributes or {}):
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
             self._metrics.request_ended(entry, status, seconds)
@@ -154,7 +161,7 @@ class RequestMiddleware:
             raise
         finally:
             REQUEST.reset(token)
-            self._watch.end(entry, heard.status)
+            self._watch.end(entry, heard.status, ours=served is not None)
 
 
 class _Heard:

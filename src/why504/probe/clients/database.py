@@ -110,8 +110,14 @@ class StatementSpans:
 
     def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
         def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
-            quiet = self._is_over or _INITIALIZES.get()
-            span = None if quiet else self._begin(statement)
+            span = None
+            if not (self._is_over or _INITIALIZES.get()):
+                try:
+                    prepare = self._prepared if len(statement) <= _LONGEST_KEPT else self._prepare
+                    span = self._calls.begin(*prepare(statement))
+                except Exception as error:
+                    if not self._guard.swallows(error):
+                        raise
             try:
                 execute(cursor, statement, *told, **named)
             except BaseException as error:
@@ -127,16 +133,6 @@ class StatementSpans:
                     raise
 
         return watched_execute
-
-    def _begin(self, statement: str) -> Span | None:
-        try:
-            known = len(statement) <= _LONGEST_KEPT
-            name, attributes = (self._prepared if known else self._prepare)(statement)
-            return self._calls.begin(name, attributes)
-        except Exception as error:
-            if not self._guard.swallows(error):
-                raise
-            return None
 
     def _prepare(self, statement: str) -> tuple[str, Prepared]:
         name, parsed = describe(statement)

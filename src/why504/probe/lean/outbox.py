@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.resources import Resource
 
-from why504.probe.lean.request import Scope, request_of
+from why504.probe.lean.request import Request, Scope, packed
 from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
 from why504.probe.lean.waiting import Waiting
 
@@ -78,8 +78,8 @@ class Outbox:
         # What waited in the parent is sent by the parent, on the parent's connection; and a lock
         # may have been held by a thread that does not exist here.
         self._waiting = Waiting()
-        self._in_hand: tuple[int, bytes] | None = None
-        """The request that was not taken yet: how many spans, and its body."""
+        self._in_hand: Request | None = None
+        """That was not taken yet."""
         # A bell, not an event: garbage collection may ring it in the middle of a wait for it.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._sending = threading.Lock()
@@ -142,7 +142,7 @@ class Outbox:
     def _left(self) -> int:
         in_hand, self._in_hand = self._in_hand, None
         waiting, self._waiting = self._waiting, Waiting()
-        return len(waiting) + (0 if in_hand is None else in_hand[0])
+        return len(waiting) + (0 if in_hand is None else in_hand.spans)
 
     # --- the thread -------------------------------------------------------------------------------
 
@@ -184,17 +184,17 @@ class Outbox:
                 piece = self._waiting.piece()
                 if not piece:
                     return
-                self._in_hand = len(piece), request_of(piece, self._resource())
-            spans, body = self._in_hand
-            answer = self._try(body, min(left_s, self._target.timeout_s))
+                self._in_hand = packed(piece, self._resource(), self._target.compression)
+            request = self._in_hand
+            answer = self._try(request, min(left_s, self._target.timeout_s))
             if answer.taken:
                 self._refused = False
                 self._pause_s = FIRST_PAUSE_S
                 self._in_hand = None
-            elif self._kept(spans, answer):
+            elif self._kept(request.spans, answer):
                 return
 
-    def _try(self, body: bytes, timeout_s: float) -> Answer:
+    def _try(self, request: Request, timeout_s: float) -> Answer:
         # Imported here: `http.client` costs 10 ms, and whoever starts the application waits.
         from why504.probe.lean.post import Post
 
@@ -202,7 +202,7 @@ class Outbox:
             self._post = Post(self._target)
         self._idle.clear()
         try:
-            return self._post(body, timeout_s)
+            return self._post(request, timeout_s)
         finally:
             self._idle.set()
 

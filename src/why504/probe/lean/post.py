@@ -6,7 +6,6 @@ them would make spans of our own sending.
 
 from __future__ import annotations
 
-import gzip
 import math
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from why504.probe.lean.request import Request
 from why504.probe.lean.target import Target, account_of
 
 if TYPE_CHECKING:
@@ -54,16 +54,14 @@ class Post:
         self._connection: HTTPConnection | None = None
         self._trust: SSLContext | None = None
 
-    def __call__(self, body: bytes, timeout_s: float) -> Answer:
-        """Send one encoded `ExportTraceServiceRequest`."""
-        if self._target.compressed:
-            body = gzip.compress(body, 1)
+    def __call__(self, request: Request, timeout_s: float) -> Answer:
+        """Send one request."""
         if self._connection is not None:
             # The other side may have closed it while nothing was sent: that says nothing yet.
             with suppress(ConnectionError):
-                return self._try(body, timeout_s)
+                return self._try(request, timeout_s)
         try:
-            return self._try(body, timeout_s)
+            return self._try(request, timeout_s)
         except ConnectionError as error:
             return Answer(False, again=True, says=f"{type(error).__name__} {error}")
 
@@ -74,9 +72,9 @@ class Post:
             with suppress(OSError):
                 sock.shutdown(SHUT_RDWR)  # closing alone would not wake who reads from it
 
-    def _try(self, body: bytes, timeout_s: float) -> Answer:
+    def _try(self, request: Request, timeout_s: float) -> Answer:
         try:
-            return self._exchange(body, timeout_s)
+            return self._exchange(request, timeout_s)
         except ConnectionError:
             self.close()
             raise
@@ -84,12 +82,15 @@ class Post:
             self.close()
             return Answer(False, again=True, says=f"{type(error).__name__} {error}")
 
-    def _exchange(self, body: bytes, timeout_s: float) -> Answer:
+    def _exchange(self, request: Request, timeout_s: float) -> Answer:
         connection = self._connection = self._connection or self._connect()
         connection.timeout = timeout_s
         if connection.sock is not None:
             connection.sock.settimeout(timeout_s)
-        connection.request("POST", self._path(), body, dict(self._target.headers))
+        headers = dict(self._target.headers)
+        if request.encoding:
+            headers["Content-Encoding"] = request.encoding
+        connection.request("POST", self._path(), request.body, headers)
         response = connection.getresponse()
         response.read(_LARGEST_ANSWER)
         if not response.isclosed():

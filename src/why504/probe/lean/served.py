@@ -32,6 +32,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from why504 import names
 from why504.probe.app.route import route_of
+from why504.probe.lean.current import current_context, within
 from why504.probe.lean.http import (
     OTHER,
     address_of,
@@ -197,7 +198,7 @@ class ServerSpans:
 
     def _begin(self, scope: Scope) -> tuple[Served, Token[Context]] | None:
         try:
-            current = context.get_current()
+            current = current_context()
             if self._is_excluded(scope, current):
                 return None
             agent, carried = b"", b""
@@ -211,7 +212,7 @@ class ServerSpans:
             named = "HTTP" if method == OTHER else method
             told = request_attributes(scope, agent)
             span = self._tracer.start_span(named, around, kind, told)
-            token = context.attach(trace.set_span_in_context(span, around))
+            token = context.attach(within(span, around))
         except Exception as error:
             if not self._begins.swallows(error):
                 raise
@@ -251,8 +252,7 @@ def _parent(scope: Scope, current: Context, carried: bytes) -> tuple[Context, Sp
         if not carried:
             return current, SpanKind.SERVER
         if _reads_parents(propagator) and (theirs := _plainly_told(carried)):
-            around = trace.set_span_in_context(NonRecordingSpan(theirs), Context())
-            return around, SpanKind.SERVER
+            return within(NonRecordingSpan(theirs)), SpanKind.SERVER
     return propagate.extract(scope, getter=_HEADERS), SpanKind.SERVER
 
 

@@ -18,7 +18,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, Span
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+)
 from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 
 from why504.probe.lean.spanwire import (
@@ -35,13 +42,15 @@ if TYPE_CHECKING:
     from why504.probe.lean.tracer import LeanTracer
 
 _log = logging.getLogger(__name__)
+NO_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
+"""Of most traces; known by identity, since each look into one is a call."""
 _UNSET: Final = Status(StatusCode.UNSET)
 _PLAIN: Final = frozenset({str, int, bool, float})
 """What needs no cleaning; a string does where there is a limit of its length."""
 _TEXT: Final = frozenset({str})
 _NONE: Final[Mapping[str, AttributeValue]] = MappingProxyType({})
-_FEW: Final = 32
-"""So many attributes fit, whatever the limit: see `LeanTracer.roomy`."""
+PREPARED_AT_MOST: Final = 32
+"""Attributes; so many less fit besides: see `LeanTracer.room`."""
 
 
 class LeanSpan(Span):
@@ -96,10 +105,19 @@ class LeanSpan(Span):
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set one attribute."""
-        if self._end_time is None:
-            self._set(key, value)
-        else:
+        own = self._own
+        if self._end_time is not None:
             _log.warning("Setting attribute on ended span.")
+        elif (
+            value.__class__ in _PLAIN
+            and key.__class__ is str
+            and key
+            and len(own) < self._tracer.room
+            and key not in self._prepared
+        ):
+            own[key] = value
+        else:
+            self._set(key, value)
 
     def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         """Set several attributes."""
@@ -107,7 +125,7 @@ class LeanSpan(Span):
             _log.warning("Setting attribute on ended span.")
             return
         for key, value in attributes.items():
-            self._set(key, value)
+            self.set_attribute(key, value)
 
     def begin_prepared(self, attributes: Prepared) -> None:
         """Take the first attributes, which are encoded already but for a few."""
@@ -119,11 +137,10 @@ class LeanSpan(Span):
     def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
         if (
-            self._tracer.roomy
+            len(attributes) <= self._tracer.room
             and _PLAIN.issuperset(map(type, attributes.values()))
             and _TEXT.issuperset(map(type, attributes))
             and "" not in attributes
-            and len(attributes) <= _FEW
         ):
             self._own = dict(attributes)
             return
@@ -146,7 +163,7 @@ class LeanSpan(Span):
                 return
             value = clean[key]
         kept, most = self._own, limits.max_span_attributes
-        if key in self._prepared or (most is not None and len(kept) + _FEW >= most):
+        if key in self._prepared or (most is not None and len(kept) + PREPARED_AT_MOST >= most):
             kept = self._mixed()
         if most is not None and len(kept) >= most and key not in kept:
             self._dropped += 1
@@ -218,7 +235,11 @@ class LeanSpan(Span):
         ends = time_ns() if end_time is None else end_time
         # Atomic: of two threads that end it at once, one does.
         if self.__dict__.setdefault("_end_time", ends) is ends:
-            self._tracer.ended(self)
+            provider = self._tracer.provider
+            for processor in provider.told_of_ending:
+                processor._on_ending(self)
+            for processor in provider.told_of_ends:
+                processor.on_end(self)
 
     def on_exception(self, record: bool, set_status: bool) -> None:
         """Say what is to be noted of an exception that leaves its `with` block."""
@@ -268,7 +289,7 @@ class LeanSpan(Span):
         """Return it as a member of `ScopeSpans.spans`."""
         status, (trace_id, span_id, _, _, state, _) = self._status, self._context
         rest = UNSET if status is _UNSET else encode_status(status.status_code, status.description)
-        if state:
+        if state is not NO_STATE and state:
             rest += encode_state(state)
         events, links = self._events, self._links
         if events or links or self._dropped:

@@ -56,8 +56,9 @@ def encode_span(
             b"\x85\x01", _LOCAL,
         )  # fmt: skip
     else:
-        flags = _REMOTE if parent.is_remote else _LOCAL
-        parent_id = parent.span_id.to_bytes(8)
+        # A SpanContext is a tuple, and read as one here: each name of it is a call.
+        flags = _REMOTE if parent[2] else _LOCAL
+        parent_id = parent[1].to_bytes(8)
         head = _child(
             b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x22\x08", parent_id,
             b"\x39", start, b"\x41", end, b"\x85\x01", flags,

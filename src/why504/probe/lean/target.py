@@ -26,7 +26,8 @@ class Target:
     """Whole, with `/v1/traces`; without an account."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = EXPORT_TIMEOUT_S
-    compressed: bool = False
+    compression: str = ""
+    """`gzip`, `none`, or empty: whatever pays."""
     certificate: str = ""
     """Authorities that are trusted instead of the system's, PEM file."""
     client_certificate: str = ""
@@ -44,14 +45,11 @@ def target_of(endpoint: str, env: Mapping[str, str] = os.environ) -> Target:
     headers = {"Content-Type": "application/x-protobuf"}
     headers |= parse_env_headers(told("HEADERS"), liberal=True)
     headers |= account_of(place, "Authorization")
-    compressed = told("COMPRESSION").strip().lower() == "gzip"
-    if compressed:
-        headers["Content-Encoding"] = "gzip"
     return Target(
         place._replace(netloc=place.netloc.rpartition("@")[2]).geturl(),
         headers,
         _seconds(told("TIMEOUT")),
-        compressed,
+        _known_compression(told("COMPRESSION").strip().lower()),
         told("CERTIFICATE"),
         told("CLIENT_CERTIFICATE"),
         told("CLIENT_KEY"),
@@ -64,6 +62,16 @@ def account_of(place: SplitResult, header: str) -> dict[str, str]:
         return {}
     account = f"{unquote(place.username)}:{unquote(place.password or '')}"
     return {header: "Basic " + b64encode(account.encode()).decode()}
+
+
+def _known_compression(told: str) -> str:
+    if told in _COMPRESSIONS:
+        return told
+    _log.warning("OTEL_EXPORTER_OTLP_COMPRESSION=%s is unknown: gzip and none are not", told)
+    return ""
+
+
+_COMPRESSIONS: Final = ("", "gzip", "none")
 
 
 def _seconds(told: str) -> float:

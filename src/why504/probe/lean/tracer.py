@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import getrandbits
 from time import time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.trace import (
     Link,
@@ -18,12 +20,12 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
-    TraceState,
 )
 from opentelemetry.util.types import Attributes
 
 from why504.probe.lean.current import span_context
-from why504.probe.lean.span import LeanSpan
+from why504.probe.lean.scoped import Asked, ScopedSpan
+from why504.probe.lean.span import NO_STATE, PREPARED_AT_MOST, LeanSpan
 from why504.probe.lean.spanwire import encode_scope
 from why504.probe.lean.wire import Prepared
 
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
 _FLAGS: Final = [TraceFlags(number) for number in range(4)]
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
-_NO_STATE: Final = TraceState()
-_FEW: Final = 32
+_MANY: Final = 1_000_000
 _VALID: Final = 5
 """Place of `is_valid` in a SpanContext."""
 _Asked = tuple[str, SpanKind, Attributes, Sequence[Link]]
@@ -51,18 +52,20 @@ class LeanTracer(Tracer):
     def __init__(self, known: Tracer, provider: LeanProvider) -> None:
         vars(self).update(vars(known))
         self._known = known
-        self._provider = provider
+        self.provider = provider
         self.limits = limits = provider.limits
         self.scope = self._instrumentation_scope
         self.scope_wire = encode_scope(self.scope)
         most = limits.max_span_attributes
-        self.roomy = limits.max_span_attribute_length is None and (most is None or most >= _FEW)
-        """Whether a few plain attributes break no limit."""
+        self.room = 0
+        """So many plain attributes break no limit, besides those that are prepared."""
+        if limits.max_span_attribute_length is None:
+            self.room = _MANY if most is None else max(0, most - PREPARED_AT_MOST)
 
     @property
     def resource(self) -> Resource:
         """Return who speaks: after a fork, another process."""
-        return self._provider.resource
+        return self.provider.resource
 
     @resource.setter
     def resource(self, resource: Resource) -> None:
@@ -81,11 +84,11 @@ class LeanTracer(Tracer):
     ) -> Span:
         """Return a span that begins now; one that records nothing where sampling drops it."""
         parent: SpanContext | None = span_context(context)
-        if not self._known._is_enabled():
+        if not self._known._tracer_config.is_enabled:
             return NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
         if parent is not None and not parent[_VALID]:
             parent = None
-        if self._provider.sampler is DEFAULT_ON:
+        if self.provider.sampler is DEFAULT_ON:
             mine, records = self._as_the_parent(parent)
         else:
             asked = (name, kind, attributes, links or ())
@@ -94,7 +97,7 @@ class LeanTracer(Tracer):
             return NonRecordingSpan(mine)
         began_ns = time_ns() if start_time is None else start_time
         span = LeanSpan.begun(self, name, mine, parent, kind, began_ns)
-        if attributes.__class__ is Prepared and self.roomy:
+        if attributes.__class__ is Prepared and self.room:
             span.begin_prepared(attributes)
         elif attributes:
             span.begin_with(attributes)
@@ -102,34 +105,42 @@ class LeanTracer(Tracer):
             span.add_link(link.context, link.attributes)
         if not (record_exception and set_status_on_exception):
             span.on_exception(record_exception, set_status_on_exception)
-        for processor in self._provider.told_of_starts:
+        for processor in self.provider.told_of_starts:
             processor.on_start(span, parent_context=context)
         return span
 
+    def start_as_current_span(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> ScopedSpan:
+        """Return a span that begins with a `with` block and is the current one in it."""
+        return ScopedSpan(self, Asked(*args, **kwargs))
+
     def _as_the_parent(self, parent: SpanContext | None) -> tuple[SpanContext, bool]:
         """Return what the default sampler would say, without asking it for words."""
-        ids = self._provider.id_generator
+        ids = self.provider.id_generator
+        # What the usual generator does, but for its call: it draws again if it drew a 0.
+        span_id = ids.__class__ is RandomIdGenerator and getrandbits(64)
         if parent is None:
-            trace_id, state = ids.generate_trace_id(), _NO_STATE
+            trace_id, state = ids.generate_trace_id(), NO_STATE
             flags = _FLAGS[_SAMPLED | (_RANDOM if ids.is_trace_id_random() else 0)]
         else:
             # A SpanContext is a tuple, and read as one here: each name of it is a call.
             trace_id, _, _, theirs, state, _ = parent
             flags = _FLAGS[theirs & (_SAMPLED | _RANDOM)]
         # Made as one, too: what the class would check holds for ids of a generator.
-        told = (trace_id, ids.generate_span_id(), False, flags, state, True)
+        told = (trace_id, span_id or ids.generate_span_id(), False, flags, state, True)
         return tuple.__new__(SpanContext, told), flags & _SAMPLED != 0
 
     def _as_the_sampler(
         self, context: Context | None, parent: SpanContext | None, asked: _Asked
     ) -> tuple[SpanContext, bool, Attributes]:
-        ids = self._provider.id_generator
+        ids = self.provider.id_generator
         name, kind, attributes, links = asked
         if parent is None:
             trace_id, flags = ids.generate_trace_id(), _RANDOM if ids.is_trace_id_random() else 0
         else:
             trace_id, flags = parent.trace_id, parent.trace_flags & _RANDOM
-        result = self._provider.sampler.should_sample(
+        result = self.provider.sampler.should_sample(
             context, trace_id, name, kind, attributes, links
         )
         flags |= result.decision is Decision.RECORD_AND_SAMPLE
@@ -137,11 +148,3 @@ class LeanTracer(Tracer):
             trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
         )
         return mine, result.decision is not Decision.DROP, result.attributes
-
-    def ended(self, span: LeanSpan) -> None:
-        """Hand over a span that has ended."""
-        provider = self._provider
-        for processor in provider.told_of_ending:
-            processor._on_ending(span)
-        for processor in provider.told_of_ends:
-            processor.on_end(span)

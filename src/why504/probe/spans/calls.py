@@ -24,7 +24,6 @@ from why504 import names
 from why504.probe import site
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.lean.current import span_context
-from why504.probe.lean.wire import Prepared
 from why504.probe.telling.dropped import Dropped
 
 
@@ -49,13 +48,10 @@ class Calls:
         kind: SpanKind = SpanKind.CLIENT,
     ) -> Span:
         """Return the span of a call that begins now; whoever made the call ends it."""
-        thread_id = get_ident()
-        if isinstance(attributes, Prepared):
-            told: Mapping[str, AttributeValue] = attributes.plus({names.THREAD_ID: thread_id})
-        else:
-            told = {**attributes, names.THREAD_ID: thread_id}
-        span = self._tracer.start_span(name, None, kind, told)
+        span = self._tracer.start_span(name, None, kind, attributes)
         if span.is_recording():
+            # Not among what it begins with: that is prepared, and the same for many.
+            span.set_attribute(names.THREAD_ID, get_ident())
             return span
         context, place = span.get_span_context(), Place.here()
         self._registry.saw(place, context.trace_id)
@@ -63,9 +59,8 @@ class Calls:
         if not context.is_valid or context.span_id in self._registry.spans:
             return span
         parent_id = _parent_id(context.trace_id)
-        entry = OpenSpan.dropped(
-            context, kind, name=name, parent_id=parent_id, attributes=dict(told)
-        )
+        told = {**attributes, names.THREAD_ID: place.thread_id}
+        entry = OpenSpan.dropped(context, kind, name=name, parent_id=parent_id, attributes=told)
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
 
     def ended(self, entry: OpenSpan, error: str | None) -> None:

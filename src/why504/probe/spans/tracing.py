@@ -78,7 +78,7 @@ class OwnExport(SpanProcessor):
         outbox = self._outbox
         if outbox is None or not isinstance(span, LeanSpan):
             return
-        if span.get_span_context()[_FLAGS] & _SAMPLED:
+        if span._context[_FLAGS] & _SAMPLED:
             ended = self._ended
             ended.append(span)
             if len(ended) >= ENCODED_AT_ONCE:
@@ -93,9 +93,13 @@ class OwnExport(SpanProcessor):
                 span = ended.popleft()
             except IndexError:  # another thread's now
                 return
-            if outbox is not None:
-                with self._guard:
-                    outbox.take(span.scope_wire, span.encoded())
+            if outbox is None:
+                continue
+            try:
+                outbox.take(span.scope_wire, span.encoded())
+            except Exception as error:
+                if not self._guard.swallows(error):
+                    raise
 
     def forked(self) -> None:
         """Forget what ended in the parent: the parent sends it."""
