@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from lab.stack.ports import free_port
+from tests.otlp_receiver import read_body
 from why504.probe.blackbox.frames import frames
 
 SECRET = "s3cr3t"
@@ -112,7 +113,7 @@ def sink() -> Iterator[Sink]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            found.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            found.bodies.append(read_body(self))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
