@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpcore  # noqa: F401 - httpx imports it late, and what comes late is watched a bit later
+import httpcore2  # noqa: F401
 import httpx
 import httpx2
 import pytest
@@ -60,6 +62,12 @@ def api() -> Iterator[Api]:
     found.server.server_close()
 
 
+async def until_open(told, kind: str) -> None:
+    async with asyncio.timeout(20):
+        while not told.probe.book.of_kind(kind):
+            await asyncio.sleep(0.01)
+
+
 def until(fact) -> None:
     end = threading.Event()
     for _ in range(1000):
@@ -79,9 +87,10 @@ async def test_a_task_that_waits_for_a_connection_waits_inside_its_call(told, ap
 
         with told.request():
             first = asyncio.create_task(ask("/slow"))
-            await asyncio.sleep(0.1)
+            await until_open(told, names.HOLD)
             second = asyncio.create_task(ask("/quick"))
-            await asyncio.sleep(0.1)
+            await until_open(told, names.WAIT)
+            await asyncio.sleep(0.05)  # queued for so long that it counts
             api.go.set()
             await asyncio.gather(first, second)
 
