@@ -6,6 +6,7 @@ Starlette's BaseHTTPMiddleware runs the rest of the application.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -128,6 +129,9 @@ class RequestWatch:
             return _nothing
         if entry.scope is not None:
             entry.scope = scope
+        task = asyncio.current_task()
+        if task is not None and entry.place.task() is task:
+            return _nothing  # no middleware has given the request to another task
         before = self._registry.enter(entry)
         return lambda: self._registry.leave(entry, before)
 

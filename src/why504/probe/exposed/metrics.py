@@ -31,8 +31,6 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._waits: dict[str, Series] = {}
-        self._uses: dict[str, Series] = {}
         self.route_seen: set[tuple[str, str]] = set()
         self._requests = self._histogram(
             names.METRIC_REQUEST_S,
@@ -58,10 +56,11 @@ class Metrics:
         self.registry.register(histogram)
         return histogram
 
-    def born(self, pool: str) -> None:
-        """Let a pool's series exist from the start, so that rates see the first event."""
-        self._waits[pool] = self._pool_wait.labels(pool)
-        self._uses[pool] = self._pool_use.labels(pool)
+    def of_pool(self, pool: str) -> tuple[Series, Series]:
+        """Return what measures a pool: seconds waited for a connection, however that ended, and
+        seconds for which one was used. They exist from the start: rates see the first event.
+        """
+        return self._pool_wait.labels(pool), self._pool_use.labels(pool)
 
     def request_ended(self, entry: OpenSpan, status: int, seconds: float) -> None:
         """Measure one request; `status` 0 = nothing was answered."""
@@ -78,14 +77,6 @@ class Metrics:
             for sample in family.samples
             if sample.name.endswith("_count")
         )
-
-    def pool_waited(self, pool: str, seconds: float, trace_id: int) -> None:
-        """Measure one wait for a connection, however it ended."""
-        self._waits[pool].observe(seconds, trace_id)
-
-    def pool_used(self, pool: str, seconds: float, trace_id: int) -> None:
-        """Measure one hold of a connection."""
-        self._uses[pool].observe(seconds, trace_id)
 
 
 class Theirs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Final
 
 from opentelemetry import context as otel
@@ -14,15 +14,28 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from why504.probe.lean.span import LeanSpan
 
 
-def _reader() -> Callable[[], Context]:
-    """Return what reads the current context: the variable itself, where it is kept in one."""
+def _variable() -> ContextVar[Context] | None:
+    """Return the variable that the current context is kept in, unless it is kept elsewhere."""
     runtime = otel._RUNTIME_CONTEXT
-    if isinstance(runtime, ContextVarsRuntimeContext):
-        return runtime._current_context.get
-    return otel.get_current
+    return runtime._current_context if isinstance(runtime, ContextVarsRuntimeContext) else None
 
 
-current_context: Final = _reader()
+_VARIABLE: Final = _variable()
+current_context: Final = otel.get_current if _VARIABLE is None else _VARIABLE.get
+"""OpenTelemetry's `get_current`."""
+attach: Final = otel.attach if _VARIABLE is None else _VARIABLE.set
+"""OpenTelemetry's."""
+
+
+def detach(token: Token[Context]) -> None:
+    """OpenTelemetry's: never raises."""
+    try:
+        if _VARIABLE is not None:
+            _VARIABLE.reset(token)
+            return
+    except (ValueError, RuntimeError):
+        pass  # of another context, or detached before: OpenTelemetry says so
+    otel.detach(token)
 
 
 def within(span: Span, around: Context | None = None) -> Context:

@@ -13,11 +13,11 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import Attributes
 
-from why504.probe.lean.current import current_context, within
+from why504.probe.lean.current import attach, current_context, detach, within
 
 
 class Asked(NamedTuple):

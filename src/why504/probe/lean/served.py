@@ -13,7 +13,7 @@ from contextvars import Token
 from functools import lru_cache
 from typing import Any, Final
 
-from opentelemetry import context, propagate, trace
+from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.propagators.composite import CompositePropagator
@@ -32,7 +32,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from why504 import names
 from why504.probe.app.route import route_of
-from why504.probe.lean.current import current_context, within
+from why504.probe.lean.current import attach, current_context, detach, within
 from why504.probe.lean.http import (
     OTHER,
     address_of,
@@ -40,6 +40,7 @@ from why504.probe.lean.http import (
     known_method,
     request_attributes,
 )
+from why504.probe.lean.span import NO_STATE
 from why504.probe.safety import Guard
 
 Scope = MutableMapping[str, Any]
@@ -83,11 +84,11 @@ class Served:
         kind = message["type"]
         if kind == "http.response.start":
             self._trailers = message.get("trailers", False)
-            self._answered(int(message["status"]))
+            status = int(message["status"])
         elif kind == "websocket.send":
-            self._answered(200)
-
-    def _answered(self, status: int) -> None:
+            status = 200
+        else:
+            return
         span, self.status = self.span, status
         span.set_attribute(names.HTTP_STATUS, status)
         if status >= _SERVER_ERROR or status < _LOWEST:
@@ -187,7 +188,7 @@ class ServerSpans:
             self._end(served)
             # The scope has what serves it: apart, both go at once, not with the garbage.
             served.scope = _OVER
-            context.detach(token)
+            detach(token)
 
     def _end(self, served: Served) -> None:
         try:
@@ -212,7 +213,7 @@ class ServerSpans:
             named = "HTTP" if method == OTHER else method
             told = request_attributes(scope, agent)
             span = self._tracer.start_span(named, around, kind, told)
-            token = context.attach(within(span, around))
+            token = attach(within(span, around))
         except Exception as error:
             if not self._begins.swallows(error):
                 raise
@@ -271,9 +272,12 @@ def _plainly_told(traceparent: bytes) -> SpanContext | None:
         (flags,) = unhexlify(traceparent[53:])
     except ValueError:
         return None
-    told = int.from_bytes(trace_id), int.from_bytes(span_id)
-    theirs = SpanContext(*told, True, TraceFlags(flags))
-    return theirs if theirs.is_valid else None
+    ids = int.from_bytes(trace_id), int.from_bytes(span_id)
+    if not all(ids):
+        return None
+    # Made as the tuple that it is: what the class would check holds for so many hex digits.
+    told = (*ids, True, TraceFlags(flags), NO_STATE, True)
+    return tuple.__new__(SpanContext, told)
 
 
 _TRACEPARENT_BYTES: Final = 55

@@ -18,7 +18,7 @@ from why504.probe.clients.database import Database, fail_span
 from why504.probe.exposed.metrics import Metrics
 from why504.probe.inflight import Registry
 from why504.probe.kit import Patches
-from why504.probe.pools.slots import Attempt, Held, Slots, backend_pid
+from why504.probe.pools.slots import Attempt, Slots, backend_pid
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
@@ -60,7 +60,7 @@ class PoolWatch:
         self._engine = engine
         self._book = book
         self._registry = registry
-        self._metrics = metrics
+        self._waited, self._used = metrics.of_pool(name)
         self._hold_after_s = hold_after_s
         self._last_wait_s = float("-inf")
         self._waits: dict[int, OpenRecord] = {}
@@ -75,7 +75,6 @@ class PoolWatch:
         self._guard = guard.site("pool")
         self._calls = calls
         self._database = Database.of(self._engine, self.name)
-        self._metrics.born(self.name)
         self._listen("checkout", self._on_checkout)
         self._listen("checkin", self._on_checkin)
         self._listen("detach", self._on_detach)
@@ -134,7 +133,8 @@ class PoolWatch:
                 raise
             finally:
                 _ATTEMPT.reset(token)
-            self._settle(attempt)
+            if attempt is not None and not attempt.settled:
+                self._settle(attempt)
             return connection
 
         return watched_connect
@@ -194,22 +194,23 @@ class PoolWatch:
                 attempt.record.attributes[names.BACKEND_PID] = pid
             if entry.record_info is not None:
                 # StaticPool gives one connection to many, and tells its return but once.
-                mine = entry.record_info.setdefault(_HOLD, [])
-                mine.append(Held(attempt.slots, attempt.record))
+                entry.record_info.setdefault(_HOLD, []).append(attempt)
         except Exception as error:
             if not self._guard.swallows(error):
                 raise
 
     def _on_checkin(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         try:
-            self._released(entry, "released")
+            for attempt in (entry.record_info or {}).pop(_HOLD, ()):
+                self._end_hold(attempt.slots, attempt.record, "released")
         except Exception as error:
             if not self._guard.swallows(error):
                 raise
 
     def _on_detach(self, connection: Any, entry: ConnectionPoolEntry) -> None:
         with self._guard:
-            self._released(entry, "detached")
+            for attempt in (entry.record_info or {}).pop(_HOLD, ()):
+                self._end_hold(attempt.slots, attempt.record, "detached")
 
     # --- the life of one checkout -----------------------------------------------------------------
 
@@ -218,7 +219,8 @@ class PoolWatch:
             free = slots.take_if_free()
             place = self._registry.place()
             record = self._book.mint(names.HOLD if free else names.WAIT, self.resource, place)
-            self._registry.saw(place, record.trace_id)
+            if not place.in_task:
+                self._registry.saw(place, record.trace_id)
             record.attributes = {
                 names.POOL_NAME: self.name,
                 names.THREAD_ID: place.thread_id,
@@ -230,7 +232,8 @@ class PoolWatch:
                     names.POOL_IN_USE: slots.taken,
                     names.POOL_WAITING: self.waiting(),
                 }
-            self._open(record)
+            (self._holds if free else self._waits)[record.span_id] = record
+            self._book.open(record)
             return Attempt(slots, record)
         except Exception as error:
             if not self._guard.swallows(error):
@@ -247,13 +250,8 @@ class PoolWatch:
         hold.trace_id, hold.parent_id = wait.trace_id, wait.parent_id
         queue = (names.POOL_CAPACITY, names.POOL_IN_USE, names.POOL_WAITING)
         hold.attributes = {k: v for k, v in wait.attributes.items() if k not in queue}
-        attempt.record = hold
-        self._open(hold)
-
-    def _open(self, record: OpenRecord) -> None:
-        mine = self._waits if record.kind == names.WAIT else self._holds
-        mine[record.span_id] = record
-        self._book.open(record)
+        attempt.record = self._holds[hold.span_id] = hold
+        self._book.open(hold)
 
     def _failed(self, attempt: Attempt | None, error: BaseException) -> None:
         if attempt is None:
@@ -272,18 +270,13 @@ class PoolWatch:
             elif not attempt.settled:
                 self._end_hold(attempt.slots, attempt.record, "released")
 
-    def _settle(self, attempt: Attempt | None) -> None:
+    def _settle(self, attempt: Attempt) -> None:
         # A pool that hands the same connection to a thread again tells no checkout.
-        if attempt is not None and not attempt.settled:
-            with self._guard:
-                self._got_slot(attempt)
-                attempt.slots.give_back()
-                self._holds.pop(attempt.record.span_id, None)
-                self._book.close(attempt.record, "released", publish=False)
-
-    def _released(self, entry: ConnectionPoolEntry, outcome: str) -> None:
-        for held in (entry.record_info or {}).pop(_HOLD, ()):
-            self._end_hold(held.slots, held.record, outcome)
+        with self._guard:
+            self._got_slot(attempt)
+            attempt.slots.give_back()
+            self._holds.pop(attempt.record.span_id, None)
+            self._book.close(attempt.record, "released", publish=False)
 
     def _end_wait(self, wait: OpenRecord, outcome: str) -> None:
         self._waits.pop(wait.span_id, None)
@@ -292,13 +285,13 @@ class PoolWatch:
         if queued:
             self._last_wait_s = now_s
         seconds = self._book.close(wait, outcome, publish=queued)
-        self._metrics.pool_waited(self.name, seconds, wait.trace_id)
+        self._waited.observe(seconds, wait.trace_id)
 
     def _end_hold(self, slots: Slots, hold: OpenRecord, outcome: str) -> None:
         slots.give_back()
         self._holds.pop(hold.span_id, None)
-        lasted_s = hold.lasted_s(self._book.clock.monotonic_s())
-        waited_for = self._last_wait_s >= hold.opened_s or self.waiting() > 0
+        lasted_s = self._book.clock.monotonic_s() - hold.opened_s
+        waited_for = self._last_wait_s >= hold.opened_s or bool(self._waits)
         publish = lasted_s > self._hold_after_s or waited_for
         self._book.close(hold, outcome, publish=publish)
-        self._metrics.pool_used(self.name, lasted_s, hold.trace_id)
+        self._used.observe(lasted_s, hold.trace_id)

@@ -60,21 +60,13 @@ def _most_of(pool: Pool) -> int | None:
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One call of `pool.connect()`."""
+    """One call of `pool.connect()`, and what came of it while that is held."""
 
     slots: Slots
     record: OpenRecord
     """The wait while it queues, the hold from then on."""
     connecting: Span | None = None
     settled: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A hold together with the pool instance it counts in."""
-
-    slots: Slots
-    record: OpenRecord
 
 
 def backend_pid(entry: ConnectionPoolEntry) -> int | None:

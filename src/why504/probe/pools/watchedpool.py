@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from why504 import names
 from why504.probe import site
+from why504.probe.exposed.histogram import Series
 from why504.probe.inflight import Place
 from why504.probe.kit import Kit
 from why504.probe.telling.openrecord import OpenRecord
@@ -58,7 +59,10 @@ class WatchedPool:
         """Connections that could not be opened."""
         self._kit = kit
         self.of_a_database = of_a_database
-        self._metrics = kit.metrics if of_a_database else None
+        self._waited: Series | None = None
+        self._used: Series | None = None
+        if of_a_database:
+            self._waited, self._used = kit.metrics.of_pool(name)
         self._hold_after_s = kit.hold_after_s if of_a_database else float("inf")
         self._last_wait_s = float("-inf")
         self._waits: dict[int, OpenRecord] = {}
@@ -66,8 +70,6 @@ class WatchedPool:
         self._by_key: dict[int, OpenRecord] = {}
         # Reentrant: garbage collection may give something back while this thread is in here.
         self._lock = threading.RLock()
-        if self._metrics is not None:
-            self._metrics.born(name)
 
     def waiting(self) -> int:
         """Return how many wait for a place now."""
@@ -97,7 +99,7 @@ class WatchedPool:
             names.THREAD_ID: place.thread_id,
             **site.attributes_of(site.user_line(site.current_lines())),
         }
-        if self._metrics is not None:
+        if self.of_a_database:
             record.attributes[names.POOL_NAME] = self.name
         if full:
             record.attributes[names.POOL_CAPACITY] = self.slots.capacity() or 0
@@ -165,8 +167,8 @@ class WatchedPool:
         if queued:
             self._last_wait_s = now_s
         seconds = self._kit.book.close(wait, outcome, publish=queued)
-        if self._metrics is not None:
-            self._metrics.pool_waited(self.name, seconds, wait.trace_id)
+        if self._waited is not None:
+            self._waited.observe(seconds, wait.trace_id)
 
     def _end_hold(self, hold: OpenRecord, outcome: str) -> None:
         if self._holds.pop(hold.span_id, None) is None:
@@ -175,5 +177,5 @@ class WatchedPool:
         waited_for = self._last_wait_s >= hold.opened_s or self.waiting() > 0
         publish = lasted_s > self._hold_after_s or waited_for
         self._kit.book.close(hold, outcome, publish=publish)
-        if self._metrics is not None:
-            self._metrics.pool_used(self.name, lasted_s, hold.trace_id)
+        if self._used is not None:
+            self._used.observe(lasted_s, hold.trace_id)

@@ -122,7 +122,7 @@ class RecordBook:
             told = record.telling is not None and record.telling.sequence > 0
         if publish or told:
             self.sender.send(record.final(outcome, now_s))
-        return record.lasted_s(now_s)
+        return now_s - record.opened_s
 
     def claim(self, record: OpenRecord, telling: Telling, now_s: float) -> int | None:
         """Return the sequence of a telling; None when it is over: what was told gets a final."""
