@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 
+from why504 import names
 from why504.probe.lean.spanwire import encode_resource
 from why504.probe.lean.wire import varint
 
@@ -17,9 +18,10 @@ Entry = tuple[Scope, bytes]
 """A span and its scope, both encoded."""
 
 
-LARGE_SPAN_BYTES: Final = 1000
-"""Spans that are larger on the average tell stacks or long statements, again and again: packed they
-are a tenth. To pack small ones costs a good part of what making them does."""
+_STACK: Final = names.CODE_STACKTRACE.encode()
+ONE_IN: Final = 8
+"""If so many spans of a request tell a stack, it is packed: stacks are told again and again, and
+are a tenth then. To pack ordinary spans costs a good part of what making them does."""
 _QUICK: Final = 1
 """Level of gzip; higher ones take several times as long for a few percent."""
 
@@ -42,8 +44,9 @@ def packed(entries: Collection[Entry], resource: Resource, compression: str = ""
         compression: `gzip`, `none`, or empty: whatever pays.
     """
     body = request_of(entries, resource)
-    pays = len(body) > LARGE_SPAN_BYTES * len(entries)
-    if compression == "gzip" or (pays and not compression):
+    if not compression and body.count(_STACK) * ONE_IN >= len(entries):
+        compression = "gzip"
+    if compression == "gzip":
         return Request(len(entries), gzip.compress(body, _QUICK), "gzip")
     return Request(len(entries), body)
 
