@@ -1,4 +1,4 @@
-"""What the probe costs: `python -m bench.probe cost | harm | write`.
+"""What the probe costs: `python -m bench.probe cost | harm | bytecodes | write`.
 
 Exit code 0 = within every target, 1 = a target was missed, 3 = refused: the machine was too noisy
 for the run, or for a part of it, to tell anything.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from bench.probe import cost, tables
+from bench.probe import bytecodes, cost, tables
 from bench.probe.figures import REFUSED, RefusedError
 from bench.probe.harm import run as harm
 from lab.prove.verdict import Journal, publish
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     which, *rest = arguments
     if which == "write":
         return tables.written()
+    if which == "bytecodes":
+        return bytecodes.show(rest)
     with suppress(PermissionError):
         os.nice(_NICER)
     return {"cost": _cost, "harm": _harm}[which](rest, Journal())

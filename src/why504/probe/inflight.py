@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import weakref
 from asyncio import _get_running_loop
 from collections import deque
@@ -29,6 +30,11 @@ from why504.probe.safety import Guard
 from why504.probe.telling.records import RecordSpan
 from why504.probe.telling.rhythm import Telling
 
+task_in: Final[Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]] = (
+    asyncio.current_task if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
+)
+"""Returns the task that runs in a loop: `asyncio.current_task`, written in Python before 3.12."""
+
 
 class Place:
     """Where something runs: an asyncio task if there is one, and the thread that began it."""
@@ -48,8 +54,8 @@ class Place:
     def here(cls) -> Place:
         """Return the place of the caller."""
         # current_task() raises outside a loop, and an exception a statement is dear in threads.
-        running = _get_running_loop() is not None
-        return cls(asyncio.current_task() if running else None, get_ident())
+        loop = _get_running_loop()
+        return cls(None if loop is None else task_in(loop), get_ident())
 
 
 def _no_task() -> None:
@@ -171,29 +177,29 @@ class Registry:
 
     def open(self, entry: OpenSpan) -> None:
         """Keep what begins now, the innermost of its task from now on."""
-        if len(self.spans) >= self._limit:
+        spans = self.spans
+        if len(spans) >= self._limit:
             self.dropped += 1
             return
-        self.latest_s = now_s = self._clock.monotonic_s()
+        self.latest_s = entry.opened_s = self._clock.monotonic_s()
         if entry.span is None:
-            entry.began(now_s, self._clock.wall_ns())
-        else:
-            entry.opened_s = now_s
+            entry.began(entry.opened_s, self._clock.wall_ns())
         loop = _get_running_loop()
-        task = None if loop is None else asyncio.current_task(loop)
+        task = None if loop is None else task_in(loop)
         if task is None:
             here = Place(None, get_ident())
             self._thread_trace[here.thread_id] = entry.trace_id
         else:
-            known = self._innermost.get(id(task))
+            innermost, task_id = self._innermost, id(task)
+            known = innermost.get(task_id)
             # Of a task that is gone the id may have been given to another one.
             if known is not None and known[0].task() is task:
                 here, entry.outer = known
             else:
                 here = Place(task, get_ident())
-            self._innermost[here.task_id] = here, entry
+            innermost[task_id] = here, entry
         entry.place = entry.home = here
-        self.spans[entry.span_id] = entry
+        spans[entry.span_id] = entry
 
     def keep(self, entry: OpenSpan, place: Place) -> bool:
         """Keep what is open at a place; return False (and count) when the limit is reached."""
@@ -223,7 +229,7 @@ class Registry:
     def place(self) -> Place:
         """Return the caller's place, the one that its task is known by where there is one."""
         loop = _get_running_loop()
-        task = None if loop is None else asyncio.current_task(loop)
+        task = None if loop is None else task_in(loop)
         known = None if task is None else self._innermost.get(id(task))
         if known is not None and known[0].task() is task:
             return known[0]

@@ -60,35 +60,29 @@ def caller_line(passed_over: int) -> CodeLine | None:
 
     `passed_over` frames, the caller's among them, are known to be no user's.
     """
-    frame: FrameType | None = sys._getframe(1 + passed_over)
-    for _ in range(_WALK_LIMIT):
-        if frame is None:
-            return user_line(_greenlet_parents())
-        code = frame.f_code
-        mine = _MINE.get(id(code))
-        if mine is None:
-            mine = _learn(code)
-        if mine:
-            return _line(frame)
-        frame = frame.f_back
-    return None
+    frame: Any = sys._getframe(1 + passed_over)
+    theirs = _THEIRS
+    try:
+        while id(frame.f_code) in theirs or not _is_users(frame.f_code):
+            frame = frame.f_back
+    except AttributeError:  # around the outermost frame there is none
+        return user_line(_greenlet_parents())
+    return _line(frame)
 
 
 # By identity: the hash of code is computed from all of its constants, each time.
-_MINE: Final[dict[int, bool]] = {}
-"""Whether a function is the user's, of those that were met on a stack."""
-_MET: Final[list[CodeType]] = []
-"""Kept, so that no other code gets the identity of one that is gone."""
-_MOST_LEARNED: Final = 8192
+_THEIRS: Final[dict[int, CodeType]] = {}
+"""Functions of libraries that were met on a stack; kept, so that no other gets their identity."""
+_MOST_MET: Final = 8192
 
 
-def _learn(code: CodeType) -> bool:
-    if len(_MET) >= _MOST_LEARNED:
-        _MINE.clear()
-        _MET.clear()
-    _MET.append(code)
-    mine = _MINE[id(code)] = is_user_file(code.co_filename)
-    return mine
+def _is_users(code: CodeType) -> bool:
+    if is_user_file(code.co_filename):
+        return True
+    if len(_THEIRS) >= _MOST_MET:
+        _THEIRS.clear()
+    _THEIRS[id(code)] = code
+    return False
 
 
 def thread_lines(frame: FrameType | None) -> list[CodeLine]:

@@ -28,7 +28,7 @@ SCOPE = encode_scope(None)
 
 def span(number: int, attributes: bytes = b"") -> bytes:
     name = encode_name("s", SpanKind.INTERNAL)
-    return encode_span(name, (1, number), None, (1, 2), attributes, UNSET)
+    return encode_span(name, 1, number, None, 1, 2, attributes, UNSET)
 
 
 def numbers(receiver: Receiver) -> list[int]:
@@ -75,7 +75,7 @@ def counted(free_port) -> Iterator[Counted]:
 
 def test_what_is_taken_arrives_by_itself_and_in_order(receiver, counted):
     for number in range(1, 1501):
-        counted.box.take(SCOPE, span(number))
+        counted.box.take((SCOPE, span(number)))
 
     until(lambda: len(receiver.spans) == 1500)
     assert numbers(receiver) == [*range(1, 1501)]
@@ -85,7 +85,7 @@ def test_what_is_taken_arrives_by_itself_and_in_order(receiver, counted):
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_what_is_refused_for_now_is_sent_again(receiver, counted, status):
     receiver.answers = [status, status]
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
 
     until(lambda: receiver.spans)
     assert numbers(receiver) == [1]
@@ -94,7 +94,7 @@ def test_what_is_refused_for_now_is_sent_again(receiver, counted, status):
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asks(receiver, counted):
     receiver.answers, receiver.told = [503], {"Retry-After": "2"}
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     until(lambda: receiver.begun == 1)
     began_s = time.monotonic()
 
@@ -107,9 +107,9 @@ def test_what_is_refused_for_good_is_lost_and_counted_and_the_rest_goes_on(
     receiver, counted, status
 ):
     receiver.answers = [status]
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     until(lambda: counted.lost)
-    counted.box.take(SCOPE, span(2))
+    counted.box.take((SCOPE, span(2)))
 
     until(lambda: receiver.spans)
     assert numbers(receiver) == [2]
@@ -117,9 +117,9 @@ def test_what_is_refused_for_good_is_lost_and_counted_and_the_rest_goes_on(
 
 
 def test_a_receiver_that_comes_back_gets_what_waited(free_port, counted):
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     until(lambda: counted.failed)
-    counted.box.take(SCOPE, span(2))
+    counted.box.take((SCOPE, span(2)))
     running = Receiver(free_port)
     try:
         until(lambda: len(running.spans) == 2)
@@ -131,10 +131,10 @@ def test_a_receiver_that_comes_back_gets_what_waited(free_port, counted):
 def test_the_oldest_are_dropped_and_counted_when_too_many_wait(receiver, counted, monkeypatch):
     monkeypatch.setattr(waiting, "QUEUE_SPANS", 100)
     receiver.delay_s = 0.5
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     until(lambda: receiver.begun)
     for number in range(2, 302):
-        counted.box.take(SCOPE, span(number))
+        counted.box.take((SCOPE, span(number)))
 
     until(lambda: len(receiver.spans) == 101)
     assert numbers(receiver) == [1, *range(202, 302)]
@@ -144,7 +144,7 @@ def test_the_oldest_are_dropped_and_counted_when_too_many_wait(receiver, counted
 def test_the_oldest_are_dropped_and_counted_when_they_are_too_large(counted, monkeypatch):
     monkeypatch.setattr(waiting, "QUEUE_BYTES", 50_000)
     for number in range(1, 11):
-        counted.box.take(SCOPE, span(number, bytes(10_000)))
+        counted.box.take((SCOPE, span(number, bytes(10_000))))
 
     assert counted.lost >= 5
 
@@ -152,7 +152,7 @@ def test_the_oldest_are_dropped_and_counted_when_they_are_too_large(counted, mon
 def test_a_request_is_no_larger_than_gateways_take(receiver, counted):
     filler = encode_attributes({"filler": "x" * 20_000})
     for number in range(1, 201):
-        counted.box.take(SCOPE, span(number, filler))
+        counted.box.take((SCOPE, span(number, filler)))
 
     counted.box.flush()
     until(lambda: len(receiver.spans) == 200)
@@ -162,24 +162,24 @@ def test_a_request_is_no_larger_than_gateways_take(receiver, counted):
 
 
 def test_flush_returns_once_it_was_taken(receiver, counted):
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     counted.box.flush()
 
     assert numbers(receiver) == [1]
 
 
 def test_what_waits_at_an_exit_is_sent_and_what_comes_later_is_counted(receiver, counted):
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     counted.box.stop()
-    counted.box.take(SCOPE, span(2))
+    counted.box.take((SCOPE, span(2)))
 
     assert (numbers(receiver), counted.lost) == ([1], 1)
 
 
 def test_a_dead_collector_delays_no_exit_and_what_waited_is_counted(free_port, counted):
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     until(lambda: counted.failed)
-    counted.box.take(SCOPE, span(2))
+    counted.box.take((SCOPE, span(2)))
     began_s = time.monotonic()
     counted.box.stop()
 
@@ -190,7 +190,7 @@ def test_a_dead_collector_delays_no_exit_and_what_waited_is_counted(free_port, c
 def test_a_collector_that_never_answers_delays_no_exit():
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
         counted = Counted(black_hole.getsockname()[1])
-        counted.box.take(SCOPE, span(1))
+        counted.box.take((SCOPE, span(1)))
         accepted, _ = black_hole.accept()
         began_s = time.monotonic()
         counted.box.stop()
@@ -224,7 +224,7 @@ def test_one_connection_is_kept_and_one_that_was_closed_meanwhile_is_no_failure(
     counted = Counted(free_port)
     try:
         for number in (1, 2, 3, 4):
-            counted.box.take(SCOPE, span(number))
+            counted.box.take((SCOPE, span(number)))
             counted.box.flush()
     finally:
         counted.box.stop()
@@ -247,7 +247,7 @@ def test_headers_and_compression_of_the_environment_are_used(receiver, free_port
         lambda body: bodies.append(body) or [],
     )
     counted = Counted(free_port)
-    counted.box.take(SCOPE, span(1))
+    counted.box.take((SCOPE, span(1)))
     counted.box.stop()
 
     [heard] = receiver.heard
@@ -272,7 +272,7 @@ def test_spans_with_stacks_are_packed_unless_that_is_forbidden(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", told)
     counted = Counted(free_port)
     for number in range(1, 21):
-        counted.box.take(SCOPE, span(number, attributes))
+        counted.box.take((SCOPE, span(number, attributes)))
     counted.box.stop()
 
     assert numbers(receiver) == list(range(1, 21))
@@ -300,7 +300,7 @@ def test_a_proxy_of_the_environment_is_used(receiver, free_port, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port}")
     box = Outbox("http://collector.test:4318", lambda: Resource({}))
-    box.take(SCOPE, span(1))
+    box.take((SCOPE, span(1)))
     box.stop()
 
     assert numbers(receiver) == [1]
@@ -316,13 +316,13 @@ from why504.probe.lean.spanwire import *
 from opentelemetry.trace import SpanKind
 
 port = int(sys.argv[1])
-def span(n): return encode_span(encode_name("s", SpanKind.INTERNAL), (1, n), None, (1, 2), b"")
+def span(n): return encode_span(encode_name("s", SpanKind.INTERNAL), 1, n, None, 1, 2, b"")
 scope = encode_scope(None)
 box = Outbox(f"http://127.0.0.1:{port}", lambda: Resource({"process.pid": os.getpid()}))
-box.take(scope, span(1)); box.flush()
-box.take(scope, span(2))
+box.take((scope, span(1))); box.flush()
+box.take((scope, span(2)))
 pid = os.fork()
-box.take(scope, span(10 if pid == 0 else 3))
+box.take((scope, span(10 if pid == 0 else 3)))
 box.stop()
 if pid == 0: os._exit(0)
 os.waitpid(pid, 0)

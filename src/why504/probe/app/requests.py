@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
-from why504.probe.inflight import REQUEST, OpenSpan, Registry
+from why504.probe.inflight import REQUEST, OpenSpan, Registry, task_in
 from why504.probe.lean.current import span_context
 from why504.probe.lean.served import SERVED, Served
 from why504.probe.safety import Guard
@@ -129,7 +129,8 @@ class RequestWatch:
             return _nothing
         if entry.scope is not None:
             entry.scope = scope
-        task = asyncio.current_task()
+        loop = asyncio._get_running_loop()
+        task = None if loop is None else task_in(loop)
         if task is not None and entry.place.task() is task:
             return _nothing  # no middleware has given the request to another task
         before = self._registry.enter(entry)

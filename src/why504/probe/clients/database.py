@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.trace import Span, Status, StatusCode
@@ -93,7 +92,7 @@ class StatementSpans:
         self._patches = Patches()
         self._is_over = False
         # A statement has the same attributes each time, and comes again and again.
-        self._prepared = lru_cache(maxsize=_STATEMENTS_KEPT)(self._prepare)
+        self._prepared: dict[str, tuple[str, Prepared]] = {}
 
     def attach(self, guard: Guard, calls: Calls) -> None:
         """Wrap what the dialect gives statements to its driver by; `detach` undoes it."""
@@ -113,8 +112,8 @@ class StatementSpans:
             span = None
             if not (self._is_over or _INITIALIZES.get()):
                 try:
-                    prepare = self._prepared if len(statement) <= _LONGEST_KEPT else self._prepare
-                    span = self._calls.begin(*prepare(statement))
+                    known = self._prepared.get(statement) or self._prepare(statement)
+                    span = self._calls.begin(known[0], known[1])
                 except Exception as error:
                     if not self._guard.swallows(error):
                         raise
@@ -138,7 +137,12 @@ class StatementSpans:
         name, parsed = describe(statement)
         system = str(self._database.attributes[names.DB_SYSTEM])
         query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
-        return name, Prepared({**self._database.attributes, **parsed, **query})
+        prepared = name, Prepared({**self._database.attributes, **parsed, **query})
+        if len(statement) <= _LONGEST_KEPT:
+            if len(self._prepared) >= _STATEMENTS_KEPT:
+                self._prepared.clear()
+            self._prepared[statement] = prepared
+        return prepared
 
 
 def fail_span(span: Span, error: BaseException) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.resources import Resource
 
-from why504.probe.lean.request import Request, Scope, packed
+from why504.probe.lean.request import Entry, Request, packed
 from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
 from why504.probe.lean.waiting import Waiting
 
@@ -100,15 +100,15 @@ class Outbox:
         if self._thread is None and not self._stopping:
             self._start()
 
-    def take(self, scope: Scope, span: bytes) -> None:
-        """Queue one encoded span; the oldest are dropped where there is no room."""
+    def take(self, *spans: Entry) -> None:
+        """Queue encoded spans; the oldest are dropped where there is no room."""
         if self._stopping:
-            self._on_lost(1)
+            self._on_lost(len(spans))
             return
-        lost = self._waiting.put(scope, span)
+        before, lost = self._waiting.put(spans)
         if lost:
             self._on_lost(lost)
-        if len(self._waiting.entries) in _RING_AT:
+        if not before or before < HURRY_SPANS <= before + len(spans):
             self._bell.put(None)
         if self._thread is None:
             self._start()
@@ -220,9 +220,6 @@ class Outbox:
         self._not_before_s = time.monotonic() + pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         return True
-
-
-_RING_AT: Final = (1, HURRY_SPANS)
 
 
 def _begin_anew_in_children(outbox: Outbox) -> None:

@@ -25,6 +25,7 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
+    TraceState,
 )
 from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 
@@ -73,11 +74,13 @@ class LeanSpan(Span):
     _record_exception = True
     _set_status_on_exception = True
     _dropped = 0
+    _is_plain = True
+    """Whether it has no status, no events, no links, and lacks nothing."""
     _prepared: Prepared | Mapping[str, AttributeValue] = _NONE
     """What it began with, where that is encoded already and still holds."""
 
     @classmethod
-    def begun(
+    def begun(  # noqa: PLR0913, PLR0917 all that a span begins with
         cls,
         tracer: LeanTracer,
         name: str,
@@ -85,6 +88,7 @@ class LeanSpan(Span):
         parent: SpanContext | None,
         kind: SpanKind,
         start_ns: int,
+        attributes: Attributes,
     ) -> Self:
         """Return one that began then; the SDK's class is not to be called, nor are those of it."""
         span = object.__new__(cls)
@@ -94,7 +98,16 @@ class LeanSpan(Span):
         span._parent = parent
         span._kind = kind
         span._start_time = start_ns
-        span._own = {}
+        if attributes.__class__ is Prepared and tracer.room:
+            prepared = attributes
+            if prepared.base is None:
+                span._prepared, span._own = prepared, {}
+            else:
+                span._prepared, span._own = prepared.base, prepared.more
+        else:
+            span._own = {}
+            if attributes:
+                span._begin_with(attributes)
         return span
 
     def get_span_context(self) -> SpanContext:
@@ -119,6 +132,13 @@ class LeanSpan(Span):
         else:
             self._set(key, value)
 
+    def set_first(self, key: str, value: str | int) -> None:
+        """Set a plain attribute that is not prepared, right after the span has begun."""
+        if self._prepared:
+            self._own[key] = value  # room is kept for what is prepared, and there is some left
+        else:
+            self.set_attribute(key, value)
+
     def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         """Set several attributes."""
         if self._end_time is not None:
@@ -127,14 +147,7 @@ class LeanSpan(Span):
         for key, value in attributes.items():
             self.set_attribute(key, value)
 
-    def begin_prepared(self, attributes: Prepared) -> None:
-        """Take the first attributes, which are encoded already but for a few."""
-        if attributes.base is None:
-            self._prepared = attributes
-        else:
-            self._prepared, self._own = attributes.base, attributes.more
-
-    def begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
+    def _begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
         """Take the first attributes, all at once where none needs a second look."""
         if (
             len(attributes) <= self._tracer.room
@@ -159,18 +172,22 @@ class LeanSpan(Span):
         ):
             clean = BoundedAttributes(None, {key: value}, max_value_len=longest)
             if key not in clean:
-                self._dropped += 1
+                self._drop()
                 return
             value = clean[key]
         kept, most = self._own, limits.max_span_attributes
         if key in self._prepared or (most is not None and len(kept) + PREPARED_AT_MOST >= most):
             kept = self._mixed()
         if most is not None and len(kept) >= most and key not in kept:
-            self._dropped += 1
+            self._drop()
             if not most:
                 return
             del kept[next(iter(kept))]
         kept[key] = value
+
+    def _drop(self) -> None:
+        self._dropped += 1
+        self._is_plain = False
 
     def add_event(
         self, name: str, attributes: Attributes = None, timestamp: int | None = None
@@ -185,6 +202,7 @@ class LeanSpan(Span):
         )
         if not isinstance(self._events, BoundedList):
             self._events = BoundedList(limits.max_events)
+            self._is_plain = False
         self._events.append(Event(name, bounded, timestamp))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
@@ -198,6 +216,7 @@ class LeanSpan(Span):
             )
             if not isinstance(self._links, BoundedList):
                 self._links = BoundedList(limits.max_links)
+                self._is_plain = False
             self._links.append(Link(context, bounded))
 
     def update_name(self, name: str) -> None:
@@ -218,6 +237,7 @@ class LeanSpan(Span):
             _log.warning("Description %s ignored: the status has its own", description)
         if self._status.status_code is not StatusCode.OK and not status.is_unset:
             self._status = status
+            self._is_plain = False
 
     def is_recording(self) -> bool:
         """Whether it has not ended yet."""
@@ -287,22 +307,25 @@ class LeanSpan(Span):
 
     def encoded(self) -> bytes:
         """Return it as a member of `ScopeSpans.spans`."""
-        status, (trace_id, span_id, _, _, state, _) = self._status, self._context
-        rest = UNSET if status is _UNSET else encode_status(status.status_code, status.description)
-        if state is not NO_STATE and state:
-            rest += encode_state(state)
-        events, links = self._events, self._links
-        if events or links or self._dropped:
-            dropped = (self._dropped, self.dropped_events, self.dropped_links)
-            rest += encode_rest(events, links, dropped)
-        attributes = encode_attributes(self._own)
-        if isinstance(self._prepared, Prepared):
-            attributes = self._prepared.wire + attributes
+        trace_id, span_id, _, _, state, _ = self._context
+        attributes, prepared = encode_attributes(self._own), self._prepared
+        if prepared.__class__ is Prepared:
+            attributes = prepared.wire + attributes
         return encode_span(
             encode_name(self._name, self._kind),
-            (trace_id, span_id),
+            trace_id,
+            span_id,
             self._parent,
-            (self._start_time, self._end_time or 0),
+            self._start_time,
+            self._end_time or 0,
             attributes,
-            rest,
+            UNSET if self._is_plain and state is NO_STATE else self._encoded_rest(state),
         )
+
+    def _encoded_rest(self, state: TraceState) -> bytes:
+        status = self._status
+        rest = UNSET if status is _UNSET else encode_status(status.status_code, status.description)
+        if state:
+            rest += encode_state(state)
+        dropped = (self._dropped, self.dropped_events, self.dropped_links)
+        return rest + encode_rest(self._events, self._links, dropped)

@@ -31,11 +31,13 @@ _fixed64: Final = struct.Struct("<Q").pack
 _fixed32: Final = struct.Struct("<I").pack
 
 
-def encode_span(
+def encode_span(  # noqa: PLR0913, PLR0917 a span's fields
     named: bytes,
-    ids: tuple[int, int],
+    trace_id: int,
+    span_id: int,
     parent: SpanContext | None,
-    times: tuple[int, int],
+    start: int,
+    end: int,
     attributes: bytes,
     rest: bytes = UNSET,
 ) -> bytes:
@@ -43,28 +45,41 @@ def encode_span(
 
     Args:
         named: its name and kind, from `encode_name`.
-        ids: of the trace and of the span.
-        times: start and end, Unix ns.
+        trace_id: of the trace.
+        span_id: of the span.
+        parent: the span that it is a part of, if it is of any.
+        start: when it began, Unix ns.
+        end: when it ended, Unix ns.
         attributes: from `encode_attributes`.
         rest: its status and whatever few spans have, from the functions below.
     """
-    trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
-    start, end = times
     if parent is None:
         head = _root(
-            b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x39", start, b"\x41", end,
-            b"\x85\x01", _LOCAL,
+            b"\x0a\x10", trace_id.to_bytes(16), b"\x12\x08", span_id.to_bytes(8),
+            b"\x39", start, b"\x41", end, b"\x85\x01", _LOCAL,
         )  # fmt: skip
     else:
         # A SpanContext is a tuple, and read as one here: each name of it is a call.
-        flags = _REMOTE if parent[2] else _LOCAL
-        parent_id = parent[1].to_bytes(8)
         head = _child(
-            b"\x0a\x10", trace_id, b"\x12\x08", span_id, b"\x22\x08", parent_id,
-            b"\x39", start, b"\x41", end, b"\x85\x01", flags,
+            b"\x0a\x10", trace_id.to_bytes(16), b"\x12\x08", span_id.to_bytes(8),
+            b"\x22\x08", parent[1].to_bytes(8), b"\x39", start, b"\x41", end,
+            b"\x85\x01", _REMOTE if parent[2] else _LOCAL,
         )  # fmt: skip
     body = head + named + attributes + rest
-    return b"\x12" + varint(len(body)) + body
+    length = len(body)
+    return (_BEGINS.get(length) or _begins(length)) + body
+
+
+_BEGINS: Final[dict[int, bytes]] = {}
+"""What stands before a span, by its length; most spans of a service are of few lengths."""
+_MOST_BEGINS: Final = 4096
+
+
+def _begins(length: int) -> bytes:
+    begins = b"\x12" + varint(length)
+    if len(_BEGINS) < _MOST_BEGINS:
+        _BEGINS[length] = begins
+    return begins
 
 
 def encode_name(name: str, kind: SpanKind) -> bytes:

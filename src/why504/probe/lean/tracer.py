@@ -7,7 +7,6 @@ from random import getrandbits
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer
@@ -27,7 +26,6 @@ from why504.probe.lean.current import span_context
 from why504.probe.lean.scoped import Asked, ScopedSpan
 from why504.probe.lean.span import NO_STATE, PREPARED_AT_MOST, LeanSpan
 from why504.probe.lean.spanwire import encode_scope
-from why504.probe.lean.wire import Prepared
 
 if TYPE_CHECKING:
     from why504.probe.lean.provider import LeanProvider
@@ -83,12 +81,12 @@ class LeanTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Return a span that begins now; one that records nothing where sampling drops it."""
-        parent: SpanContext | None = span_context(context)
+        around = span_context(context)
+        parent = around if around[_VALID] else None
+        provider = self.provider
         if not self._known._tracer_config.is_enabled:
-            return NonRecordingSpan(parent or trace.INVALID_SPAN_CONTEXT)
-        if parent is not None and not parent[_VALID]:
-            parent = None
-        if self.provider.sampler is DEFAULT_ON:
+            return NonRecordingSpan(around)
+        if provider.sampler is DEFAULT_ON:
             mine, records = self._as_the_parent(parent)
         else:
             asked = (name, kind, attributes, links or ())
@@ -96,17 +94,14 @@ class LeanTracer(Tracer):
         if not records:
             return NonRecordingSpan(mine)
         began_ns = time_ns() if start_time is None else start_time
-        span = LeanSpan.begun(self, name, mine, parent, kind, began_ns)
-        if attributes.__class__ is Prepared and self.room:
-            span.begin_prepared(attributes)
-        elif attributes:
-            span.begin_with(attributes)
-        for link in links or ():
-            span.add_link(link.context, link.attributes)
+        span = LeanSpan.begun(self, name, mine, parent, kind, began_ns, attributes)
+        if links:
+            for link in links:
+                span.add_link(link.context, link.attributes)
         if not (record_exception and set_status_on_exception):
             span.on_exception(record_exception, set_status_on_exception)
-        for processor in self.provider.told_of_starts:
-            processor.on_start(span, parent_context=context)
+        for processor in provider.told_of_starts:
+            processor.on_start(span, context)
         return span
 
     def start_as_current_span(  # type: ignore[override]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-from why504.probe.lean.request import Entry, Scope
+from why504.probe.lean.request import Entry
 
 QUEUE_SPANS: Final = 8192
 QUEUE_BYTES: Final = 16_000_000
@@ -28,15 +29,19 @@ class Waiting:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def put(self, scope: Scope, span: bytes) -> int:
-        """Append a span; return how many had to go for it."""
+    def put(self, new: Sequence[Entry]) -> tuple[int, int]:
+        """Append spans; return how many waited before, and how many had to go for them."""
         entries = self.entries
         with self._lock:
-            entries.append((scope, span))
-            self._bytes += len(span)
+            before = len(entries)
+            entries += new
+            size = self._bytes
+            for _, span in new:
+                size += len(span)
+            self._bytes = size
             if len(entries) <= QUEUE_SPANS and self._bytes <= QUEUE_BYTES:
-                return 0
-            return self._make_room()
+                return before, 0
+            return before, self._make_room()
 
     def _make_room(self) -> int:
         gone = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ class Slots:
         # Reentrant: garbage collection may give a connection back while this thread is in here.
         self.lock = threading.RLock()
         self.taken = 0
+        self._checked_out: Callable[[], int] = getattr(pool, "checkedout", int)
         self._most = _most_of(pool)
 
     def capacity(self) -> int | None:
@@ -33,10 +35,9 @@ class Slots:
     def take_if_free(self) -> bool:
         """Take a slot unless all are taken."""
         with self.lock:
-            if self._most is not None:
-                checked_out = getattr(self.pool, "checkedout", int)()
-                if self.taken >= self._most or checked_out >= self._most:
-                    return False
+            most = self._most
+            if most is not None and (self.taken >= most or self._checked_out() >= most):
+                return False
             self.taken += 1
             return True
 

@@ -24,6 +24,7 @@ from why504 import names
 from why504.probe import site
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.lean.current import span_context
+from why504.probe.lean.span import LeanSpan
 from why504.probe.telling.dropped import Dropped
 
 
@@ -49,8 +50,11 @@ class Calls:
     ) -> Span:
         """Return the span of a call that begins now; whoever made the call ends it."""
         span = self._tracer.start_span(name, None, kind, attributes)
+        # The thread is not among what it begins with: that is prepared, and the same for many.
+        if span.__class__ is LeanSpan:
+            span.set_first(names.THREAD_ID, get_ident())
+            return span
         if span.is_recording():
-            # Not among what it begins with: that is prepared, and the same for many.
             span.set_attribute(names.THREAD_ID, get_ident())
             return span
         context, place = span.get_span_context(), Place.here()

@@ -18,6 +18,7 @@ from opentelemetry.trace import TraceFlags
 from why504 import names
 from why504.probe.lean.outbox import Outbox
 from why504.probe.lean.provider import LeanProvider
+from why504.probe.lean.request import Entry
 from why504.probe.lean.span import LeanSpan
 from why504.probe.safety import Guard
 
@@ -76,7 +77,7 @@ class OwnExport(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Take an ended span; each so many are encoded and queued, by whoever ends the last."""
         outbox = self._outbox
-        if outbox is None or not isinstance(span, LeanSpan):
+        if outbox is None or span.__class__ is not LeanSpan:
             return
         if span._context[_FLAGS] & _SAMPLED:
             ended = self._ended
@@ -88,18 +89,19 @@ class OwnExport(SpanProcessor):
 
     def _encode(self) -> None:
         outbox, ended = self._outbox, self._ended
+        encoded: list[Entry] = []
         while ended:
             try:
                 span = ended.popleft()
             except IndexError:  # another thread's now
-                return
-            if outbox is None:
-                continue
+                break
             try:
-                outbox.take(span.scope_wire, span.encoded())
+                encoded.append((span._tracer.scope_wire, span.encoded()))
             except Exception as error:
                 if not self._guard.swallows(error):
                     raise
+        if outbox is not None and encoded:
+            outbox.take(*encoded)
 
     def forked(self) -> None:
         """Forget what ended in the parent: the parent sends it."""

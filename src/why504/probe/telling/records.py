@@ -90,7 +90,7 @@ class RecordSender:
 
     def send(self, record: RecordSpan) -> None:
         """Queue one record; the oldest is dropped when 8,192 wait already."""
-        self.outbox.take(self._scope, encoded(record))
+        self.outbox.take((self._scope, encoded(record)))
 
     def flush(self) -> None:
         """Send what is queued now; returns when it was taken or given up."""
@@ -109,9 +109,11 @@ def encoded(record: RecordSpan) -> bytes:
     failed = record.error is not None
     return encode_span(
         encode_name(record.name, record.kind),
-        (record.trace_id, record.span_id),
+        record.trace_id,
+        record.span_id,
         parent,
-        (record.start_ns, max(record.end_ns, record.start_ns)),
+        record.start_ns,
+        max(record.end_ns, record.start_ns),
         encode_attributes(record.attributes),
         encode_status(StatusCode.ERROR, record.error) if failed else UNSET,
     )
