@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -160,6 +161,18 @@ def test_while_anything_is_open_its_process_is_heard_of_again_and_again(book, cl
     ends_ns = [one.end_ns for one in kept.sent]
     assert max(b - a for a, b in pairwise(ends_ns)) <= (HEARD_EVERY_S + 1) * 1e9
     assert len(kept.sent) <= 3600 / HEARD_EVERY_S + 40
+
+
+def test_who_is_heard_of_again_and_again_tells_a_wait_which_has_no_stack(book, clock, kept, tell):
+    hold(book)
+    book.open(wait := book.mint(names.WAIT, "db.pool:main", Place.here()))
+    for _ in range(3600):
+        clock.advance(1.0)
+        tell()
+
+    told = Counter(one.attributes[names.KIND] for one in kept.sent)
+    assert wait.telling.sequence == told[names.WAIT] > 500
+    assert 10 < told[names.HOLD] < 100
 
 
 def test_spans_over_the_limit_are_counted_not_kept(registry):

@@ -70,6 +70,24 @@ def test_while_a_request_hangs_two_seconds_are_an_interval_and_none_is_missing(r
     assert rig.told[-1].end_ns - rig.told[-1].start_ns == 2_000_000_000
 
 
+def test_what_hangs_for_long_is_told_in_longer_pieces_until_something_else_begins_to(rig):
+    rig.hang()
+    rig.pass_time(1800)
+    in_half_an_hour = len(rig.told)
+    lasted_s = [(one.end_ns - one.start_ns) / 1e9 for one in rig.told]
+    rig.registry.open(other := OpenSpan(3, 4))
+    other.scope = {}
+    rig.pass_time(4)
+
+    assert in_half_an_hour < 90
+    assert lasted_s[0] <= 2
+    assert lasted_s[1:] == sorted(lasted_s[1:])
+    assert lasted_s[-1] == 30
+    assert (rig.told[-1].end_ns - rig.told[-1].start_ns) / 1e9 == 2
+    for earlier, later in itertools.pairwise(rig.told):
+        assert later.start_ns == earlier.end_ns
+
+
 def test_trouble_is_not_mixed_with_the_quiet_time_before_it(rig):
     rig.pass_time(10)
     for _ in range(2):

@@ -31,6 +31,8 @@ TOLD_AFTER_S: Final = 0.25
 QUIET_S: Final = 5.0
 """Since the last span began; before that a loop is looked at as often as while one is open, for
 short requests are rarely open when it is asked."""
+HUNG_S: Final = 60.0
+"""The same while one is open: what goes on for so long beside nothing new waits, or streams."""
 
 
 class Watchdog:
@@ -108,7 +110,8 @@ class Watchdog:
     def pause_s(self) -> float:
         """Return after how long to look again."""
         quiet_s = self._clock.monotonic_s() - self._registry.latest_s
-        return IDLE_S if quiet_s > QUIET_S and not self._registry.spans else BEAT_S
+        needed_s = HUNG_S if self._registry.spans else QUIET_S
+        return IDLE_S if quiet_s > needed_s else BEAT_S
 
     def look(self) -> None:
         """Look at every loop once."""

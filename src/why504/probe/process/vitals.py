@@ -8,6 +8,7 @@ Elsewhere CPU, faults and collections are all that is told.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 1.0
 _BUSY_S: Final = 2.0
-"""Length of an interval while something is noteworthy ..."""
+"""Length of an interval while something noteworthy begins ..."""
+_SHARE_OF_AGE: Final = 0.1
+"""... this part of its age when it goes on: ten hours need not be told in pieces of 2 s ..."""
 _QUIET_S: Final = 30.0
-"""... and while nothing is."""
+"""... and at most this, as while nothing is noteworthy."""
 _NOTEWORTHY_SHARE: Final = 0.1
 """Share of the time without a core, or in collections, from which one looks closer."""
 _NOTEWORTHY_AGE_S: Final = 1.0
@@ -179,7 +182,7 @@ class VitalsWatch:
         self.latest = self._read(0.0)
         self._record = self._begin(self.latest)
         self._begun = self.latest
-        self._noteworthy = False
+        self._interval_s = _QUIET_S
         self._limits = self._told_limits()
 
     def look(self) -> None:
@@ -187,13 +190,13 @@ class VitalsWatch:
         before = self.latest
         late_s = self._book.clock.monotonic_s() - before.at_s - LOOK_S
         self.latest = self._read(max(0.0, late_s))
-        noteworthy = self._something_hangs() or self.latest.noteworthy_since(before)
-        if noteworthy and not self._noteworthy and before is not self._begun:
+        age_s = 0.0 if self.latest.noteworthy_since(before) else self._latest_hang_s()
+        interval_s = min(max(_BUSY_S, age_s * _SHARE_OF_AGE), _QUIET_S)
+        if interval_s < self._interval_s and before is not self._begun:
             # Half a minute without trouble would hide the first seconds with it.
             self._tell_until(before)
-        self._noteworthy = noteworthy
-        lasted_s = self.latest.at_s - self._begun.at_s
-        if lasted_s >= (_BUSY_S if noteworthy else _QUIET_S):
+        self._interval_s = interval_s
+        if self.latest.at_s - self._begun.at_s >= interval_s:
             self.tell()
 
     def tell(self) -> None:
@@ -206,11 +209,16 @@ class VitalsWatch:
         self._book.sender.send(told.final("ended", ended.at_s))
         self._record, self._begun = self._begin(ended), ended
 
-    def _something_hangs(self) -> bool:
-        if any(watch.stall for watch in list(self._watchdog.loops.values())):
-            return True
-        since_s = self.latest.at_s - _NOTEWORTHY_AGE_S
-        return any(entry.opened_s < since_s for entry in self._registry.requests())
+    def _latest_hang_s(self) -> float:
+        """Return how long the latest hangs that does, a loop or a request; infinite for none."""
+        now_s = self.latest.at_s
+        stalls = [watch.stall for watch in list(self._watchdog.loops.values())]
+        ages_s = [now_s - stall.record.opened_s for stall in stalls if stall is not None]
+        for entry in self._registry.requests():
+            age_s = now_s - entry.opened_s
+            if age_s > _NOTEWORTHY_AGE_S:
+                ages_s.append(age_s)
+        return min(ages_s, default=math.inf)
 
     def _begin(self, read: Reading) -> OpenRecord:
         resource = names.process(os.getpid())

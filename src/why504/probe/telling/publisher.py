@@ -48,9 +48,17 @@ class Publisher:
         now_s = clock.monotonic_s()
         things: list[OpenSpan | OpenRecord] = [*self._book.open_records.copy().values()]
         things.extend(self._registry.spans.copy().values())
-        due = [thing for thing in things if self._is_due(thing, now_s)][:_TOLD_AT_ONCE]
+        due = [
+            thing
+            for thing in things
+            # Known without a call of most that hang.
+            if (thing.telling is None or thing.telling.due_s <= now_s)
+            and self._is_due(thing, now_s)
+        ][:_TOLD_AT_ONCE]
         if not due and now_s - self._last_told_s > HEARD_EVERY_S:
-            due = [thing for thing in things if thing.telling is not None][:1]
+            # One will do; of a wait there is no stack to tell.
+            told = [thing for thing in things if thing.telling is not None]
+            due = sorted(told, key=_has_a_stack)[:1]
         if not due:
             return 0
         self._last_told_s = now_s
@@ -99,3 +107,7 @@ class Publisher:
         if sequence is not None:
             span_id = self._book.ids.generate_span_id()
             self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
+
+
+def _has_a_stack(thing: OpenSpan | OpenRecord) -> bool:
+    return not (isinstance(thing, OpenRecord) and thing.kind == names.WAIT)
