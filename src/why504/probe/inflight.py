@@ -58,6 +58,10 @@ class Place:
         return cls(None if loop is None else task_in(loop), get_ident())
 
 
+_new_place: Final[Callable[[type[Place]], Place]] = object.__new__
+"""For whoever makes many: an `__init__` in Python costs more than all that it does."""
+
+
 def _no_task() -> None:
     return None
 
@@ -158,6 +162,8 @@ class OpenSpan:
         return "" if self.scope is None else str(self.scope.get("method", ""))
 
 
+_new_entry: Final[Callable[[type[OpenSpan]], OpenSpan]] = object.__new__
+
 REQUEST: Final[ContextVar[OpenSpan | None]] = ContextVar("why504_request", default=None)
 """The request that the running code works for; worker threads inherit it with their context."""
 
@@ -196,7 +202,9 @@ class Registry:
             if known is not None and known[0].task() is task:
                 here, entry.outer = known
             else:
-                here = Place(task, get_ident())
+                here = _new_place(Place)
+                here.in_task, here.task = True, weakref.ref(task)
+                here.task_id, here.thread_id = task_id, get_ident()
             innermost[task_id] = here, entry
         entry.place = entry.home = here
         spans[entry.span_id] = entry
@@ -249,10 +257,18 @@ class Registry:
     def close(self, span_id: int) -> OpenSpan | None:
         """Forget a span; return it if it was known."""
         entry = self.spans.pop(span_id, None)
-        if entry is not None:
-            self._forget(entry, entry.place)
-            if entry.home is not entry.place:
-                self._forget(entry, entry.home)
+        if entry is None:
+            return None
+        place, innermost = entry.place, self._innermost
+        if place is entry.home and entry.outer is None:
+            # As most: in one place, and the outermost there.
+            known = innermost.get(place.task_id)
+            if known is not None and known[1] is entry:
+                del innermost[place.task_id]
+            return entry
+        self._forget(entry, place)
+        if entry.home is not place:
+            self._forget(entry, entry.home)
         return entry
 
     def _forget(self, entry: OpenSpan, place: Place) -> None:
@@ -314,8 +330,8 @@ class RegistryProcessor(SpanProcessor):
         try:
             # The SDK's name for it, and no call; a tuple, of which each name is one.
             context: Any = span._context
-            entry = OpenSpan(context[0], context[1])
-            entry.span = span
+            entry = _new_entry(OpenSpan)
+            entry.trace_id, entry.span_id, entry.span = context[0], context[1], span
             self._registry.open(entry)
         except Exception as error:
             if not self._on_start.swallows(error):
