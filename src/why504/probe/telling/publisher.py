@@ -46,8 +46,8 @@ class Publisher:
     def tell_due(self, clock: Clock) -> int:
         """Tell all that is due now, at most 2,000; return how many were told."""
         now_s = clock.monotonic_s()
-        things: list[OpenSpan | OpenRecord] = [*self._book.open_records.copy().values()]
-        things.extend(self._registry.spans.copy().values())
+        things: list[OpenSpan | OpenRecord] = list(self._book.open_records.values())
+        things += list(self._registry.spans.values())
         due = [
             thing
             for thing in things
@@ -64,7 +64,9 @@ class Publisher:
         self._last_told_s = now_s
         activity = self._look()
         waits = {wait.trace_id: wait.resource for wait in self._book.of_kind(names.WAIT)}
-        at_work = {thing.trace_id for thing in things if isinstance(thing, OpenSpan)}
+        at_work: Set[int] = frozenset()
+        if any(isinstance(thing, OpenRecord) for thing in due):
+            at_work = {thing.trace_id for thing in things if isinstance(thing, OpenSpan)}
         for thing in due:
             with self._guard:
                 if isinstance(thing, OpenSpan):
