@@ -9,13 +9,13 @@ import asyncio
 import contextvars
 import gc
 import sys
-import weakref
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from threading import get_ident
 from typing import Any, Final, Self, cast
+from weakref import ref
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -46,7 +46,7 @@ class Place:
 
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
         self.in_task = task is not None
-        self.task = _no_task if task is None else weakref.ref(task)
+        self.task = _no_task if task is None else ref(task)
         self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
 
@@ -214,7 +214,7 @@ class Registry:
                 here, entry.outer = known
             else:
                 here = _new_place(Place)
-                here.in_task, here.task = True, weakref.ref(task)
+                here.in_task, here.task = True, ref(task)
                 here.task_id, here.thread_id = task_id, get_ident()
             innermost[task_id] = here, entry
         entry.place = entry.home = here
