@@ -81,14 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _found() -> Iterator[str]:
     """Yield one interpreter a version: on PATH, or fetched."""
-    seen: set[str] = set()
     for minor in range(11, 30):
         name = f"python3.{minor}"
-        fetched = sorted(FOLDER.glob(f"*/usr/bin/{name}"))
-        path = shutil.which(name) or next(map(str, fetched), None)
-        if path is not None and name not in seen:
-            seen.add(name)
+        there = (shutil.which(name), *map(str, sorted(FOLDER.glob(f"*/usr/bin/{name}"))))
+        path = next((one for one in there if one and _runs(one)), None)
+        if path is not None:
             yield path
+
+
+def _runs(python: str) -> bool:
+    # pyenv leaves a shim on PATH for every version, whether it is switched on or not.
+    return not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode
 
 
 def _tried(python: str, console: Console) -> Tried:
