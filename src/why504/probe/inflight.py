@@ -78,9 +78,9 @@ class OpenSpan:
     """A span that has not ended, or a request or an outgoing call that sampling dropped."""
 
     # What few have is the class's until it is set: one is made for each span.
-    opened_s = 0.0
-    place = NOWHERE
-    home = NOWHERE
+    opened_s: float = 0.0
+    place: Place = NOWHERE
+    home: Place = NOWHERE
     span: ReadableSpan | None = None
     """Says itself what it is called, of what kind it is, when it began and within what."""
     attributes: dict[str, AttributeValue] | None = None
@@ -92,9 +92,9 @@ class OpenSpan:
     telling: Telling | None = None
     worker_cpu: Reading | None = None
     """Of its worker thread, when it was first told there."""
-    _name = ""
-    _kind = SpanKind.INTERNAL
-    _start_ns = 0
+    _name: str = ""
+    _kind: SpanKind = SpanKind.INTERNAL
+    _start_ns: int = 0
     _parent_id: int | None = None
 
     def __init__(self, trace_id: int, span_id: int) -> None:
@@ -270,15 +270,8 @@ class Registry:
         entry = self.spans.pop(span_id, None)
         if entry is None:
             return None
-        place, innermost = entry.place, self._innermost
-        if place is entry.home and entry.outer is None:
-            # As most: in one place, and the outermost there.
-            known = innermost.get(place.task_id)
-            if known is not None and known[1] is entry:
-                del innermost[place.task_id]
-            return entry
-        self._forget(entry, place)
-        if entry.home is not place:
+        self._forget(entry, entry.place)
+        if entry.home is not entry.place:
             self._forget(entry, entry.home)
         return entry
 

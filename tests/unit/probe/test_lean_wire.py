@@ -108,7 +108,7 @@ def by_the_sdk(doing: Doing) -> ExportTraceServiceRequest:
 def by_us(doing: Doing) -> ExportTraceServiceRequest:
     span = told_by(LeanProvider(RESOURCE), doing)
     assert isinstance(span, LeanSpan)
-    body = request_of([(span.scope_wire, span.encoded())], RESOURCE)
+    body = request_of([(encode_scope(span.instrumentation_scope), span.encoded())], RESOURCE)
     return ExportTraceServiceRequest.FromString(body)
 
 
@@ -257,7 +257,9 @@ def test_spans_of_several_libraries_stay_with_their_library():
     for number, library in enumerate(("one", "two", "one", "", "two")):
         provider.get_tracer(library).start_span(f"s{number}", start_time=number).end(number + 1)
 
-    body = request_of([(span.scope_wire, span.encoded()) for span in kept], RESOURCE)
+    body = request_of(
+        [(encode_scope(span.instrumentation_scope), span.encoded()) for span in kept], RESOURCE
+    )
 
     assert comparable(ExportTraceServiceRequest.FromString(body)) == comparable(encode_spans(kept))
 
@@ -271,7 +273,9 @@ def test_values_that_are_equal_and_of_different_kinds_are_not_mixed_up():
                 lambda tracer, v=value: tracer.start_span("s", attributes={"k": v}),
             )
             assert isinstance(span, LeanSpan)
-            body = request_of([(span.scope_wire, span.encoded())], RESOURCE)
+            body = request_of(
+                [(encode_scope(span.instrumentation_scope), span.encoded())], RESOURCE
+            )
             [out] = (
                 ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
             )

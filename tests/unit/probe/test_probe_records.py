@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -180,6 +181,24 @@ def test_spans_over_the_limit_are_counted_not_kept(registry):
         request(registry, span_id)
 
     assert (len(registry.spans), registry.dropped) == (3, 2)
+
+
+def test_what_an_entry_is_told_late_costs_it_no_dictionary():
+    registry = Registry(FakeClock(), 2_000)
+    late = [name for name in OpenSpan.__annotations__ if name not in vars(OpenSpan(1, 2))]
+    for span_id in range(2_000):
+        registry.open(OpenSpan(1, span_id))
+    tracemalloc.start()
+    try:
+        for entry in registry.spans.values():
+            for name in late:
+                setattr(entry, name, None)
+        grown_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert {"telling", "_name", "worker_cpu"} <= set(late)
+    assert grown_bytes / 2_000 < 50
 
 
 def test_closing_twice_or_what_is_unknown_does_nothing(registry):

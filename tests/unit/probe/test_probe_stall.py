@@ -71,6 +71,10 @@ async def test_a_loop_is_looked_at_more_often_while_something_is_in_flight(rig):
 
     assert (watch.due_s, rig.watchdog.pause_s()) == (0.1, 0.1)
     assert idle_s == 0.2
+    rig.clock.advance(61)
+    assert rig.watchdog.pause_s() == 0.2
+    rig.registry.open(OpenSpan(3, 4))
+    assert rig.watchdog.pause_s() == 0.1
 
 
 async def test_a_stall_runs_from_the_last_turn_to_the_next(rig):

@@ -300,11 +300,6 @@ class LeanSpan(Span):
         """Return which library speaks."""
         return self._tracer.scope
 
-    @property
-    def scope_wire(self) -> tuple[bytes, bytes]:
-        """Return its scope as OTLP writes it."""
-        return self._tracer.scope_wire
-
     def encoded(self) -> bytes:
         """Return it as a member of `ScopeSpans.spans`."""
         trace_id, span_id, _, _, state, _ = self._context

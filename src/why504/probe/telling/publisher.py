@@ -51,14 +51,17 @@ class Publisher:
         due = [
             thing
             for thing in things
-            # Known without a call of most that hang.
-            if (thing.telling is None or thing.telling.due_s <= now_s)
-            and self._is_due(thing, now_s)
+            # Most that hang have been told before: of them it is known without a call.
+            if (
+                self._is_due_first(thing, now_s)
+                if thing.telling is None
+                else thing.telling.due_s <= now_s
+            )
         ][:_TOLD_AT_ONCE]
         if not due and now_s - self._last_told_s > HEARD_EVERY_S:
             # One will do; of a wait there is no stack to tell.
             told = [thing for thing in things if thing.telling is not None]
-            due = sorted(told, key=_has_a_stack)[:1]
+            due = [min(told, key=_has_a_stack)] if told else []
         if not due:
             return 0
         self._last_told_s = now_s
@@ -75,13 +78,12 @@ class Publisher:
                     self._tell_record(thing, now_s, activity, at_work)
         return len(due)
 
-    def _is_due(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
-        if thing.telling is None:
-            first_s = thing.first_told_s if isinstance(thing, OpenRecord) else None
-            if now_s - thing.opened_s < (self._rhythm.first_s if first_s is None else first_s):
-                return False
-            thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
-        return thing.telling.due_s <= now_s
+    def _is_due_first(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
+        first_s = thing.first_told_s if isinstance(thing, OpenRecord) else None
+        if now_s - thing.opened_s < (self._rhythm.first_s if first_s is None else first_s):
+            return False
+        thing.telling = Telling(thing.opened_s, self._rhythm, first_s)
+        return True
 
     def _tell_span(
         self, thing: OpenSpan, now_s: float, activity: Activity, waits: Mapping[int, str]
