@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import sys
-from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
@@ -26,36 +24,38 @@ from why504 import names
 from why504.probe.app.route import route_of
 from why504.probe.clock import Clock
 from why504.probe.process.threadcpu import Reading
+from why504.probe.running import task_in
 from why504.probe.safety import Guard
 from why504.probe.telling.records import RecordSpan
 from why504.probe.telling.rhythm import Telling
-
-task_in: Final[Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]] = (
-    asyncio.current_task if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
-)
-"""Returns the task that runs in a loop: `asyncio.current_task`, written in Python before 3.12."""
 
 
 class Place:
     """Where something runs: an asyncio task if there is one, and the thread that began it."""
 
-    __slots__ = ("in_task", "task", "task_id", "thread_id")
+    __slots__ = ("innermost", "task", "task_id", "thread_id")
 
     task: Callable[[], asyncio.Task[Any] | None]
     """Returns the task, None once it is gone or where there never was one."""
+    innermost: OpenSpan | None
+    """What the task works for now, as far as a registry knows; always None of a thread."""
 
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
-        self.in_task = task is not None
         self.task = _no_task if task is None else ref(task)
         self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
+        self.innermost = None
+
+    @property
+    def in_task(self) -> bool:
+        """Whether it is a task, and not a thread without one."""
+        return self.task_id != 0
 
     @classmethod
     def here(cls) -> Place:
         """Return the place of the caller."""
-        # current_task() raises outside a loop, and an exception a statement is dear in threads.
-        loop = _get_running_loop()
-        return cls(None if loop is None else task_in(loop), get_ident())
+        thread_id = get_ident()
+        return cls(task_in(thread_id), thread_id)
 
 
 _new_place: Final[Callable[[type[Place]], Place]] = object.__new__
@@ -80,7 +80,8 @@ class OpenSpan:
     # What few have is the class's until it is set: one is made for each span.
     opened_s: float = 0.0
     place: Place = NOWHERE
-    home: Place = NOWHERE
+    home: Place | None = None
+    """Where it began, once it has worked in another place."""
     span: ReadableSpan | None = None
     """Says itself what it is called, of what kind it is, when it began and within what."""
     attributes: dict[str, AttributeValue] | None = None
@@ -187,9 +188,11 @@ class Registry:
         self.dropped = 0
         self.latest_s = float("-inf")
         """When something began last, monotonic seconds."""
-        self._clock = clock
+        self._now_s = clock.monotonic_s
+        self._wall_ns = clock.wall_ns
         self._limit = limit
-        self._innermost: dict[int, tuple[Place, OpenSpan]] = {}
+        self._places: dict[int, Place] = {}
+        """Of the tasks that work for something open, by their ids."""
         self._thread_trace: dict[int, int] = {}
 
     def open(self, entry: OpenSpan) -> None:
@@ -198,26 +201,26 @@ class Registry:
         if len(spans) >= self._limit:
             self.dropped += 1
             return
-        self.latest_s = entry.opened_s = self._clock.monotonic_s()
+        self.latest_s = entry.opened_s = self._now_s()
         if entry.span is None:
-            entry.began(entry.opened_s, self._clock.wall_ns())
-        loop = _get_running_loop()
-        task = None if loop is None else task_in(loop)
+            entry.began(entry.opened_s, self._wall_ns())
+        thread_id = get_ident()
+        task = task_in(thread_id)
         if task is None:
-            here = Place(None, get_ident())
-            self._thread_trace[here.thread_id] = entry.trace_id
+            here = Place(None, thread_id)
+            self._thread_trace[thread_id] = entry.trace_id
         else:
-            innermost, task_id = self._innermost, id(task)
-            known = innermost.get(task_id)
+            task_id = id(task)
+            known = self._places.get(task_id)
             # Of a task that is gone the id may have been given to another one.
-            if known is not None and known[0].task() is task:
-                here, entry.outer = known
+            if known is not None and known.task() is task:
+                here, entry.outer = known, known.innermost
             else:
                 here = _new_place(Place)
-                here.in_task, here.task = True, ref(task)
-                here.task_id, here.thread_id = task_id, get_ident()
-            innermost[task_id] = here, entry
-        entry.place = entry.home = here
+                here.task, here.task_id, here.thread_id = ref(task), task_id, thread_id
+            here.innermost = entry
+            self._places[task_id] = here
+        entry.place = here
         spans[entry.span_id] = entry
 
     def keep(self, entry: OpenSpan, place: Place) -> bool:
@@ -225,8 +228,8 @@ class Registry:
         if len(self.spans) >= self._limit:
             self.dropped += 1
             return False
-        entry.began(self._clock.monotonic_s(), self._clock.wall_ns())
-        entry.place = entry.home = place
+        entry.began(self._now_s(), self._wall_ns())
+        entry.place = place
         self.spans[entry.span_id] = entry
         return True
 
@@ -236,23 +239,23 @@ class Registry:
         if here.in_task and before.task_id == here.task_id:
             return before
         entry.place = here
+        if entry.home is None:
+            entry.home = before
         self.saw(here, entry.trace_id)
         if here.in_task:
-            known = self._innermost.get(here.task_id)
-            # Of a task that is gone the id may have been given to another one.
-            if known is not None and known[0].task() is here.task():
-                entry.outer = known[1]
-            self._innermost[here.task_id] = (here, entry)
+            entry.outer = here.innermost or entry.outer
+            here.innermost = entry
+            self._places[here.task_id] = here
         return before
 
     def place(self) -> Place:
         """Return the caller's place, the one that its task is known by where there is one."""
-        loop = _get_running_loop()
-        task = None if loop is None else task_in(loop)
-        known = None if task is None else self._innermost.get(id(task))
-        if known is not None and known[0].task() is task:
-            return known[0]
-        return Place(task, get_ident())
+        thread_id = get_ident()
+        task = task_in(thread_id)
+        known = None if task is None else self._places.get(id(task))
+        if known is not None and known.task() is task:
+            return known
+        return Place(task, thread_id)
 
     def leave(self, entry: OpenSpan, before: Place) -> None:
         """Undo `enter`: the work goes on where it was before."""
@@ -271,27 +274,25 @@ class Registry:
         if entry is None:
             return None
         self._forget(entry, entry.place)
-        if entry.home is not entry.place:
+        if entry.home is not None:
             self._forget(entry, entry.home)
         return entry
 
     def _forget(self, entry: OpenSpan, place: Place) -> None:
-        known = self._innermost.get(place.task_id)
-        if known is None or known[1] is not entry:
+        if place.innermost is not entry:
             return
         outer = entry.outer
         while outer is not None and outer.span_id not in self.spans:
             outer = outer.outer
-        if outer is None or outer is entry:
-            del self._innermost[place.task_id]
-        else:
-            self._innermost[place.task_id] = (place, outer)
+        place.innermost = None if outer is entry else outer
+        if place.innermost is None and self._places.get(place.task_id) is place:
+            del self._places[place.task_id]
 
     def innermost(self, task: asyncio.Task[Any]) -> OpenSpan | None:
         """Return the innermost open span of a task, from any thread."""
-        known = self._innermost.get(id(task))
-        if known is not None and known[0].task() is task:
-            return known[1]
+        known = self._places.get(id(task))
+        if known is not None and known.task() is task:
+            return known.innermost
         context = _context_of(task)
         return None if context is None else context.get(REQUEST)
 

@@ -146,7 +146,7 @@ def test_requests_that_end_leave_nothing_behind(app, probe, serving):
             httpx.get(f"{url}/v1/fails")  # uvicorn hangs up after an error
 
     assert probe.registry.spans == {}
-    assert probe.registry._innermost == {}
+    assert probe.registry._places == {}
 
 
 def test_debug_requests_says_what_each_request_does(app, probe, serving):

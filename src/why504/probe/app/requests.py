@@ -6,8 +6,8 @@ Starlette's BaseHTTPMiddleware runs the rest of the application.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from threading import get_ident
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -16,9 +16,10 @@ from opentelemetry.trace import SpanKind
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
-from why504.probe.inflight import REQUEST, OpenSpan, Registry, task_in
+from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.lean.current import span_context
 from why504.probe.lean.served import SERVED, Served
+from why504.probe.running import task_in
 from why504.probe.safety import Guard
 from why504.probe.telling.dropped import Dropped
 
@@ -129,8 +130,7 @@ class RequestWatch:
             return _nothing
         if entry.scope is not None:
             entry.scope = scope
-        loop = asyncio._get_running_loop()
-        task = None if loop is None else task_in(loop)
+        task = task_in(get_ident())
         if task is not None and entry.place.task() is task:
             return _nothing  # no middleware has given the request to another task
         before = self._registry.enter(entry)

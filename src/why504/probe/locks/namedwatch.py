@@ -7,7 +7,6 @@ nobody who has a lock keeps it for longer because of us.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from typing import Final
@@ -17,6 +16,7 @@ from why504.probe import site
 from why504.probe.inflight import Place, Registry
 from why504.probe.lean.current import span_context
 from why504.probe.locks.named import LISTENING, Resource, forget_all
+from why504.probe.running import task_in
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
@@ -234,5 +234,6 @@ class NamedWatch:
 
 def _here() -> int:
     """Return what tells this task, or else this thread, from others."""
-    task = asyncio.current_task() if asyncio._get_running_loop() is not None else None
-    return threading.get_ident() if task is None else id(task)
+    thread_id = threading.get_ident()
+    task = task_in(thread_id)
+    return thread_id if task is None else id(task)
