@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
 from why504.probe.clients.database import Database, StatementSpans
@@ -81,8 +82,15 @@ def statements_of(engine: Any, *processors: SpanProcessor) -> StatementSpans:
     return statements
 
 
-def test_of_two_that_watch_an_engine_the_one_that_stays_goes_on():
-    engine, first, second = create_engine("sqlite://"), Kept(), Kept()
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    yield engine
+    engine.dispose()
+
+
+def test_of_two_that_watch_an_engine_the_one_that_stays_goes_on(engine: Engine):
+    first, second = Kept(), Kept()
     ours = statements_of(engine, first)
     statements_of(engine, second)
     ours.detach()
@@ -102,8 +110,7 @@ def pool_of(engine: Any) -> PoolWatch:
 
 
 @pytest.mark.parametrize("disposed", [False, True])
-def test_of_two_that_watch_a_pool_the_one_that_stays_goes_on(disposed):
-    engine = create_engine("sqlite://", poolclass=QueuePool)
+def test_of_two_that_watch_a_pool_the_one_that_stays_goes_on(engine: Engine, disposed: bool):
     ours, theirs = pool_of(engine), pool_of(engine)
     ours.detach()
     if disposed:
@@ -114,8 +121,7 @@ def test_of_two_that_watch_a_pool_the_one_that_stays_goes_on(disposed):
     assert [ours.slots.taken, theirs.slots.taken] == [0, 0]
 
 
-def test_a_pool_is_given_back_as_it_was():
-    engine = create_engine("sqlite://", poolclass=QueuePool)
+def test_a_pool_is_given_back_as_it_was(engine: Engine):
     pool = pool_of(engine)
     engine.dispose()
     assert {"connect", "recreate"} <= vars(engine.pool).keys()
@@ -125,9 +131,8 @@ def test_a_pool_is_given_back_as_it_was():
     assert "do_ping" not in vars(engine.dialect)
 
 
-def test_a_processor_that_fails_fails_no_statement(monkeypatch):
+def test_a_processor_that_fails_fails_no_statement(engine: Engine, monkeypatch):
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # under pytest our own errors are raised
-    engine = create_engine("sqlite://")
     statements_of(engine, Broken())
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
