@@ -68,6 +68,8 @@ WHO: Final = Section(
             "Do processes die?", "short",
             Query('topk(12, changes(process_start_time_seconds{job="service",<service>}[15m]))',
                   "starts of {{instance}}"),
+            Query('max(increase(why504_restarts_total{<service>}[15m]))',
+                  "hung, ended by why504"),
             normal="0 starts within 15 minutes, but for a deployment.",
             todo="Read the last lines of its log: killed for memory, or an exception at start.",
             alert="ServiceCrashLoop", width=12,
