@@ -190,6 +190,18 @@ def test_prometheus_asks_every_process_of_whoever_has_the_service_s_name():
     assert {("service", "9464"), ("service", "9465")} <= set(targets())
 
 
+def test_a_black_box_outlives_its_container_and_is_seen_from_outside():
+    probed = [name for name in services() if "WHY504_BLACK_BOX" in environment(services()[name])]
+
+    assert {"service", "worker", "bad-release", "watch"} == set(probed)
+    for name in probed:
+        folder = environment(services()[name])["WHY504_BLACK_BOX"]
+        (volume,) = [v for v in services()[name]["volumes"] if folder.startswith(v["target"] + "/")]
+        assert (volume["type"], volume["source"]) == ("volume", "boxes")
+        # The probe makes the folder, so that only its account may look into it.
+        assert bool(volume.get("read_only")) == (name == "watch")
+
+
 def test_alertmanager_is_told_where_the_router_is(tmp_path, alertmanager_binary):
     (script,) = [word for word in words(services()["prepare"]) if "sed" in word]
     (line,) = re.findall(r"sed .*?\\\n.*", script)
