@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -20,6 +21,11 @@ import pytest
 
 from lab.stack.ports import free_port
 from tests.otlp_receiver import read_body
+from why504.alerts.alert import Level
+from why504.alerts.cards.frame import Place
+from why504.alerts.cards.reply import explanation
+from why504.alerts.kept.message import Known
+from why504.alerts.rooms.finding import _finding as finding_of
 from why504.probe.blackbox.frames import frames
 
 SECRET = "s3cr3t"
@@ -71,6 +77,20 @@ def broker() -> str:
     pika.BlockingConnection(pika.URLParameters(f"amqp://guest:pw-s3cr3t@{MUTE}/%2F"))
     return "ok"
 
+@app.get("/message")
+def message() -> str:
+    def got(channel, method, properties, body):
+        httpx.get(f"http://{MUTE}/z?key=key-s3cr3t", timeout=60)
+
+    with pika.BlockingConnection(pika.URLParameters(os.environ["BROKER"])) as connection:
+        channel = connection.channel()
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        told = pika.BasicProperties(headers={"x-token": "header s3cr3t"})
+        channel.basic_publish("", queue, b"body s3cr3t", told)
+        channel.basic_consume(queue, got, auto_ack=True)
+        channel.start_consuming()
+    return "ok"
+
 @app.get("/sql")
 def sql() -> str:
     with engine.connect() as connection:
@@ -87,6 +107,7 @@ HANGS = (
     ("GET", "/other/2?sig=s3cr3t"),
     ("GET", "/cache"),
     ("GET", "/broker"),
+    ("GET", "/message"),
 )
 HEADERS = {
     "Authorization": "Bearer s3cr3t",
@@ -156,8 +177,18 @@ def explained(folder: Path, *options: str) -> str:
     return done.stdout
 
 
+def cards(explained_as_json: str) -> str:
+    """Return what the chat room would be told of each incident."""
+    known = Known("web", Level.P0, told=1, opened_ns=0)
+    return "".join(
+        explanation(["one"], known, finding_of(incident, []), Place()).body
+        for incident in json.loads(explained_as_json)
+    )
+
+
+@pytest.mark.rabbitmq
 @pytest.mark.timeout(400)
-def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
+def test_no_secret_leaves_a_service_that_hangs(sink, rabbitmq, tmp_path):
     (tmp_path / "app.py").write_text(APP)
     port, metrics_port = free_port(), free_port()
     mute = socket.create_server(("127.0.0.1", 0), backlog=50)
@@ -166,6 +197,7 @@ def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
         **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
         "MUTE": f"127.0.0.1:{mute.getsockname()[1]}",
         "SOME_PASSWORD": f"env {SECRET}",
+        "BROKER": rabbitmq.url,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.port}",
         "WHY504_METRICS_PORT": str(metrics_port),
         "WHY504_SNAPSHOT_AFTER_S": "0.3",
@@ -187,7 +219,7 @@ def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
             until(lambda: "ValueError" in sink.text(), process)
             for method, path in HANGS:
                 threading.Thread(target=ask, args=(base, method, path), daemon=True).start()
-            hung = ("/hang/{number}", "/llm", "/other/{number}", "/cache", "/broker")
+            hung = ("/hang/{number}", "/llm", "/other/{number}", "/cache", "/broker", "/message")
             until(lambda: all(f"snapshot {w} {r}" in sink.text() for r, w in named(hung)), process)
             time.sleep(1.5)  # `explain` takes who is open for a second
             page = f"http://127.0.0.1:{metrics_port}"
@@ -201,6 +233,7 @@ def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
             process.wait()
     outputs["explained"] = explained(box)
     outputs["explained as JSON"] = explained(box, "--json")
+    outputs["cards"] = cards(outputs["explained as JSON"])
     outputs["black box"] = "".join(
         frame.body.decode("utf-8", "replace")
         for file in box.rglob("*")
@@ -214,6 +247,8 @@ def test_no_secret_leaves_a_service_that_hangs(sink, tmp_path):
     assert "token=REDACTED" in outputs["OTLP"]
     assert "page=2" in outputs["OTLP"]
     assert "ValueError" in outputs["OTLP"]
+    assert "publish (default)" in outputs["OTLP"]
+    assert "cardsV2" in outputs["cards"]
     assert all("/hang/" in outputs[name] for name in WITH_ROUTES)
     # ... and it is nowhere.
     assert [name for name, text in outputs.items() if SECRET in text or "4711" in text] == []
