@@ -60,6 +60,7 @@ def test_a_loop_that_moves_to_another_thread_is_found_there_and_no_longer_here()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 async def test_a_child_forked_in_a_task_runs_none():
     assert here() is asyncio.current_task()
     child = os.fork()
