@@ -37,7 +37,6 @@ SETTLED_S: Final = 60.0
 LOOK_EVERY_S: Final = 15.0
 LONG_S: Final = 36_000.0
 MOST_WRITTEN_MB: Final = 20.0
-MOST_CPU: Final = 0.5
 MOST_GROWTH_MB: Final = 4.0
 _MB: Final = 1e6
 _LATEST_S: Final = 120.0
@@ -154,7 +153,8 @@ def _verdict(looks: Sequence[Look], after: Sequence[str], lasts_s: float) -> Ver
         Check("stored in 10 h, likewise", round(stored_mb, 1), MOST_WRITTEN_MB, "MB"),
         Check("memory that grew once settled", round(growth_mb, 2), MOST_GROWTH_MB, "MB"),
         Check("CPU of the hung process", round(cpu, 2), None, "%", round(bare_cpu, 2)),
-        Check("... more than without the probe", round(cpu - bare_cpu, 2), MOST_CPU, "%"),
+        # No target: what a process may use that does nothing is `make bench-harm`'s to judge.
+        Check("... more than without the probe", round(cpu - bare_cpu, 2), None, "%"),
     ]
     verdict.facts |= {
         "requests": REQUESTS,

@@ -22,8 +22,8 @@ _STACK: Final = names.CODE_STACKTRACE.encode()
 ONE_IN: Final = 8
 """If so many spans of a request tell a stack, it is packed: stacks are told again and again, and
 are a tenth then. To pack ordinary spans costs a good part of what making them does."""
-_QUICK: Final = 1
-"""Level of gzip; higher ones take several times as long for a few percent."""
+_LEVEL: Final = 6
+"""Of gzip. What is packed is told rarely, and for hours: its size counts, not the milliseconds."""
 
 
 class Request(NamedTuple):
@@ -47,7 +47,7 @@ def packed(entries: Collection[Entry], resource: Resource, compression: str = ""
     if not compression and body.count(_STACK) * ONE_IN >= len(entries):
         compression = "gzip"
     if compression == "gzip":
-        return Request(len(entries), gzip.compress(body, _QUICK), "gzip")
+        return Request(len(entries), gzip.compress(body, _LEVEL), "gzip")
     return Request(len(entries), body)
 
 
