@@ -20,17 +20,16 @@ from why504.probe.inflight import Place, Registry
 from why504.probe.loop.garbage import Collections
 from why504.probe.process.procfile import text, words
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
+from why504.probe.telling.rhythm import pieces_s
 
 if TYPE_CHECKING:
     from why504.probe.loop.stall import Watchdog
 
 LOOK_S: Final = 1.0
 _BUSY_S: Final = 2.0
-"""Length of an interval while something noteworthy begins ..."""
-_SHARE_OF_AGE: Final = 0.1
-"""... this part of its age when it goes on: ten hours need not be told in pieces of 2 s ..."""
+"""Length of an interval while something noteworthy begins; it grows while that goes on."""
 _QUIET_S: Final = 30.0
-"""... and at most this, as while nothing is noteworthy."""
+"""Longest interval, and that while nothing is noteworthy."""
 _NOTEWORTHY_SHARE: Final = 0.1
 """Share of the time without a core, or in collections, from which one looks closer."""
 _NOTEWORTHY_AGE_S: Final = 1.0
@@ -191,7 +190,7 @@ class VitalsWatch:
         late_s = self._book.clock.monotonic_s() - before.at_s - LOOK_S
         self.latest = self._read(max(0.0, late_s))
         age_s = 0.0 if self.latest.noteworthy_since(before) else self._latest_hang_s()
-        interval_s = min(max(_BUSY_S, age_s * _SHARE_OF_AGE), _QUIET_S)
+        interval_s = pieces_s(age_s, _BUSY_S, _QUIET_S)
         if interval_s < self._interval_s and before is not self._begun:
             # Half a minute without trouble would hide the first seconds with it.
             self._tell_until(before)

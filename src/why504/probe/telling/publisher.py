@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final
 
 from opentelemetry.util.types import AttributeValue
@@ -14,12 +14,14 @@ from why504.probe.clock import Clock
 from why504.probe.inflight import OpenSpan, Registry
 from why504.probe.safety import Guard
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
-from why504.probe.telling.rhythm import Rhythm, Telling
+from why504.probe.telling.rhythm import Rhythm, Telling, pieces_s
 from why504.probe.telling.rows import span_snapshot
 
 POLL_S: Final = 0.2
 HEARD_EVERY_S: Final = 5.0
-"""What is open counts as open until its process was last heard of; so it is heard of this often."""
+"""What is open counts as open until its process was last heard of: so often, or ..."""
+SELDOM_S: Final = 20.0
+"""... so often when nothing new has hung for long; a minute is silence (diagnose/kept.py)."""
 _TOLD_AT_ONCE: Final = 2000
 """Bounds one round, and with it the CPU taken from the application; the rest is told next round."""
 
@@ -59,9 +61,7 @@ class Publisher:
             )
         ][:_TOLD_AT_ONCE]
         if not due and now_s - self._last_told_s > HEARD_EVERY_S:
-            # One will do; of a wait there is no stack to tell.
-            told = [thing for thing in things if thing.telling is not None]
-            due = [min(told, key=_has_a_stack)] if told else []
+            due = self._sign_of_life(things, now_s)
         if not due:
             return 0
         self._last_told_s = now_s
@@ -77,6 +77,18 @@ class Publisher:
                 else:
                     self._tell_record(thing, now_s, activity, at_work)
         return len(due)
+
+    def _sign_of_life(
+        self, things: Sequence[OpenSpan | OpenRecord], now_s: float
+    ) -> list[OpenSpan | OpenRecord]:
+        told = [thing for thing in things if thing.telling is not None]
+        if not told:
+            return []
+        age_s = now_s - max(thing.opened_s for thing in told)
+        if now_s - self._last_told_s <= pieces_s(age_s, HEARD_EVERY_S, SELDOM_S):
+            return []
+        # One will do; of a wait there is no stack to tell.
+        return [min(told, key=_has_a_stack)]
 
     def _is_due_first(self, thing: OpenSpan | OpenRecord, now_s: float) -> bool:
         first_s = thing.first_told_s if isinstance(thing, OpenRecord) else None

@@ -11,6 +11,14 @@ from typing import Final
 GROWTH: Final = 1.5
 """Each interval is so many times the one before; the engine counts on it (diagnose/endings.py)."""
 
+_SHARE_OF_AGE: Final = 0.1
+"""Of what goes on, and need not be told in pieces of seconds for ten hours."""
+
+
+def pieces_s(age_s: float, least_s: float, longest_s: float) -> float:
+    """Return in pieces of how many seconds that is told which has gone on for `age_s` seconds."""
+    return min(max(least_s, age_s * _SHARE_OF_AGE), longest_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
