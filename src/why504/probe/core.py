@@ -59,7 +59,7 @@ class Core:
 
     def forked(self) -> None:
         """Forget what is open: it is open in the parent, not here."""
-        self.registry.spans.clear()
+        self.registry.clear()
         self.book.open_records.clear()
-        self.watchdog.loops.clear()
+        self.watchdog.forked()
         self.survival.forked()

@@ -288,6 +288,12 @@ class Registry:
         if place.innermost is None and self._places.get(place.task_id) is place:
             del self._places[place.task_id]
 
+    def clear(self) -> None:
+        """Forget all that is open."""
+        self.spans.clear()
+        self._places.clear()
+        self._thread_trace.clear()
+
     def innermost(self, task: asyncio.Task[Any]) -> OpenSpan | None:
         """Return the innermost open span of a task, from any thread."""
         known = self._places.get(id(task))

@@ -118,6 +118,8 @@ class Probe:
     def shutdown(self) -> None:
         """Flush, stop every thread and remove every hook; the application goes on without."""
         atexit.unregister(self.shutdown)
+        if self._started_pid not in {0, os.getpid()}:
+            self._forked()  # in a child that served nobody all that runs is its parent's
         self._threads.stop()
         self.watchdog.stop(self._core.guard)
         if self._alerting is not None:

@@ -27,6 +27,7 @@ from why504.probe.healing.healer import Healer
 from why504.probe.healing.restarts import Permit, Restarts
 from why504.probe.healing.successor import tell_of_the_dead
 from why504.probe.inflight import Registry
+from why504.probe.loop.dumptimer import TIMER
 from why504.probe.loop.gildump import GilDump
 from why504.probe.loop.stall import Watchdog
 from why504.probe.safety import Guard
@@ -62,6 +63,8 @@ class Survival:
         self.box: BlackBox | None = None
         self._restarts: Restarts | None = None
         metrics.registry.register(RestartCollector(self._total))
+        if settings.gil_dump_after_s > 0:
+            TIMER.attach()
         if self._folder:
             self.box = BlackBox(
                 self._file(self._folder),
@@ -88,6 +91,7 @@ class Survival:
     def forked(self) -> None:
         """Begin anew in a child: its parent's files are its parent's."""
         self._began_ns = self._clock.wall_ns()
+        self._deadman = None
         if self.box is not None and self._folder is not None:
             self.box.forked(self._file(self._folder))
 

@@ -8,7 +8,6 @@ with a line that says whose it is (docs/black-box.md).
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from why504.probe.blackbox import folder as places
+from why504.probe.loop.dumptimer import TIMER
 from why504.probe.process.procfile import words
 from why504.probe.site import CodeLine, user_line
 
@@ -88,7 +88,7 @@ class GilDump:
             self._head = head
             self._write_head()
         self._cpu_s = _cpu_by_thread()
-        faulthandler.dump_traceback_later(self._after_s, file=self._file)
+        TIMER.arm(self._after_s, self._file)
 
     def taken(self, gap_s: float, now_ns: int, loop_threads: list[int]) -> Held | None:
         """Return who kept the GIL for `gap_s`, if a dump was taken meanwhile; forgets the dump."""
@@ -108,7 +108,7 @@ class GilDump:
         """Take no dump any more; an empty file goes."""
         if self._file < 0:
             return
-        faulthandler.cancel_dump_traceback_later()
+        TIMER.cancel()
         with contextlib.suppress(OSError):
             if self._path is not None and os.fstat(self._file).st_size <= len(self._head):
                 self._path.unlink(missing_ok=True)

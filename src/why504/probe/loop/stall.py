@@ -91,6 +91,11 @@ class Watchdog:
         if self.dump is not None:
             self.dump.disarm()
 
+    def forked(self) -> None:
+        """Forget the loops and the dump, which are the parent's."""
+        self.loops.clear()
+        self.dump = None
+
     def end_all(self, outcome: str) -> None:
         """End every stall that goes on: the process is about to."""
         for watch in list(self.loops.values()):
