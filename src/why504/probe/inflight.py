@@ -33,18 +33,20 @@ from why504.probe.telling.rhythm import Telling
 class Place:
     """Where something runs: an asyncio task if there is one, and the thread that began it."""
 
-    __slots__ = ("innermost", "task", "task_id", "thread_id")
+    __slots__ = ("innermost", "outside", "task", "task_id", "thread_id")
 
     task: Callable[[], asyncio.Task[Any] | None]
     """Returns the task, None once it is gone or where there never was one."""
     innermost: OpenSpan | None
     """What the task works for now, as far as a registry knows; always None of a thread."""
+    outside: list[OpenSpan] | None
+    """What it works for besides, outermost first; None until there is something."""
 
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
         self.task = _no_task if task is None else ref(task)
         self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
-        self.innermost = None
+        self.innermost = self.outside = None
 
     @property
     def in_task(self) -> bool:
@@ -66,6 +68,10 @@ def _no_task() -> None:
     return None
 
 
+def _nothing() -> None:
+    return None
+
+
 NOWHERE: Final = Place(None, 0)
 """Of what is not kept yet."""
 
@@ -80,8 +86,8 @@ class OpenSpan:
     # What few have is the class's until it is set: one is made for each span.
     opened_s: float = 0.0
     place: Place = NOWHERE
-    home: Place | None = None
-    """Where it began, once it has worked in another place."""
+    elsewhere: tuple[Place, ...] = ()
+    """Other places that work for it, or did: where it began, once it has worked in another."""
     span: ReadableSpan | None = None
     """Says itself what it is called, of what kind it is, when it began and within what."""
     attributes: dict[str, AttributeValue] | None = None
@@ -89,7 +95,6 @@ class OpenSpan:
     failed: deque[RecordSpan] | None = None
     """Calls of a dropped request that failed: told once the request takes long."""
     scope: MutableMapping[str, Any] | None = None
-    outer: OpenSpan | None = None
     telling: Telling | None = None
     worker_cpu: Reading | None = None
     """Of its worker thread, when it was first told there."""
@@ -197,13 +202,14 @@ class Registry:
 
     def open(self, entry: OpenSpan) -> None:
         """Keep what begins now, the innermost of its task from now on."""
+        # Of what is not kept somebody may still ask how long it took.
+        self.latest_s = entry.opened_s = self._now_s()
+        if entry.span is None:
+            entry.began(entry.opened_s, self._wall_ns())
         spans = self.spans
         if len(spans) >= self._limit:
             self.dropped += 1
             return
-        self.latest_s = entry.opened_s = self._now_s()
-        if entry.span is None:
-            entry.began(entry.opened_s, self._wall_ns())
         thread_id = get_ident()
         task = task_in(thread_id)
         if task is None:
@@ -214,12 +220,13 @@ class Registry:
             known = self._places.get(task_id)
             # Of a task that is gone the id may have been given to another one.
             if known is not None and known.task() is task:
-                here, entry.outer = known, known.innermost
+                here = known
+                self._go_in(here, entry)
             else:
                 here = _new_place(Place)
                 here.task, here.task_id, here.thread_id = ref(task), task_id, thread_id
-            here.innermost = entry
-            self._places[task_id] = here
+                here.innermost, here.outside = entry, None
+                self._places[task_id] = here
         entry.place = here
         spans[entry.span_id] = entry
 
@@ -233,20 +240,25 @@ class Registry:
         self.spans[entry.span_id] = entry
         return True
 
-    def enter(self, entry: OpenSpan) -> Place:
-        """Note that the caller works for `entry` from now on; return where it was before."""
+    def enter(self, entry: OpenSpan) -> Callable[[], None]:
+        """Note that the caller works for `entry` from now on; return how to undo it."""
         before, here = entry.place, self.place()
-        if here.in_task and before.task_id == here.task_id:
-            return before
+        if here is before:
+            return _nothing
+        if before not in entry.elsewhere:
+            entry.elsewhere = (*entry.elsewhere, before)
         entry.place = here
-        if entry.home is None:
-            entry.home = before
         self.saw(here, entry.trace_id)
-        if here.in_task:
-            entry.outer = here.innermost or entry.outer
-            here.innermost = entry
+        if here.in_task and here not in entry.elsewhere:
+            self._go_in(here, entry)
             self._places[here.task_id] = here
-        return before
+        return lambda: self._leave(entry, here, before)
+
+    def _leave(self, entry: OpenSpan, here: Place, before: Place) -> None:
+        if here not in entry.elsewhere[:1]:  # where it began it goes on
+            self._forget(entry, here)
+        if entry.place is here:
+            entry.place = before
 
     def place(self) -> Place:
         """Return the caller's place, the one that its task is known by where there is one."""
@@ -256,12 +268,6 @@ class Registry:
         if known is not None and known.task() is task:
             return known
         return Place(task, thread_id)
-
-    def leave(self, entry: OpenSpan, before: Place) -> None:
-        """Undo `enter`: the work goes on where it was before."""
-        if entry.place is not before:
-            self._forget(entry, entry.place)
-            entry.place = before
 
     def saw(self, place: Place, trace_id: int) -> None:
         """Note that a trace was worked for in a thread without a loop."""
@@ -274,18 +280,28 @@ class Registry:
         if entry is None:
             return None
         self._forget(entry, entry.place)
-        if entry.home is not None:
-            self._forget(entry, entry.home)
+        for place in entry.elsewhere:
+            self._forget(entry, place)
         return entry
+
+    def _go_in(self, place: Place, entry: OpenSpan) -> None:
+        if place.innermost is not None:
+            if place.outside is None:
+                place.outside = []
+            place.outside.append(place.innermost)
+        place.innermost = entry
 
     def _forget(self, entry: OpenSpan, place: Place) -> None:
         if place.innermost is not entry:
+            if place.outside and entry in place.outside:
+                place.outside.remove(entry)
             return
-        outer = entry.outer
+        outer = place.outside.pop() if place.outside else None
+        # What another thread has ended meanwhile may have come back.
         while outer is not None and outer.span_id not in self.spans:
-            outer = outer.outer
-        place.innermost = None if outer is entry else outer
-        if place.innermost is None and self._places.get(place.task_id) is place:
+            outer = place.outside.pop() if place.outside else None
+        place.innermost = outer
+        if outer is None and self._places.get(place.task_id) is place:
             del self._places[place.task_id]
 
     def clear(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import tracemalloc
+import weakref
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable
@@ -252,15 +253,74 @@ async def test_a_child_task_that_enters_is_found_and_its_parent_too(registry):
     async def child() -> None:
         inner = asyncio.current_task()
         assert inner is not None
-        before = registry.enter(entry)
+        leave = registry.enter(entry)
         assert registry.innermost(inner) is entry
         assert registry.innermost(outer) is entry
-        registry.leave(entry, before)
+        leave()
         assert registry.innermost(inner) is None
 
     await asyncio.create_task(child())
 
     assert registry.innermost(outer) is entry
+
+
+async def test_a_request_that_is_answered_twice_at_once_is_found_in_both_tasks(registry):
+    # A middleware runs the application in a task, finds it slow, and runs it again itself.
+    entry = request(registry, 1)
+    middleware = asyncio.current_task()
+    goes_on = asyncio.Event()
+
+    async def first() -> None:
+        leave = registry.enter(entry)
+        await goes_on.wait()
+        assert registry.innermost(asyncio.current_task()) is entry
+        leave()
+        assert registry.innermost(asyncio.current_task()) is None
+
+    task = asyncio.create_task(first())
+    await asyncio.sleep(0)
+    leave = registry.enter(entry)
+    assert registry.innermost(middleware) is registry.innermost(task) is entry
+    leave()
+    assert registry.innermost(middleware) is registry.innermost(task) is entry
+    goes_on.set()
+    await task
+
+    assert registry.close(1) is entry
+    assert registry._places == {}
+
+
+async def test_spans_of_a_task_that_overlap_are_forgotten_once_they_end(registry):
+    task = asyncio.current_task()
+    ended = weakref.WeakSet()
+    for span_id in range(1, 100):
+        ended.add(request(registry, span_id))
+        if span_id > 1:
+            registry.close(span_id - 1)
+        assert registry.innermost(task) is registry.spans[span_id]
+
+    assert len(ended) == 1
+    registry.close(99)
+    assert registry._places == {}
+
+
+async def test_of_spans_of_a_task_the_latest_that_is_open_is_innermost(registry):
+    task = asyncio.current_task()
+    entries = {span_id: request(registry, span_id) for span_id in (1, 2, 3)}
+    for ends, innermost in ((2, 3), (3, 1), (1, None)):
+        registry.close(ends)
+        assert registry.innermost(task) is entries.get(innermost)
+
+    assert registry._places == {}
+
+
+def test_what_is_not_kept_says_still_how_long_it_took(clock):
+    full = Registry(clock, 0)
+    entry = request(full, 1)
+    clock.advance(2.0)
+
+    assert (full.dropped, clock.monotonic_s() - entry.opened_s) == (1, 2.0)
+    assert entry.start_ns > 0
 
 
 def test_a_sender_without_a_collector_never_blocks_and_never_raises():

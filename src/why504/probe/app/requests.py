@@ -133,8 +133,7 @@ class RequestWatch:
         task = task_in(get_ident())
         if task is not None and entry.place.task() is task:
             return _nothing  # no middleware has given the request to another task
-        before = self._registry.enter(entry)
-        return lambda: self._registry.leave(entry, before)
+        return self._registry.enter(entry)
 
 
 def _nothing() -> None:
