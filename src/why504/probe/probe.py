@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 PROBE: Final = "_why504_probe"
 """Attribute of an application that has a probe."""
 
+_PAGE_AFTER_S: Final = 3.0
+"""An application that listens itself, where our page would, has begun to by then; one that serves
+requests has ours as soon as it does."""
+
 
 class Probe:
     """Everything that watches one application; its threads start in the process that serves.
@@ -53,7 +57,7 @@ class Probe:
         """What was found by `why504 run`, not told by the application's own code."""
         self._apps: list[object] = []
         self._theirs = Theirs()
-        self._watched = Watched(core, self._on_scope)
+        self._watched = Watched(core, self._on_scope, self._on_serving)
         self.pools = self._watched.pools
         self._page = Page(core, self._watched, self._theirs)
         self._threads = Threads(core.guard)
@@ -85,6 +89,7 @@ class Probe:
     def port(self) -> int:
         """Port of /metrics and /debug/requests; -1 when there is none."""
         self.start()
+        self._page.serve()
         return self._page.port
 
     def start(self) -> None:
@@ -147,15 +152,25 @@ class Probe:
         if self.watchdog.server_port is None and server:
             self.watchdog.server_port = server[1]
         # The lifespan comes first, and does not know the port.
-        if loop is not None and scope["type"] != "lifespan" and self.watchdog.knows(loop):
+        if scope["type"] == "lifespan":
+            return
+        self._page.serve()
+        if loop is not None and self.watchdog.knows(loop):
             self._serving = loop
+
+    def _on_serving(self) -> None:
+        self._core.spans.claim()
+        self._page.serve()
 
     def _run(self) -> None:
         core, watched = self._core, self._watched
         watched.look()
         publisher = core.publisher()
+        page_due_s = core.clock.monotonic_s() + _PAGE_AFTER_S
 
         def publish() -> None:
+            if core.clock.monotonic_s() > page_due_s:
+                self._page.serve()
             core.spans.look()
             watched.look()
             watched.tell()
@@ -167,7 +182,6 @@ class Probe:
         self._threads.run("watchdog", core.watchdog.look, core.watchdog.pause_s)
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()
-        self._page.serve()
         core.survival.start(self._threads.run, core.watchdog, core.registry, core.book)
 
     def _raise_alerts(self) -> None:

@@ -65,6 +65,9 @@ def instrument(
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
     sync = {name: sync_engine(one) for name, one in engines.items()}
     probe = known or Probe.of_the_program
+    if probe is None and settings is None and on_stall is None and Probe.living:
+        # Libraries are a process's, not an application's: what two told would be told twice.
+        probe = Probe.living[0]
     if probe is None:
         settings = (settings or ProbeSettings.from_env()).with_on_stall(on_stall)
         probe = Probe(settings, serves=app is not None)

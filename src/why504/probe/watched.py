@@ -32,9 +32,15 @@ class Hook(Protocol):
 class Watched:
     """Every hook of one probe; `detach` takes all of them out."""
 
-    def __init__(self, core: Core, on_scope: Callable[[MutableMapping[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        on_scope: Callable[[MutableMapping[str, Any]], None],
+        on_serving: Callable[[], None],
+    ) -> None:
         self._core = core
         self._on_scope = on_scope
+        self._on_serving = on_serving
         self._hooks: list[Hook] = []
         found = Limits({}, {}, core.guard)
         self._limits = [found]
@@ -119,11 +125,11 @@ class Watched:
             on_scope=self._on_scope,
         )
         if isinstance(app, PlainApp):
-            app.attach(watch, core.spans, core.guard)
+            app.attach(watch, core.spans, core.guard, self._on_serving)
             return app
         contrib = core.settings.server_spans == "contrib"
         hooks = AppHooks(app, watch, core.guard, contrib=contrib)
-        _say_when_it_serves(app, core.spans.claim)
+        _say_when_it_serves(app, self._on_serving)
         hooks.attach(core.spans.serving)
         core.spans.when_ours(hooks.silence_fastapi)
         return hooks

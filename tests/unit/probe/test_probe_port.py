@@ -83,7 +83,7 @@ def test_what_loopback_is(host, is_one):
 
 def test_without_a_token_nothing_is_served_elsewhere_and_the_service_goes_on(caplog):
     core = Core(ProbeSettings(metrics_host="0.0.0.0", metrics_port=0), serves=True)
-    page = Page(core, Watched(core, lambda scope: None), Theirs())
+    page = Page(core, Watched(core, lambda scope: None, lambda: None), Theirs())
 
     with caplog.at_level(logging.ERROR, "why504.probe"):
         page.serve()

@@ -49,7 +49,6 @@ class AppHooks:
         """Hook the application; a stack that was built already is built anew."""
         from starlette.middleware import Middleware
 
-        opt_in_to_new_http_names()
         app, watch = self._app, self._watch
         self._attached = True
         self._mark = Middleware(TaskMark, watch=watch)
@@ -96,6 +95,7 @@ class AppHooks:
     def _instrument(self, provider: TracerProvider) -> None:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
+        opt_in_to_new_http_names()
         FastAPIInstrumentor.instrument_app(
             self._app, tracer_provider=provider, exclude_spans=["send", "receive"]
         )

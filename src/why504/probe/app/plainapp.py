@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import why504
@@ -26,9 +27,15 @@ class PlainApp:
         """Serve one connection."""
         await self._stack(scope, receive, send)
 
-    def attach(self, watch: RequestWatch, spans: SpanFlow, guard: Guard) -> None:
+    def attach(
+        self,
+        watch: RequestWatch,
+        spans: SpanFlow,
+        guard: Guard,
+        on_serving: Callable[[], None],
+    ) -> None:
         """Put server spans and the look at requests around the application."""
-        inner = Serving(RequestMiddleware(self.app, watch), spans.claim)
+        inner = Serving(RequestMiddleware(self.app, watch), on_serving)
         tracer = spans.serving.get_tracer("why504", why504.__version__)
         self._stack = ServerSpans(inner, tracer, guard)
 

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from threading import get_ident
 from typing import Any, Final
 
-from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from why504 import names
@@ -95,13 +94,21 @@ class RequestWatch:
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)
-            elif not ours and names.HTTP_METHOD not in (entry.span.attributes or {}):
+            elif not ours:
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
             self._metrics.request_ended(entry, status, seconds)
         except Exception as error:
             if not self._end.swallows(error):
                 raise
+        finally:
+            # A task that it began may go on for hours, and has the entry in its context.
+            entry.scope = None
+
+    def answered(self, entry: OpenSpan, status: int) -> None:
+        """Note that an answer begins whose span somebody else makes, who may end it with it."""
+        with self._end:
+            self._speak_new_names(entry, status)
 
     def _tell_dropped(self, entry: OpenSpan, status: int) -> None:
         if self._dropped.is_long(entry):
@@ -110,8 +117,10 @@ class RequestWatch:
             self._dropped.tell(entry, told, error)
 
     def _speak_new_names(self, entry: OpenSpan, status: int) -> None:
-        # Another instrumentor chose the old HTTP names before we could opt in to the new ones.
-        span = trace.get_current_span()
+        # Whoever makes the spans may use the old HTTP names, and has a reason to.
+        span: Any = entry.span
+        if span is None or not span.is_recording() or names.HTTP_METHOD in (span.attributes or {}):
+            return
         span.set_attribute(names.HTTP_METHOD, entry.method())
         span.set_attribute(names.HTTP_ROUTE, entry.route())
         if status:
@@ -157,7 +166,8 @@ class RequestMiddleware:
         heard = scope.setdefault(_HEARD, _Heard()) if served is None else served
         token = REQUEST.set(entry)
         try:
-            await self.app(scope, receive, send if served is not None else _noting(send, heard))
+            noted = send if served is not None else self._noting(send, heard, entry)
+            await self.app(scope, receive, noted)
         except BaseException as error:
             # Before ServerErrorMiddleware, which is outside of this, answers and the span ends.
             if served is not None:
@@ -167,20 +177,20 @@ class RequestMiddleware:
             REQUEST.reset(token)
             self._watch.end(entry, heard.status, ours=served is not None)
 
+    def _noting(self, send: Send, heard: _Heard | Served, entry: OpenSpan) -> Send:
+        async def noting_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                heard.status = int(message["status"])
+                self._watch.answered(entry, heard.status)
+            await send(message)
+
+        return noting_send
+
 
 class _Heard:
     """What is known of an answer where somebody else makes the server spans."""
 
     status = 0
-
-
-def _noting(send: Send, heard: _Heard | Served) -> Send:
-    async def noting_send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            heard.status = int(message["status"])
-        await send(message)
-
-    return noting_send
 
 
 class TaskMark:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from why504.errors import ConfigError
@@ -27,6 +28,8 @@ class Page:
         self._theirs = theirs
         self._server: Server | None = None
         self._is_collected = False
+        self._lock = threading.Lock()
+        self._is_served = False
 
     @property
     def port(self) -> int:
@@ -34,11 +37,14 @@ class Page:
         return -1 if self._server is None else self._server.port
 
     def serve(self) -> None:
-        """Answer from now on, unless the settings want no port."""
+        """Answer from now on, unless it does already or the settings want no port."""
         settings = self._core.settings
-        if settings.metrics_port < 0:
+        if settings.metrics_port < 0 or self._is_served:
             return
-        with self._core.guard.site("metrics server"):
+        with self._lock, self._core.guard.site("metrics server"):
+            if self._is_served:
+                return
+            self._is_served = True
             state = self._state()
             registry = Together(self._core.metrics.registry, self._theirs)
             try:
@@ -60,11 +66,15 @@ class Page:
 
     def stop(self) -> None:
         """Give the port back."""
+        with self._lock:
+            self._is_served = True  # and is not opened any more
         if self._server is not None:
             self._server.stop()
 
     def forked(self) -> None:
         """Leave the port to the parent process, which has it too."""
+        self._lock = threading.Lock()
+        self._is_served = False
         if self._server is not None:
             self._server.abandon()
             self._server = None

@@ -254,8 +254,8 @@ def _parent(scope: Scope, current: Context, carried: bytes) -> tuple[Context, Sp
         if not carried:
             return current, SpanKind.SERVER
         if _reads_parents(propagator) and (theirs := _plainly_told(carried)):
-            return within(NonRecordingSpan(theirs)), SpanKind.SERVER
-    return propagate.extract(scope, getter=_HEADERS), SpanKind.SERVER
+            return within(NonRecordingSpan(theirs), current), SpanKind.SERVER
+    return propagate.extract(scope, current, getter=_HEADERS), SpanKind.SERVER
 
 
 def _plainly_told(traceparent: bytes) -> SpanContext | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 from why504.probe.clock import Clock
@@ -47,6 +48,7 @@ class LoopWatch:
         self._clock = clock
         self._metrics = metrics
         self._pause_s = pause_s
+        self._context = Context()
         self.renew()
 
     def renew(self) -> None:
@@ -66,4 +68,5 @@ class LoopWatch:
         self._metrics.loop_lag.observe(max(0.0, late_s))
         self.due_s = self._pause_s()
         if not self.stopping:
-            self.loop.call_later(self.due_s, self.beat)
+            # The first request's own context would be copied, and all that is in it kept.
+            self.loop.call_later(self.due_s, self.beat, context=self._context)

@@ -38,7 +38,7 @@ class SpanFlow:
         self._site = guard.site("tracer provider")
         self._when_ours: list[Callable[[], object]] = []
         self._claim = Claim(self._join, self._settled)
-        self.provider = LateProvider(self._claim.until_settled if serves else self._claim.now)
+        self.provider = LateProvider(self._claim.until_settled)
         # A span of a request that came in: the application serves.
         self.serving = LateProvider(self._claim.now)
         self._records = RecordSender(
