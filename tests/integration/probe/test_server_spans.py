@@ -330,6 +330,26 @@ def test_addresses_that_are_excluded_have_no_span(
     assert len(_spans_of(instrumented(make_app()), CALLS["plain"], exporter)) == spans
 
 
+@pytest.mark.parametrize(
+    ("listed", "spans", "warned"),
+    [
+        ("*/health", 1, ["'*/health'"]),
+        ("*/health,", 1, ["'*/health'"]),
+        ("*/health, /v1/items, [", 0, ["'*/health'", "'['"]),
+        ("/v1/(items,things)/", 0, []),
+    ],
+)
+def test_what_is_no_regular_expression_excludes_nothing_and_fails_no_request(
+    exporter, instrumented, monkeypatch, caplog, listed, spans, warned
+):
+    monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", listed)
+
+    assert len(_spans_of(instrumented(make_app()), CALLS["plain"], exporter)) == spans
+    told = [record.getMessage() for record in caplog.records if record.name == "why504.probe"]
+    assert [text.split()[1] for text in told] == warned
+    assert all("OTEL_PYTHON_EXCLUDED_URLS" in text and "write /health" in text for text in told)
+
+
 def test_a_span_lasts_until_the_last_piece_was_sent(exporter, instrumented):
     app, ended_before = instrumented(make_app()), []
 
