@@ -13,11 +13,16 @@ from hypothesis import settings
 from opentelemetry import trace
 from opentelemetry.util._once import Once
 
+from why504.probe.safety import RAISE
+
 if TYPE_CHECKING:
     from lab.stack.postgres import Postgres
     from lab.stack.rabbitmq import RabbitMQ
     from lab.stack.valkey import Valkey
 
+
+# In the environment, so that it holds in processes that tests start, too.
+os.environ[RAISE] = "1"
 
 # How long an example takes is the machine's affair, and no test is about speed.
 settings.register_profile("why504", deadline=None)

@@ -140,6 +140,20 @@ async def test_statements_have_one_span_each_without_values(told, url):
     assert "4711" not in str([span.attributes for span in told.spans()])
 
 
+async def test_a_statement_has_its_span_however_it_is_given(told, url):
+    connection = await asyncpg.connect(url)
+    with told.request():
+        await connection.execute(query="select 1")
+        await connection.executemany(command="select $1::int", args=[(1,)])
+        await connection.fetch(query="select 2")
+        await connection.prepare(query="select 3")
+    await connection.close()
+
+    assert told.queries() == [
+        "select ?", "select $1::int", "select ?", "PREPARE x AS select ?"
+    ]  # fmt: skip
+
+
 async def test_a_statement_of_the_pool_itself_is_a_checkout_and_a_span(told, url):
     async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
         with told.request():

@@ -27,6 +27,7 @@ from why504.alerts.cards.reply import explanation
 from why504.alerts.kept.message import Known
 from why504.alerts.rooms.finding import _finding as finding_of
 from why504.probe.blackbox.frames import frames
+from why504.probe.safety import RAISE
 
 SECRET = "s3cr3t"
 WITH_ROUTES = ("/metrics", "/debug/requests", "explained", "black box")
@@ -194,7 +195,7 @@ def test_no_secret_leaves_a_service_that_hangs(sink, rabbitmq, tmp_path):
     mute = socket.create_server(("127.0.0.1", 0), backlog=50)
     out, box = tmp_path / "out", tmp_path / "box"
     env = {
-        **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        **{name: value for name, value in os.environ.items() if name != RAISE},
         "MUTE": f"127.0.0.1:{mute.getsockname()[1]}",
         "SOME_PASSWORD": f"env {SECRET}",
         "BROKER": rabbitmq.url,

@@ -17,6 +17,7 @@ import pytest
 
 from why504 import names
 from why504.probe import begin
+from why504.probe.safety import RAISE
 
 BIN = Path(sys.executable).parent
 RUN = [str(BIN / "why504"), "run"]
@@ -50,7 +51,7 @@ thread.join(60)
 
 def environment(collector, folder: Path, **more: str) -> dict[str, str]:
     return {
-        **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        **{name: value for name, value in os.environ.items() if name != RAISE},
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         "OTEL_METRICS_EXPORTER": "none",

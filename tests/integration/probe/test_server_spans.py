@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fastapi import Request
+from fastapi import BackgroundTasks, Request
 from opentelemetry import trace
 from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
@@ -21,7 +21,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -330,6 +330,26 @@ def test_addresses_that_are_excluded_have_no_span(
     assert len(_spans_of(instrumented(make_app()), CALLS["plain"], exporter)) == spans
 
 
+@pytest.mark.parametrize(
+    ("listed", "spans", "warned"),
+    [
+        ("*/health", 1, ["'*/health'"]),
+        ("*/health,", 1, ["'*/health'"]),
+        ("*/health, /v1/items, [", 0, ["'*/health'", "'['"]),
+        ("/v1/(items,things)/", 0, []),
+    ],
+)
+def test_what_is_no_regular_expression_excludes_nothing_and_fails_no_request(
+    exporter, instrumented, monkeypatch, caplog, listed, spans, warned
+):
+    monkeypatch.setenv("OTEL_PYTHON_EXCLUDED_URLS", listed)
+
+    assert len(_spans_of(instrumented(make_app()), CALLS["plain"], exporter)) == spans
+    told = [record.getMessage() for record in caplog.records if record.name == "why504.probe"]
+    assert [text.split()[1] for text in told] == warned
+    assert all("OTEL_PYTHON_EXCLUDED_URLS" in text and "write /health" in text for text in told)
+
+
 def test_a_span_lasts_until_the_last_piece_was_sent(exporter, instrumented):
     app, ended_before = instrumented(make_app()), []
 
@@ -387,3 +407,28 @@ def test_a_middleware_that_copies_the_scope_does_not_hide_the_route(exporter, in
 
     [span] = _spans_of(instrumented(app), CALLS["plain"], exporter)
     assert span.name == "GET /v1/items/{item}"
+
+
+@pytest.mark.parametrize("their_provider", [False, True])
+def test_a_background_task_that_fails_tells_the_kind_of_its_error_alone(
+    exporter, instrumented, their_provider
+):
+    if their_provider:
+        trace.set_tracer_provider(TracerProvider())
+    app = make_app()
+
+    @app.get("/saves")
+    async def saves(tasks: BackgroundTasks) -> None:
+        def save() -> None:
+            raise ValueError("row ('alice@secret.example')")
+
+        tasks.add_task(save)
+
+    with suppress(ValueError):
+        asyncio.run(call(instrumented(app), Call("/saves")))
+
+    [span] = [one for one in exporter.get_finished_spans() if one.name == "BackgroundTask save"]
+    assert "alice" not in span.to_json()
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "ValueError")
+    assert span.attributes["error.type"] == "ValueError"
+    assert span.events == ()

@@ -21,7 +21,7 @@ from why504.probe.kit import Patches
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.served import SERVED, ServerSpans
 from why504.probe.pools.pool import PoolWatch
-from why504.probe.safety import Guard
+from why504.probe.safety import RAISE, Guard
 from why504.probe.spans.calls import Calls
 from why504.probe.telling.openrecord import RecordBook
 from why504.testing import CollectedRecords, SequentialIds
@@ -132,7 +132,7 @@ def test_a_pool_is_given_back_as_it_was(engine: Engine):
 
 
 def test_a_processor_that_fails_fails_no_statement(engine: Engine, monkeypatch):
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # under pytest our own errors are raised
+    monkeypatch.delenv(RAISE)  # in our own tests our errors are raised
     statements_of(engine, Broken())
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1

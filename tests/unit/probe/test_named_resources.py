@@ -27,7 +27,7 @@ from why504.probe.inflight import Registry
 from why504.probe.locks import named
 from why504.probe.locks.named import LISTENING, Resource
 from why504.probe.locks.namedwatch import UNTOLD_LIMIT, NamedWatch
-from why504.probe.safety import Guard
+from why504.probe.safety import RAISE, Guard
 from why504.probe.telling.openrecord import RecordBook
 from why504.probe.telling.records import RecordSpan
 from why504.testing import CollectedRecords, SequentialIds
@@ -455,7 +455,7 @@ def test_what_is_no_lock_is_told_by_whoever_waits_for_it(probe, error, outcome):
 
 def test_an_error_of_the_probe_is_counted_and_the_lock_works(probe, monkeypatch):
     monkeypatch.setattr("why504.probe.site.caller_line", lambda passed_over: 1 / 0)
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    monkeypatch.delenv(RAISE)
     lock = why504.resource("model", threading.Lock())
     with lock:
         thread = threading.Thread(target=lambda: lock.acquire(timeout=0.01))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import tracemalloc
 import weakref
@@ -20,7 +21,7 @@ from why504 import names
 from why504.diagnose.kept import SILENT_NS
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
-from why504.probe.safety import Guard
+from why504.probe.safety import RAISE, Guard
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
 from why504.probe.telling.publisher import HEARD_EVERY_S, SELDOM_S, Publisher
 from why504.probe.telling.records import RecordSender, RecordSpan
@@ -348,7 +349,7 @@ def test_what_waits_behind_a_slow_export_is_sent_at_an_exit_too(free_port):
 
 
 def test_an_error_inside_the_probe_is_swallowed_and_counted_in_production(monkeypatch, caplog):
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    monkeypatch.delenv(RAISE)
     guard = Guard()
     for _ in range(3):
         with guard.site("here"):
@@ -358,12 +359,19 @@ def test_an_error_inside_the_probe_is_swallowed_and_counted_in_production(monkey
     assert len(caplog.records) == 1
 
 
-def test_an_error_inside_the_probe_is_raised_under_pytest():
+def test_an_error_inside_the_probe_is_raised_in_our_own_tests():
     with pytest.raises(ValueError, match="ours"), Guard().site("here"):
         raise ValueError("ours")
 
 
+def test_an_error_inside_the_probe_is_swallowed_in_the_tests_of_a_service(monkeypatch):
+    monkeypatch.delenv(RAISE)
+    assert "PYTEST_CURRENT_TEST" in os.environ
+    with Guard().site("here"):
+        raise ValueError("ours")
+
+
 def test_cancellation_is_never_swallowed(monkeypatch):
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    monkeypatch.delenv(RAISE)
     with pytest.raises(asyncio.CancelledError), Guard().site("here"):
         raise asyncio.CancelledError

@@ -48,6 +48,9 @@ def test_values_become_question_marks_and_names_stay(statement, expected):
         f"SELECT '/*', '{SECRET}', '*/'",
         f"SELECT \"a'b\", '{SECRET}'",
         f"SELECT 'a''{SECRET}'",
+        f"/* don't */ SELECT '{SECRET}'",
+        f"-- don't\nSELECT '{SECRET}'",
+        f"SELECT 'C:\\', '{SECRET}'",
     ],
 )
 def test_no_value_survives_however_it_is_quoted_or_cut(statement):
@@ -75,6 +78,29 @@ def test_names_of_mysql_and_its_markers_stay():
         without_literals("SELECT `a` FROM t1 WHERE b = %s AND c = 'x'", "mariadb")
         == "SELECT `a` FROM t1 WHERE b = %s AND c = ?"
     )
+
+
+@pytest.mark.parametrize(
+    ("system", "statement", "expected"),
+    [
+        (
+            "oracle.db",
+            f"SELECT q'[it's {SECRET}]', NQ'{{it's {SECRET}}}', 'x' a",
+            "SELECT ?, ?, ? a",
+        ),
+        ("oracle.db", f"SELECT q'!it's {SECRET}!', q'(a)b' {SECRET})', 'x' a", "SELECT ?, ?, ? a"),
+        ("oracle.db", f"SELECT q'<it's {SECRET}", "SELECT ?"),
+        (
+            "microsoft.sql_server",
+            f"SELECT [O'Brien], [a]]'b] FROM [t] WHERE a = '{SECRET}'",
+            "SELECT [O'Brien], [a]]'b] FROM [t] WHERE a = ?",
+        ),
+        ("sqlite", f"SELECT [O'Brien], `it's`, '{SECRET}'", "SELECT [O'Brien], `it's`, ?"),
+        ("postgresql", f"SELECT (ARRAY['{SECRET}', '']) [1]", "SELECT (ARRAY[?, ?]) [?]"),
+    ],
+)
+def test_each_database_is_read_by_its_own_quotes(system, statement, expected):
+    assert without_literals(statement, system) == expected
 
 
 @given(
@@ -107,3 +133,5 @@ def test_a_long_statement_is_cut_with_a_mark():
 def test_a_statement_made_to_be_slow_to_read_is_read_at_once():
     for hostile in ("'" * 4096, "/*" * 2048, "$a$" * 1365, '"' * 4096, "1." * 2048, "$a" * 2048):
         assert len(without_literals(hostile)) <= LONGEST
+    for system, hostile in (("oracle.db", "q'[" * 1365), ("microsoft.sql_server", "[" * 4096)):
+        assert len(without_literals(hostile, system)) <= LONGEST

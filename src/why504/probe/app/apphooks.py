@@ -57,7 +57,7 @@ class AppHooks:
         tracer = None
         if not theirs and not self._contrib:
             tracer = provider.get_tracer("why504", why504.__version__)
-            self._background = BackgroundSpans(tracer)
+            self._background = BackgroundSpans(tracer, self._guard)
             self._background.attach()
         build = app.build_middleware_stack
 

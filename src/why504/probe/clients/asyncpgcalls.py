@@ -17,7 +17,7 @@ from why504.probe.clients.statements import server_of, statement_span
 from why504.probe.kit import Kit, Patches
 from why504.probe.spans.spanned import TELLERS, callers, spanned_async, told_by_stock
 
-_CONNECTION: Final = ("execute", "executemany", "fetch", "fetchval", "fetchrow", "fetchmany")
+_CONNECTION: Final = ("execute", "fetch", "fetchval", "fetchrow", "fetchmany")
 _PREPARED: Final = ("fetch", "fetchval", "fetchrow", "fetchmany", "executemany", "explain")
 _CURSOR: Final = ("_bind_exec", "_bind", "_exec")
 """All that a cursor sends, by whichever method it is used."""
@@ -44,6 +44,8 @@ class AsyncpgCalls:
         modules = sys.modules
         connection = modules["asyncpg.connection"].Connection
         self._wrap(connection, _CONNECTION, lambda con, query, *_, **__: (con, query))
+        # Whose parameter has another name, by which it may be given.
+        self._wrap(connection, ("executemany",), lambda con, command, *_, **__: (con, command))
         self._wrap(
             connection, ("prepare",), lambda con, query, **__: (con, f"PREPARE x AS {query}")
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from opentelemetry.trace import Span, Status, StatusCode
 
 from why504 import names
-from why504.probe.clients.literals import without_literals
+from why504.probe.clients.literals import LOOKED_AT, shortened, without_literals
 from why504.probe.kit import Patches
 from why504.probe.lean.wire import Prepared
 from why504.probe.safety import Guard
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _QUERY_LIMIT: Final = 2000
 _STATEMENTS_KEPT: Final = 1024
-_LONGEST_KEPT: Final = 8000
+_LONGEST_KEPT: Final = LOOKED_AT
 """Characters; an INSERT of a thousand rows has more, and each time others."""
 _SYSTEMS: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 _PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
-_OPERATION: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*([A-Za-z]+)", re.DOTALL)
+_OPERATION: Final = re.compile(r"[A-Za-z]+")
 _COLLECTION: Final = {
     "SELECT": re.compile(r"\bFROM\s+([\w.\"`]+)", re.IGNORECASE),
     "INSERT": re.compile(r"\bINTO\s+([\w.\"`]+)", re.IGNORECASE),
@@ -134,10 +134,9 @@ class StatementSpans:
         return watched_execute
 
     def _prepare(self, statement: str) -> tuple[str, Prepared]:
-        name, parsed = describe(statement)
-        system = str(self._database.attributes[names.DB_SYSTEM])
-        query = {names.DB_QUERY: without_literals(statement, system, longest=_QUERY_LIMIT)}
-        prepared = name, Prepared({**self._database.attributes, **parsed, **query})
+        attributes = self._database.attributes
+        name, told = describe(statement, str(attributes[names.DB_SYSTEM]))
+        prepared = name, Prepared({**attributes, **told})
         if len(statement) <= _LONGEST_KEPT:
             if len(self._prepared) >= _STATEMENTS_KEPT:
                 self._prepared.clear()
@@ -158,16 +157,25 @@ def fail_span(span: Span, error: BaseException) -> None:
     span.end()
 
 
-def describe(statement: str) -> tuple[str, dict[str, str]]:
-    """Return a statement's span name, `SELECT friendship_status`, and what was parsed of it."""
-    found = _OPERATION.match(statement)
+def describe(statement: str, system: str = "") -> tuple[str, dict[str, str]]:
+    """Return a statement's span name, `SELECT friendship_status`, and what is told of it.
+
+    All is read from its text without values: a word out of one would pass for a table's name.
+
+    Args:
+        statement: as the database is given it.
+        system: `db.system.name`.
+    """
+    # Cut afterwards: a table may be named further on than is told.
+    text = without_literals(statement, system, longest=LOOKED_AT)
+    told = {names.DB_QUERY: shortened(text, _QUERY_LIMIT)}
+    found = _OPERATION.match(text)
     if found is None:
-        return "SQL", {}
-    operation = found.group(1).upper()
-    parsed = {names.DB_OPERATION: operation}
+        return "SQL", told
+    operation = told[names.DB_OPERATION] = found.group().upper()
     pattern = _COLLECTION.get(operation)
-    table = pattern.search(statement, 0, _QUERY_LIMIT * 4) if pattern else None
+    table = pattern.search(text) if pattern else None
     if table is None:
-        return operation, parsed
-    parsed[names.DB_COLLECTION] = table.group(1).replace('"', "").replace("`", "")
-    return f"{operation} {parsed[names.DB_COLLECTION]}", parsed
+        return operation, told
+    told[names.DB_COLLECTION] = table.group(1).replace('"', "").replace("`", "")
+    return f"{operation} {told[names.DB_COLLECTION]}", told

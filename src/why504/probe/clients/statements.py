@@ -5,7 +5,6 @@ Their text is the application's own and may have values in it, so literals are t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -15,23 +14,14 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.clients.database import describe
+from why504.probe.clients.literals import LOOKED_AT
 
-_QUERY_LIMIT: Final = 2000
-_READ_LIMIT: Final = 8000
-"""Characters of a statement that are looked at: a dump of a table may be one."""
-_LITERAL: Final = re.compile(
-    r"\$(\w*)\$.*?(?:\$\1\$|\Z)"  # $tag$ ... $tag$, whose end may have been cut off
-    r"|(?:\b[eEbBxXnN])?'(?:[^'\\]|''|\\.)*(?:'|\Z)"
-    r"|(?<![\w$.\"%])\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w\"])",
-    re.DOTALL,
-)
+_POSTGRESQL: Final = "postgresql"
 
 
 @lru_cache(maxsize=2048)
 def _told(statement: str) -> tuple[str, dict[str, str]]:
-    text = _LITERAL.sub("?", statement)
-    name, parsed = describe(text)
-    return name, {**parsed, names.DB_QUERY: text[:_QUERY_LIMIT]}
+    return describe(statement, _POSTGRESQL)
 
 
 def statement_span(
@@ -43,7 +33,7 @@ def statement_span(
         statement: text, bytes, or psycopg's composed SQL.
         server: what is the same for all statements of a connection.
     """
-    name, told = _told(text_of(statement)[:_READ_LIMIT])
+    name, told = _told(text_of(statement)[:LOOKED_AT])
     line = site.user_line(site.current_lines())
     return name, {**server, **told, **site.attributes_of(line)}
 
@@ -59,10 +49,14 @@ def text_of(statement: Any) -> str:
     return "?" if written is None or inner is None else written(inner)
 
 
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
+
+
 _COMPOSED: Final[dict[str, Callable[[Any], str]]] = {
     "Composed": lambda parts: "".join(text_of(part) for part in parts),
     "SQL": str,
-    "Identifier": lambda parts: ".".join(f'"{part}"' for part in parts),
+    "Identifier": lambda parts: ".".join(map(_quoted, parts)),
     "Placeholder": lambda name: f"%({name})s" if name else "%s",
 }
 """Parts of psycopg's composed SQL and how they are written; a literal is none of them."""
@@ -70,7 +64,7 @@ _COMPOSED: Final[dict[str, Callable[[Any], str]]] = {
 
 def server_of(namespace: object, host: object, port: object) -> dict[str, AttributeValue]:
     """Return what the spans of a PostgreSQL connection have in common."""
-    found: dict[str, AttributeValue] = {names.DB_SYSTEM: "postgresql"}
+    found: dict[str, AttributeValue] = {names.DB_SYSTEM: _POSTGRESQL}
     if namespace:
         found[names.DB_NAMESPACE] = str(namespace)
     if host:

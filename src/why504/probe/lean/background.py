@@ -6,14 +6,23 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Span, Tracer
+
+from why504.probe.safety import Guard
+from why504.probe.spans.spanned import spanned_async
 
 
 class BackgroundSpans:
-    """Wraps `BackgroundTask.__call__` of the process; whoever came first is left alone."""
+    """Wraps `BackgroundTask.__call__` of the process; whoever came first is left alone.
 
-    def __init__(self, tracer: Tracer) -> None:
+    Args:
+        tracer: makes the spans.
+        guard: swallows and counts what goes wrong in here.
+    """
+
+    def __init__(self, tracer: Tracer, guard: Guard) -> None:
         self._tracer = tracer
+        self._guard = guard.site("background")
         self._wrapper: Callable[..., Any] | None = None
 
     def attach(self) -> None:
@@ -21,15 +30,12 @@ class BackgroundSpans:
         task = _task()
         if task is None or hasattr(task, "_otel_original_call") or hasattr(task, "_why504_call"):
             return
-        original, tracer = task.__call__, self._tracer
+        self._wrapper = spanned_async(task.__call__, self._begin, self._guard)
+        task._why504_call, task.__call__ = task.__call__, self._wrapper
 
-        async def traced_call(task: Any) -> None:
-            name = getattr(task.func, "__name__", type(task.func).__name__)
-            with tracer.start_as_current_span(f"BackgroundTask {name}"):
-                await original(task)
-
-        task._why504_call, task.__call__ = original, traced_call
-        self._wrapper = traced_call
+    def _begin(self, task: Any) -> Span:
+        name = getattr(task.func, "__name__", type(task.func).__name__)
+        return self._tracer.start_span(f"BackgroundTask {name}")
 
     def detach(self) -> None:
         """Undo it, unless somebody has wrapped it since: then it stays, and does no harm."""

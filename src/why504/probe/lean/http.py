@@ -28,15 +28,16 @@ LONGEST: Final = 1024
 """Characters of what a caller chose that are kept: servers take 64 KB of it."""
 _LONGEST_NAME: Final = 256
 _EVERY_METHOD: Final = "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"
-_EXCLUDED: Final = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
 _QUERY: Final = "url.query"
 """No evidence of ours, and our collector strips it: said because the stock spans say it."""
-_DEFAULT_PORT: Final = 80
-_NO_PORT: Final = frozenset({_DEFAULT_PORT, None})
-_SECRETS: Final = re.compile(
-    r"key|token|sig|secret|passw|pwd|auth|cred|session|jwt|code$", re.IGNORECASE
-)
-"""In the name of a parameter whose value is nobody's business."""
+DEFAULT_PORT: Final = 80
+NO_PORT: Final = frozenset({DEFAULT_PORT, None})
+"""What an address leaves out."""
+_NAMED: Final = "key|token|sig|secret|passw|pwd|auth|cred|session|jwt|code"
+_SUSPICIOUS: Final = re.compile(_NAMED, re.IGNORECASE)
+"""In a query that has to be looked at parameter by parameter."""
+_SECRETS: Final = re.compile(f"{_NAMED}$", re.IGNORECASE)
+"""In the name of a parameter whose value is nobody's business: `code` at its end, so no `codec`."""
 _SYNTHETIC: Final = {"alwayson": "test", "googlebot": "bot", "bingbot": "bot"}
 """What is in the name of an agent that is no user."""
 
@@ -57,7 +58,7 @@ def request_attributes(scope: Mapping[str, Any], agent: bytes) -> Prepared:
     return _of_many(*what, *(server or _NOWHERE), client[0], agent).plus(told)
 
 
-_NOWHERE: Final = ("0.0.0.0", _DEFAULT_PORT)
+_NOWHERE: Final = ("0.0.0.0", DEFAULT_PORT)
 
 
 @lru_cache(maxsize=1024)
@@ -68,7 +69,7 @@ def _of_many(  # noqa: PLR0913, PLR0917 a key, not a call
     known = known_method(method) if method else ""
     told: dict[str, str | int] = {
         names.URL_SCHEME: scheme,
-        names.SERVER_ADDRESS: host if port in _NO_PORT else f"{host}:{port}",
+        names.SERVER_ADDRESS: host if port in NO_PORT else f"{host}:{port}",
         names.SERVER_PORT: port or 0,
         names.PROTOCOL_VERSION: version,
         names.HTTP_METHOD: known,
@@ -95,7 +96,7 @@ def _agent(name: str) -> dict[str, str]:
 def without_secrets(query: bytes) -> str:
     """Return a query string with the values of parameters that look like secrets replaced."""
     text = query.decode("utf-8", "replace")
-    if not _SECRETS.search(text) and "%" not in text:
+    if not _SUSPICIOUS.search(text) and "%" not in text:
         return text
     return "&".join(map(_without_secret, text.split("&")))
 
@@ -103,21 +104,3 @@ def without_secrets(query: bytes) -> str:
 def _without_secret(parameter: str) -> str:
     name, given, _ = parameter.partition("=")
     return f"{name}=REDACTED" if given and _SECRETS.search(unquote_plus(name)) else parameter
-
-
-def excluded_urls(env: Mapping[str, str] = os.environ) -> re.Pattern[str] | None:
-    """Return what addresses must not look like to be traced; None if all are."""
-    told = next((env[name] for name in _EXCLUDED if name in env), "")
-    parts = [part.strip() for part in told.split(",")] if told else []
-    return re.compile("|".join(parts)) if parts else None
-
-
-def address_of(scope: Mapping[str, Any]) -> str:
-    """Return the address of a request, without its query."""
-    host = next((value for name, value in scope.get("headers") or () if name == b"host"), None)
-    if host is None:
-        server, port = scope.get("server") or ("0.0.0.0", _DEFAULT_PORT)
-        place = server if port in _NO_PORT else f"{server}:{port}"
-    else:
-        place = host.decode("latin-1")
-    return f"{scope.get('scheme', 'http')}://{place}{scope.get('path', '')}"

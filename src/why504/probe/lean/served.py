@@ -34,13 +34,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from why504 import names
 from why504.probe.app.route import route_of
 from why504.probe.lean.current import attach, current_context, detach, within
-from why504.probe.lean.http import (
-    OTHER,
-    address_of,
-    excluded_urls,
-    known_method,
-    request_attributes,
-)
+from why504.probe.lean.excluded import address_of, excluded_urls
+from why504.probe.lean.http import OTHER, known_method, request_attributes
 from why504.probe.lean.span import NO_STATE
 from why504.probe.safety import Guard
 

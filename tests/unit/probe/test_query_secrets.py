@@ -1,0 +1,30 @@
+"""Values of a query string that are nobody's business, wherever in it they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from why504.probe.lean.http import without_secrets
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (b"code=s3cr3t&state=xyz", "code=REDACTED&state=xyz"),
+        (b"state=xyz&code=s3cr3t", "state=xyz&code=REDACTED"),
+        (b"a=1&auth_code=s3cr3t&b=2", "a=1&auth_code=REDACTED&b=2"),
+        (b"CODE=s3cr3t&b=2", "CODE=REDACTED&b=2"),
+        (b"c%6Fde=s3cr3t&b=2", "c%6Fde=REDACTED&b=2"),
+        (b"token=s3cr3t&page=2", "token=REDACTED&page=2"),
+        (b"code=s3cr3t=&code=&code", "code=REDACTED&code=REDACTED&code"),
+    ],
+)
+def test_a_value_named_like_a_secret_is_not_told_wherever_it_is(query, told):
+    assert without_secrets(query) == told
+
+
+@pytest.mark.parametrize(
+    "query", [b"codec=opus&page=2", b"page=2&q=postcode", b"q=%C4%91&flag", b"&&=1&"]
+)
+def test_whatever_is_not_named_so_stays(query):
+    assert without_secrets(query) == query.decode()
