@@ -20,7 +20,7 @@ from tests.otlp_receiver import Receiver
 from why504.probe.lean import waiting
 from why504.probe.lean.outbox import Outbox
 from why504.probe.lean.spanwire import UNSET, encode_name, encode_scope, encode_span
-from why504.probe.lean.target import target_of
+from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
 from why504.probe.lean.wire import encode_attributes
 
 SCOPE = encode_scope(None)
@@ -199,6 +199,21 @@ def test_a_collector_that_never_answers_delays_no_exit():
 
     assert stopping_s < 4
     assert counted.lost == 1
+
+
+def test_a_flush_while_a_request_goes_nowhere_waits_no_longer_than_for_one():
+    with socket.create_server(("127.0.0.1", 0)) as black_hole:
+        counted = Counted(black_hole.getsockname()[1])
+        counted.box.take((SCOPE, span(1)))
+        accepted, _ = black_hole.accept()
+        time.sleep(EXPORT_TIMEOUT_S / 2)
+        began_s = time.monotonic()
+        counted.box.flush()
+        flushing_s = time.monotonic() - began_s
+        accepted.close()
+        counted.box.stop()
+
+    assert EXPORT_TIMEOUT_S / 3 < flushing_s < EXPORT_TIMEOUT_S * 1.3
 
 
 def test_one_connection_is_kept_and_one_that_was_closed_meanwhile_is_no_failure(free_port):

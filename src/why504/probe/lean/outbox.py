@@ -87,7 +87,8 @@ class Outbox:
         self._idle.set()
         self._post: Post | None = None
         self._thread: threading.Thread | None = None
-        self._refused = False
+        self.is_refused = False
+        """Whether the latest request was not taken: nobody is there, or nobody who wants it."""
         self._pause_s = FIRST_PAUSE_S
         self._not_before_s = 0.0
         self.is_awake = False
@@ -114,9 +115,13 @@ class Outbox:
             self._start()
 
     def flush(self) -> None:
-        """Send what is queued now; returns when it was taken or refused."""
-        with self._sending:
-            self._drain(time.monotonic() + EXPORT_TIMEOUT_S)
+        """Send what is queued now; returns when it was taken or refused, after 3 s at most."""
+        until_s = time.monotonic() + EXPORT_TIMEOUT_S
+        if self._sending.acquire(timeout=EXPORT_TIMEOUT_S):
+            try:
+                self._drain(until_s)
+            finally:
+                self._sending.release()
 
     def stop(self) -> None:
         """Send what is queued and end the thread; a dead collector is not waited for."""
@@ -125,7 +130,7 @@ class Outbox:
         self.refill()
         self._stopping = True
         self._bell.put(None)
-        if self._idle.wait(PATIENCE_S) and not self._refused:
+        if self._idle.wait(PATIENCE_S) and not self.is_refused:
             self.flush()
         elif self._post is not None:
             self._post.hang_up()
@@ -188,7 +193,7 @@ class Outbox:
             request = self._in_hand
             answer = self._try(request, min(left_s, self._target.timeout_s))
             if answer.taken:
-                self._refused = False
+                self.is_refused = False
                 self._pause_s = FIRST_PAUSE_S
                 self._in_hand = None
             elif self._kept(request.spans, answer):
@@ -209,8 +214,8 @@ class Outbox:
     def _kept(self, spans: int, answer: Answer) -> bool:
         """Return whether a refused request is tried again: until it passes, whatever it takes."""
         self._on_failure(spans)
-        if not self._refused:
-            self._refused = True
+        if not self.is_refused:
+            self.is_refused = True
             _log.warning("spans are not taken by %s: %s", self._target.url, answer.says)
         if not answer.again:
             self._in_hand = None

@@ -110,7 +110,7 @@ class OwnExport(SpanProcessor):
     def shutdown(self) -> None:
         """Send what is queued and take nothing more; the provider calls it at exit."""
         outbox = self._outbox
-        if outbox is not None:
+        if outbox is not None and not outbox.is_refused:  # a dead collector is not waited for
             outbox.flush()
         self._outbox = None
 
