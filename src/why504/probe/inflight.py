@@ -304,6 +304,19 @@ class Registry:
         if outer is None and self._places.get(place.task_id) is place:
             del self._places[place.task_id]
 
+    def make_room(self) -> None:
+        """Once it is full, forget the oldest tenth of what belongs to no open request.
+
+        Spans that an application never ends would leave no room for any other, for good.
+        """
+        if len(self.spans) < self._limit:
+            return
+        served = {entry.trace_id for entry in self.requests()}
+        others = [entry for entry in list(self.spans.values()) if entry.trace_id not in served]
+        for entry in others[: self._limit // 10 + 1]:
+            self.close(entry.span_id)
+            self.dropped += 1
+
     def clear(self) -> None:
         """Forget all that is open."""
         self.spans.clear()

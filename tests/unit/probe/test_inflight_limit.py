@@ -96,6 +96,31 @@ def test_memory_stays_what_it_was_however_much_more_is_open():
     assert beyond < at_the_limit * 1.02
 
 
+def test_spans_that_nobody_ends_make_room_for_those_of_requests():
+    registry = Registry(FakeClock(), 100)
+    request = OpenSpan(1, 1)
+    request.scope = {"type": "http", "method": "GET", "path": "/"}
+    for entry in (request, OpenSpan(1, 2), *(OpenSpan(n, n) for n in range(3, 101))):
+        registry.open(entry)
+    registry.make_room()
+    registry.open(OpenSpan(500, 500))
+
+    assert {1, 2, 500} <= registry.spans.keys()
+    assert {3, 13}.isdisjoint(registry.spans)
+    assert (len(registry.spans), registry.dropped) == (90, 11)
+
+
+def test_room_for_requests_is_not_made_of_requests():
+    registry = Registry(FakeClock(), 10)
+    for number in range(1, 12):
+        entry = OpenSpan(number, number)
+        entry.scope = {"type": "http", "method": "GET", "path": "/"}
+        registry.open(entry)
+    registry.make_room()
+
+    assert (len(registry.spans), registry.dropped) == (10, 1)
+
+
 def test_records_beyond_the_limit_are_counted_and_told_at_their_end(monkeypatch):
     monkeypatch.setattr(openrecord, "OPEN_LIMIT", 5)
     kept = CollectedRecords()

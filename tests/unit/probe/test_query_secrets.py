@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from why504.probe.lean.http import without_secrets
+from why504.probe.lean.http import url_without_secrets, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,16 @@ def test_a_value_named_like_a_secret_is_not_told_wherever_it_is(query, told):
 )
 def test_whatever_is_not_named_so_stays(query):
     assert without_secrets(query) == query.decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://ann:s3cr3t@shop/a?token=s3cr3t&page=2", "https://shop/a?token=REDACTED&page=2"),
+        ("/callback?code=s3cr3t", "/callback?code=REDACTED"),
+        ("http://shop/a@b", "http://shop/a@b"),
+        ("/a=b", "/a=b"),
+    ],
+)
+def test_a_url_is_told_without_account_and_secrets(url, told):
+    assert url_without_secrets(url) == told

@@ -28,7 +28,7 @@ LONGEST: Final = 1024
 """Characters of what a caller chose that are kept: servers take 64 KB of it."""
 _LONGEST_NAME: Final = 256
 _EVERY_METHOD: Final = "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"
-_QUERY: Final = "url.query"
+URL_QUERY: Final = "url.query"
 """No evidence of ours, and our collector strips it: said because the stock spans say it."""
 DEFAULT_PORT: Final = 80
 NO_PORT: Final = frozenset({DEFAULT_PORT, None})
@@ -52,7 +52,7 @@ def request_attributes(scope: Mapping[str, Any], agent: bytes) -> Prepared:
     if path := scope.get("path"):
         told[names.URL_PATH] = path[:LONGEST]
     if query := scope.get("query_string"):
-        told[_QUERY] = without_secrets(query)[:LONGEST]
+        told[URL_QUERY] = without_secrets(query)[:LONGEST]
     if client[1]:
         told[names.CLIENT_PORT] = client[1]
     return _of_many(*what, *(server or _NOWHERE), client[0], agent).plus(told)
@@ -99,6 +99,15 @@ def without_secrets(query: bytes) -> str:
     if not _SUSPICIOUS.search(text) and "%" not in text:
         return text
     return "&".join(map(_without_secret, text.split("&")))
+
+
+def url_without_secrets(url: str) -> str:
+    """Return a URL, or what follows its host, without its account and the secrets in its query."""
+    place, asked, query = url.partition("?")
+    return _ACCOUNT.sub("//", place) + asked + without_secrets(query.encode())
+
+
+_ACCOUNT: Final = re.compile(r"//[^/?#@]*@")
 
 
 def _without_secret(parameter: str) -> str:

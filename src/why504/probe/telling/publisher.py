@@ -48,6 +48,7 @@ class Publisher:
     def tell_due(self, clock: Clock) -> int:
         """Tell all that is due now, at most 2,000; return how many were told."""
         now_s = clock.monotonic_s()
+        self._registry.make_room()
         things: list[OpenSpan | OpenRecord] = list(self._book.open_records.values())
         things += list(self._registry.spans.values())
         due = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -12,9 +13,12 @@ from why504 import names
 from why504.probe import site
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan
-from why504.probe.lean.http import LONGEST
+from why504.probe.lean.http import LONGEST, URL_QUERY, url_without_secrets, without_secrets
 from why504.probe.process import threadcpu
 from why504.probe.telling.records import RecordSpan
+
+_URLS: Final = frozenset({"url.full", "http.url", "http.target"})
+"""Attributes of other instrumentation, which tells all that was asked for."""
 
 
 def span_snapshot(
@@ -31,6 +35,10 @@ def span_snapshot(
     live = (entry.attributes if entry.span is None else entry.span.attributes) or {}
     # One by one: the application may set one of them while they are read here.
     attributes.update((key, live.get(key)) for key in tuple(live))
+    for key in _URLS.intersection(attributes):
+        attributes[key] = url_without_secrets(str(attributes[key]))
+    if URL_QUERY in attributes:
+        attributes[URL_QUERY] = without_secrets(str(attributes[URL_QUERY]).encode())
     if entry.route():
         attributes[names.HTTP_ROUTE] = entry.route()
     attributes.update(site.attributes_of(site.user_line(lines)))
