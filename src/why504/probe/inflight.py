@@ -296,10 +296,12 @@ class Registry:
             if place.outside and entry in place.outside:
                 place.outside.remove(entry)
             return
-        outer = place.outside.pop() if place.outside else None
-        # What another thread has ended meanwhile may have come back.
-        while outer is not None and outer.span_id not in self.spans:
-            outer = place.outside.pop() if place.outside else None
+        outer, outside = None, place.outside
+        while outside:
+            outer = outside.pop()
+            if outer.span_id in self.spans:
+                break
+            outer = None  # another thread has ended it while it was put there
         place.innermost = outer
         if outer is None and self._places.get(place.task_id) is place:
             del self._places[place.task_id]
