@@ -5,6 +5,7 @@ A request has its connection until its response is closed: a stream that nobody 
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from contextvars import ContextVar
@@ -74,10 +75,10 @@ class HttpPools:
     def _handles(self, handle: Any) -> Any:
         @functools.wraps(handle)
         def handles(pool: Any, request: Any) -> Any:
-            asking = self._begin(pool, request, asynchronous=False)
+            asking, asked = self._begin(pool, request, asynchronous=False)
             token = _ASKING.set(asking)
             try:
-                return handle(pool, request)
+                return handle(pool, asked)
             except BaseException:
                 self._over(asking)
                 raise
@@ -89,10 +90,10 @@ class HttpPools:
     def _handles_async(self, handle: Any) -> Any:
         @functools.wraps(handle)
         async def handles(pool: Any, request: Any) -> Any:
-            asking = self._begin(pool, request, asynchronous=True)
+            asking, asked = self._begin(pool, request, asynchronous=True)
             token = _ASKING.set(asking)
             try:
-                return await handle(pool, request)
+                return await handle(pool, asked)
             except BaseException:
                 self._over(asking)
                 raise
@@ -143,17 +144,19 @@ class HttpPools:
 
     # --- the life of one request ------------------------------------------------------------------
 
-    def _begin(self, pool: Any, request: Any, *, asynchronous: bool) -> _Asking | None:
+    def _begin(self, pool: Any, request: Any, *, asynchronous: bool) -> tuple[_Asking | None, Any]:
+        """Return the request's note, and the request as the pool is to have it."""
         with self._guard:
             # Outside a trace it is nobody's request: exporters and pollers call, too.
             if not in_a_trace():
-                return None
-            theirs = request.extensions.get("trace")
-            heard = Connecting(self._kit.calls, self._guard, theirs)
+                return None, request
+            heard = Connecting(self._kit.calls, self._guard, request.extensions.get("trace"))
             hook = heard.heard_async if asynchronous else heard.heard
-            request.extensions = {**request.extensions, "trace": hook}
-            return _Asking(self._watched(pool, request))
-        return None
+            # A copy: the caller may send the same one again, or several at once.
+            asked = copy.copy(request)
+            asked.extensions = {**request.extensions, "trace": hook}
+            return _Asking(self._watched(pool, request)), asked
+        return None, request
 
     def _ask(self, note: Any) -> Any:
         with self._guard:
