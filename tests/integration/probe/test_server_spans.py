@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,6 +240,26 @@ def test_both_say_the_same(the_same, name):
 
 def servers(spans: list[Told]) -> list[str]:
     return [span.name for span in spans if span.kind is SpanKind.SERVER]
+
+
+def test_a_request_that_is_closed_in_another_context_ends_without_a_word(
+    exporter, instrumented, caplog
+):
+    app = instrumented(make_app())
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def begin_and_close() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/v1/items/7", "headers": []}
+        serving = app({**scope, "query_string": b"", "root_path": ""}, never, never)
+        copy_context().run(serving.send, None)
+        serving.close()
+
+    asyncio.run(begin_and_close())
+
+    assert servers(told(exporter.get_finished_spans())) == ["GET /v1/items/{item}"]
+    assert [record.message for record in caplog.records] == []
 
 
 def test_an_application_that_contrib_had_before_us_has_one_server_span(exporter, instrumented):

@@ -17,7 +17,9 @@ from typing import Any, Final, Protocol
 from opentelemetry import context as otel
 
 from why504.probe import site
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.lean.current import attach, leave
 from why504.probe.safety import Guard
 
 
@@ -69,15 +71,15 @@ class Carried:
     def _enter(self) -> Callable[[], None]:
         here = Place.here()
         attached, request, work = (
-            otel.attach(self._otel), REQUEST.set(self._entry), WORK.set(self._work)
+            attach(self._otel), REQUEST.set(self._entry), WORK.set(self._work)
         )  # fmt: skip
         self._registry.saw(here, self._entry.trace_id)
 
         def undo() -> None:
             nobody(self._registry)
-            WORK.reset(work)
-            REQUEST.reset(request)
-            otel.detach(attached)
+            give_back(WORK, work)
+            give_back(REQUEST, request)
+            leave(attached)
 
         return undo
 

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.lean.current import span_context
 from why504.probe.lean.served import SERVED, Served
@@ -112,6 +113,8 @@ class RequestWatch:
     def _speak_new_names(self, entry: OpenSpan, status: int) -> None:
         # Another instrumentor chose the old HTTP names before we could opt in to the new ones.
         span = trace.get_current_span()
+        if span.get_span_context().span_id != entry.span_id:
+            return  # closed in another context
         span.set_attribute(names.HTTP_METHOD, entry.method())
         span.set_attribute(names.HTTP_ROUTE, entry.route())
         if status:
@@ -165,8 +168,8 @@ class RequestMiddleware:
                 served.failed(error)
             raise
         finally:
-            REQUEST.reset(token)
             self._watch.end(entry, heard.status, ours=served is not None)
+            give_back(REQUEST, token)
 
 
 class _Heard:

@@ -16,6 +16,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.clients.httpcalls import limit, server
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.poolsof import PoolsOf
 from why504.probe.pools.watchedpool import Room, WatchedPool
@@ -116,7 +117,7 @@ class RedisCalls:
                 self._gave_up(pool, asked, error)
                 raise
             finally:
-                _ASKED.reset(token)
+                give_back(_ASKED, token)
             self._got(pool, asked, connection)
             return connection
 
@@ -133,7 +134,7 @@ class RedisCalls:
                 self._gave_up(pool, asked, error)
                 raise
             finally:
-                _ASKED.reset(token)
+                give_back(_ASKED, token)
             self._got(pool, asked, connection)
             return connection
 

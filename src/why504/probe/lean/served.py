@@ -33,7 +33,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from why504 import names
 from why504.probe.app.route import route_of
-from why504.probe.lean.current import attach, current_context, detach, within
+from why504.probe.lean.current import attach, current_context, leave, within
 from why504.probe.lean.http import (
     OTHER,
     address_of,
@@ -189,7 +189,7 @@ class ServerSpans:
             self._end(served)
             # The scope has what serves it: apart, both go at once, not with the garbage.
             served.scope = _OVER
-            detach(token)
+            leave(token)
 
     def _end(self, served: Served) -> None:
         try:

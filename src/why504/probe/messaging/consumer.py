@@ -20,7 +20,9 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.app.carried import WORK, nobody
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, Registry
+from why504.probe.lean.current import attach, leave
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
 
@@ -200,14 +202,14 @@ class Consumer:
         delivery.begins()
         self._deliveries[id(channel), method.delivery_tag] = delivery
         entry = self._registry.spans.get(span.get_span_context().span_id)
-        current = otel.attach(trace.set_span_in_context(span))
+        current = attach(trace.set_span_in_context(span))
         request, work = REQUEST.set(entry), WORK.set(delivery)
 
         def undo() -> None:
             nobody(self._registry)
-            WORK.reset(work)
-            REQUEST.reset(request)
-            otel.detach(current)
+            give_back(WORK, work)
+            give_back(REQUEST, request)
+            leave(current)
 
         return delivery, undo
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from why504 import names
 from why504.probe.clients.connecting import Connecting
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.poolsof import PoolsOf
 from why504.probe.pools.watchedpool import Room, WatchedPool
@@ -83,7 +84,7 @@ class HttpPools:
                 self._over(asking)
                 raise
             finally:
-                _ASKING.reset(token)
+                give_back(_ASKING, token)
 
         return handles
 
@@ -98,7 +99,7 @@ class HttpPools:
                 self._over(asking)
                 raise
             finally:
-                _ASKING.reset(token)
+                give_back(_ASKING, token)
 
         return handles
 
