@@ -62,6 +62,25 @@ def test_what_a_library_takes_by_name_is_taken_by_that_name(wrapped, told):
             assert one.takes_by_name() <= {p.name for p in takes}, one.name
 
 
+def test_what_a_function_says_of_itself_stays(wrapped, told):
+    assert len(wrapped) > 50
+    for one in wrapped:
+        assert look(one.after) == look(one.before), one.name
+        # Of asyncpg's some return a coroutine and say nothing of it; ours do say it.
+        if inspect.iscoroutinefunction(one.before):
+            assert inspect.iscoroutinefunction(one.after), one.name
+
+
+def look(function: Any) -> tuple[Any, ...]:
+    """Return what `mock`, frameworks and people read of a function."""
+    return (
+        inspect.signature(function),
+        function.__doc__,
+        function.__module__,
+        function.__qualname__,
+    )
+
+
 @pytest.mark.postgres
 def test_a_connection_may_be_put_back_by_the_name_that_psycopg_gives_it(told, postgres):
     url = postgres.new_database()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ class BackgroundSpans:
             return
         original, tracer = task.__call__, self._tracer
 
+        @functools.wraps(original)
         async def traced_call(task: Any) -> None:
             name = getattr(task.func, "__name__", type(task.func).__name__)
             with tracer.start_as_current_span(f"BackgroundTask {name}"):

@@ -65,7 +65,9 @@ class HttpPools:
                 self._waits_async,
             )
             patches.wrap(getattr(sync, "PoolByteStream", None), "close", self._closes)
-            patches.wrap(getattr(asynchronous, "PoolByteStream", None), "aclose", self._closes)
+            patches.wrap(
+                getattr(asynchronous, "PoolByteStream", None), "aclose", self._closes_async
+            )
 
     def detach(self) -> None:
         """Give httpcore its own methods back."""
@@ -132,14 +134,18 @@ class HttpPools:
         return waits
 
     def _closes(self, close: Any) -> Any:
-        # The same for both: what an asynchronous one returns is awaited by its caller.
         @functools.wraps(close)
         def closes(stream: Any, *args: Any, **options: Any) -> Any:
-            with self._guard:
-                watched = self._pools.get(stream._pool)
-                if watched is not None:
-                    watched.returned(stream._pool_request)
+            self._returned(stream)
             return close(stream, *args, **options)
+
+        return closes
+
+    def _closes_async(self, close: Any) -> Any:
+        @functools.wraps(close)
+        async def closes(stream: Any, *args: Any, **options: Any) -> Any:
+            self._returned(stream)
+            return await close(stream, *args, **options)
 
         return closes
 
@@ -182,6 +188,12 @@ class HttpPools:
             if record is not None and asking is not None and asking.watched is not None:
                 timed_out = type(error).__name__ == "PoolTimeout"
                 asking.watched.gave_up(record, error, timed_out=timed_out)
+
+    def _returned(self, stream: Any) -> None:
+        with self._guard:
+            watched = self._pools.get(stream._pool)
+            if watched is not None:
+                watched.returned(stream._pool_request)
 
     def _over(self, asking: _Asking | None) -> None:
         with self._guard:
