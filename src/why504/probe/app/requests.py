@@ -180,8 +180,9 @@ class _Heard:
 
 def _noting(send: Send, heard: _Heard | Served) -> Send:
     async def noting_send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            heard.status = int(message["status"])
+        if message.get("type") == "http.response.start":
+            status = message.get("status")
+            heard.status = int(status) if isinstance(status, int) else 0
         await send(message)
 
     return noting_send
