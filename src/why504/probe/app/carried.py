@@ -15,11 +15,13 @@ from contextvars import Context, ContextVar
 from typing import Any, Final, Protocol
 
 from opentelemetry import context as otel
+from opentelemetry import trace
 
 from why504.probe import site
 from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.lean.current import attach, leave
+from why504.probe.lean.provider import LeanProvider
 from why504.probe.safety import Guard
 
 
@@ -49,7 +51,9 @@ class Carried:
         self._entry = entry
         self._registry = registry
         self._guard = guard
-        self._otel = otel.get_current()
+        # A provider of the application's own decides what its spans are within, unasked.
+        ours = isinstance(trace.get_tracer_provider(), LeanProvider)
+        self._otel = otel.get_current() if ours else None
         self._work = WORK.get()
         if self._work is not None:
             self._work.begins()
@@ -70,16 +74,16 @@ class Carried:
 
     def _enter(self) -> Callable[[], None]:
         here = Place.here()
-        attached, request, work = (
-            attach(self._otel), REQUEST.set(self._entry), WORK.set(self._work)
-        )  # fmt: skip
+        attached = None if self._otel is None else attach(self._otel)
+        request, work = REQUEST.set(self._entry), WORK.set(self._work)
         self._registry.saw(here, self._entry.trace_id)
 
         def undo() -> None:
             nobody(self._registry)
             give_back(WORK, work)
             give_back(REQUEST, request)
-            leave(attached)
+            if attached is not None:
+                leave(attached)
 
         return undo
 
