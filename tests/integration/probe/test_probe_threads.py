@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from anyio import to_thread
+from anyio._backends._asyncio import CapacityLimiter
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pika.adapters.blocking_connection import BlockingChannel
 
 import why504
 from why504 import names
@@ -155,8 +157,6 @@ def test_spans_in_a_thread_keep_the_parent_that_the_applications_provider_gives_
 
 @pytest.mark.parametrize("method", ["acquire_on_behalf_of", "release_on_behalf_of"])
 def test_shutdown_gives_anyio_its_own_methods_back(settings, method):
-    from anyio._backends._asyncio import CapacityLimiter
-
     before = getattr(CapacityLimiter, method)
     probe = why504.instrument(FastAPI(), settings=settings)
     probe.start()
@@ -165,3 +165,30 @@ def test_shutdown_gives_anyio_its_own_methods_back(settings, method):
 
     assert during is not before
     assert getattr(CapacityLimiter, method) is before
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        (ThreadPoolExecutor, "submit"),
+        (threading.Thread, "start"),
+        (CapacityLimiter, "acquire_on_behalf_of"),
+        (BlockingChannel, "basic_ack"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.__name__,
+)
+def test_what_somebody_puts_in_place_later_is_still_there_after_shutdown(
+    settings, monkeypatch, owner, method
+):
+    monkeypatch.setattr(owner, method, getattr(owner, method))  # given back at the end
+    probe = why504.instrument(FastAPI(), settings=settings)
+    probe.start()
+    ours = getattr(owner, method)
+
+    def theirs(*args: object, **options: object) -> object:
+        return ours(*args, **options)
+
+    setattr(owner, method, theirs)
+    probe.shutdown()
+
+    assert getattr(owner, method) is theirs

@@ -20,6 +20,7 @@ from opentelemetry import trace
 from why504.probe import site
 from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.kit import Patches
 from why504.probe.lean.current import attach, leave
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.safety import Guard
@@ -99,26 +100,23 @@ class Carrying:
     def __init__(self, registry: Registry, guard: Guard) -> None:
         self._registry = registry
         self._guard = guard.site("work handed to a thread")
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def attach(self) -> None:
         """Hook them; does nothing the second time, or where stock instrumentation does the same."""
         futures = sys.modules.get("concurrent.futures.thread")
-        if self._undo or futures is None:
+        if self._patches or futures is None:
             return
         if "opentelemetry.instrumentation.threading" in sys.modules:
             return
-        self._hook_submit(futures.ThreadPoolExecutor)
-        self._hook_start(threading.Thread)
+        self._patches.wrap(futures.ThreadPoolExecutor, "submit", self._submits)
+        self._patches.wrap(threading.Thread, "start", self._starts)
 
     def detach(self) -> None:
         """Give them their own methods back."""
-        while self._undo:
-            self._undo.pop()()
+        self._patches.undo()
 
-    def _hook_submit(self, executor: Any) -> None:
-        submit = executor.submit
-
+    def _submits(self, submit: Any) -> Any:
         @functools.wraps(submit)
         def carrying(this: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             carried = self._carried(fn)
@@ -129,12 +127,9 @@ class Carrying:
                     carried._work.ends()  # it was not taken, and never runs
                 raise
 
-        executor.submit = carrying
-        self._undo.append(lambda: setattr(executor, "submit", submit))
+        return carrying
 
-    def _hook_start(self, thread: Any) -> None:
-        start = thread.start
-
+    def _starts(self, start: Any) -> Any:
         @functools.wraps(start)
         def carrying(this: Any) -> None:
             if WORK.get() is not None:
@@ -146,8 +141,7 @@ class Carrying:
                         this.run = self._carried(this.run) or this.run
             start(this)
 
-        thread.start = carrying
-        self._undo.append(lambda: setattr(thread, "start", start))
+        return carrying
 
     def _carried(self, function: Any) -> Carried | None:
         """Return a function as work of the current request; None if it is nobody's."""

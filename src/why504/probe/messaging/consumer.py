@@ -22,6 +22,7 @@ from why504 import names
 from why504.probe.app.carried import WORK, nobody
 from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, Registry
+from why504.probe.kit import Patches
 from why504.probe.lean.current import attach, leave
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
@@ -84,7 +85,7 @@ class Consumer:
         self._registry = registry
         self._deliveries: dict[tuple[int, int], Delivery] = {}
         """By id of the channel and delivery tag."""
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def attach(self) -> None:
         """Wrap pika if it is imported by now; forget deliveries whose channel is gone."""
@@ -93,27 +94,22 @@ class Consumer:
                 self._deliveries.pop(key, None)
         module = sys.modules.get("pika.adapters.blocking_connection")
         channel = getattr(module, "BlockingChannel", None)
-        if self._undo or channel is None:
+        if self._patches or channel is None:
             return
         # Stock instrumentation makes the same spans.
         if "opentelemetry.instrumentation.pika" in sys.modules:
             return
-        self._replace(channel, "basic_consume", self._consuming)
-        self._replace(channel, "consume", self._generating)
+        self._patches.wrap(channel, "basic_consume", self._consuming)
+        self._patches.wrap(channel, "consume", self._generating)
         for name in ("basic_ack", "basic_nack", "basic_reject"):
-            self._replace(channel, name, functools.partial(self._settling, name[6:]))
+            self._patches.wrap(channel, name, functools.partial(self._settling, name[6:]))
 
     def detach(self) -> None:
         """Give pika its own methods back."""
-        while self._undo:
-            self._undo.pop()()
-
-    def _replace(self, channel: Any, name: str, wrap: Callable[[Any], Any]) -> None:
-        original = getattr(channel, name)
-        setattr(channel, name, functools.wraps(original)(wrap(original)))
-        self._undo.append(lambda: setattr(channel, name, original))
+        self._patches.undo()
 
     def _consuming(self, consume: Any) -> Any:
+        @functools.wraps(consume)
         def watched(
             channel: Any, queue: Any, on_message_callback: Any, auto_ack: bool = False, *a: Any,
             **kw: Any,
@@ -134,6 +130,7 @@ class Consumer:
         return watched
 
     def _generating(self, consume: Any) -> Any:
+        @functools.wraps(consume)
         def watched(channel: Any, queue: Any, auto_ack: bool = False, *a: Any, **kw: Any) -> Any:
             for message in consume(channel, queue, auto_ack, *a, **kw):
                 if message[0] is None:
@@ -145,6 +142,7 @@ class Consumer:
         return watched
 
     def _settling(self, how: str, settle: Any) -> Any:
+        @functools.wraps(settle)
         def watched(channel: Any, delivery_tag: int = 0, *args: Any, **kwargs: Any) -> Any:
             result = settle(channel, delivery_tag, *args, **kwargs)
             with self._guard:
