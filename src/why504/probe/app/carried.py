@@ -68,10 +68,16 @@ class Carried:
             return self._function(*args, **kwargs)
         finally:
             with self._guard:
-                if undo is not None:
-                    undo()
-                if self._work is not None:
-                    self._work.ends()
+                try:
+                    if undo is not None:
+                        undo()
+                finally:
+                    self.over()
+
+    def over(self) -> None:
+        """It has run, or never will: nobody works on it here any more."""
+        if self._work is not None:
+            self._work.ends()
 
     def _enter(self) -> Callable[[], None]:
         here = Place.here()
@@ -92,6 +98,27 @@ class Carried:
 def nobody(registry: Registry) -> None:
     """Note that this thread works for nobody from now on."""
     registry.saw(Place.here(), 0)
+
+
+def _run_once(thread: Any, carried: Carried) -> Callable[[], None]:
+    """Have a thread run what is carried; return how to give it its own `run` back.
+
+    It gets that back as it begins: with another one it would hold itself, as garbage for later.
+    """
+    own = vars(thread).get("run")
+
+    def put_back() -> None:
+        if own is None:
+            vars(thread).pop("run", None)
+        else:
+            thread.run = own
+
+    def run() -> None:
+        put_back()
+        carried()
+
+    thread.run = run
+    return put_back
 
 
 class Carrying:
@@ -123,8 +150,8 @@ class Carrying:
             try:
                 return submit(this, carried or fn, *args, **kwargs)
             except BaseException:
-                if carried is not None and carried._work is not None:
-                    carried._work.ends()  # it was not taken, and never runs
+                if carried is not None:
+                    carried.over()  # it was not taken, and never runs
                 raise
 
         return carrying
@@ -132,14 +159,24 @@ class Carrying:
     def _starts(self, start: Any) -> Any:
         @functools.wraps(start)
         def carrying(this: Any) -> None:
+            carried = None
             if WORK.get() is not None:
                 with self._guard:
                     target = getattr(this, "_target", None) or type(this).run
                     code = getattr(target, "__code__", None)
                     # A library's own thread, such as one of a pool, lives on for others.
                     if code and site.is_user_file(code.co_filename):
-                        this.run = self._carried(this.run) or this.run
-            start(this)
+                        carried = self._carried(this.run)
+            if carried is None:
+                start(this)
+                return
+            put_back = _run_once(this, carried)
+            try:
+                start(this)
+            except BaseException:
+                put_back()
+                carried.over()
+                raise
 
         return carrying
 

@@ -182,8 +182,10 @@ class Consumer:
         finally:
             if undo is not None and delivery is not None:
                 with self._guard:
-                    undo()
-                    delivery.ends()
+                    try:
+                        undo()
+                    finally:
+                        delivery.ends()
 
     def _begin(
         self, channel: Any, queue: str, message: tuple[Any, Any, Any], auto_ack: bool
