@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpcore  # noqa: F401 - httpx imports it late, and what comes late is watched a bit later
+import httpcore  # httpx imports it late, and what comes late is watched a bit later
 import httpcore2  # noqa: F401
 import httpx
 import httpx2
@@ -173,6 +173,21 @@ def test_a_listener_of_the_applications_own_still_hears(told, api):
 
     assert "connection.connect_tcp.complete" in heard
     assert len(told.spans("connect")) == 1
+
+
+def test_a_request_that_is_sent_again_and_again_stays_as_it_was(told, api):
+    def hear(_event: str, _info: object) -> None:
+        """Say nothing."""
+
+    request = httpcore.Request(
+        "GET", api.url, headers=[("Host", "localhost")], extensions={"trace": hear}
+    )
+    with httpcore.ConnectionPool() as pool, told.request():
+        for _ in range(3):
+            response = pool.handle_request(request)
+            response.read()
+            response.close()
+            assert request.extensions == {"trace": hear}
 
 
 @pytest.mark.parametrize("timeout", [None, 4.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from anyio import to_thread
+from anyio._backends._asyncio import CapacityLimiter
 from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pika.adapters.blocking_connection import BlockingChannel
 
 import why504
 from why504 import names
@@ -107,10 +114,49 @@ def test_threads_that_are_free_write_nothing(collector, settings, serving):
     assert collector.of_kind("wait") == []
 
 
+@pytest.mark.parametrize("has_its_own", [True, False])
+def test_spans_in_a_thread_keep_the_parent_that_the_applications_provider_gives_them(
+    collector, settings, serving, has_its_own
+):
+    app, release, memory = FastAPI(), threading.Event(), InMemorySpanExporter()
+    threads, lock = ThreadPoolExecutor(2), why504.resource("model", threading.Lock())
+    if has_its_own:
+        trace.set_tracer_provider(TracerProvider())
+
+    def job() -> None:
+        with trace.get_tracer("app").start_as_current_span("job"), lock:
+            release.wait(10)
+
+    def wait() -> None:
+        with lock:
+            """Nothing more is wanted."""
+
+    @app.get("/hands-over")
+    async def hands_over() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(threads, one) for one in (job, wait)))
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url, ThreadPoolExecutor(1) as clients, threads:
+            asked = clients.submit(httpx.get, f"{url}/hands-over", timeout=20)
+            waits = collector.wait_for(lambda: collector.of_kind("wait", final=False))
+            provider = trace.get_tracer_provider()
+            provider.add_span_processor(SimpleSpanProcessor(memory))  # type: ignore[attr-defined]
+            release.set()
+            assert asked.result().status_code == 200
+    finally:
+        probe.shutdown()
+
+    spans = {span.name.partition(" ")[0]: span for span in memory.get_finished_spans()}
+    request = spans["GET"].context
+    assert (spans["job"].parent is None) == has_its_own
+    assert (spans["job"].context.trace_id == request.trace_id) != has_its_own
+    assert waits[0].trace_id == f"{request.trace_id:032x}"
+
+
 @pytest.mark.parametrize("method", ["acquire_on_behalf_of", "release_on_behalf_of"])
 def test_shutdown_gives_anyio_its_own_methods_back(settings, method):
-    from anyio._backends._asyncio import CapacityLimiter
-
     before = getattr(CapacityLimiter, method)
     probe = why504.instrument(FastAPI(), settings=settings)
     probe.start()
@@ -119,3 +165,30 @@ def test_shutdown_gives_anyio_its_own_methods_back(settings, method):
 
     assert during is not before
     assert getattr(CapacityLimiter, method) is before
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [
+        (ThreadPoolExecutor, "submit"),
+        (threading.Thread, "start"),
+        (CapacityLimiter, "acquire_on_behalf_of"),
+        (BlockingChannel, "basic_ack"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.__name__,
+)
+def test_what_somebody_puts_in_place_later_is_still_there_after_shutdown(
+    settings, monkeypatch, owner, method
+):
+    monkeypatch.setattr(owner, method, getattr(owner, method))  # given back at the end
+    probe = why504.instrument(FastAPI(), settings=settings)
+    probe.start()
+    ours = getattr(owner, method)
+
+    def theirs(*args: object, **options: object) -> object:
+        return ours(*args, **options)
+
+    setattr(owner, method, theirs)
+    probe.shutdown()
+
+    assert getattr(owner, method) is theirs

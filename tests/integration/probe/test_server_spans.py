@@ -7,8 +7,10 @@ and the SDK, once under the probe. What may differ is a table.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +32,7 @@ import why504
 from tests.integration.probe.routes_of_every_kind import make_app
 from why504.config import ProbeSettings
 from why504.errors import ConfigError
+from why504.probe.probe import PROBE
 
 SAID = {"exception.message", "exception.stacktrace"}
 SAMPLED = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
@@ -239,6 +242,59 @@ def test_both_say_the_same(the_same, name):
 
 def servers(spans: list[Told]) -> list[str]:
     return [span.name for span in spans if span.kind is SpanKind.SERVER]
+
+
+def test_a_request_that_is_closed_in_another_context_ends_without_a_word(
+    exporter, instrumented, caplog
+):
+    app = instrumented(make_app())
+
+    async def never(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def begin_and_close() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/v1/items/7", "headers": []}
+        serving = app({**scope, "query_string": b"", "root_path": ""}, never, never)
+        copy_context().run(serving.send, None)
+        serving.close()
+
+    asyncio.run(begin_and_close())
+
+    assert servers(told(exporter.get_finished_spans())) == ["GET /v1/items/{item}"]
+    assert [record.message for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("others_make_the_spans", [False, True])
+def test_scopes_may_be_copied_and_messages_be_odd(exporter, settings, others_make_the_spans):
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert copy.deepcopy(scope)["path"] == scope["path"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"odd": 1})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def serve() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        with trace.get_tracer("theirs").start_as_current_span("outer"):
+            await watched(scope, send, send)
+
+    trace.set_tracer_provider(TracerProvider())
+    watched = why504.asgi(app, settings=settings)
+    probe = getattr(watched, PROBE)
+    if others_make_the_spans:
+        watched._stack = watched._stack._serve
+    asyncio.run(serve())
+    probe.shutdown()
+
+    assert [message.get("type") for message in sent] == [
+        "http.response.start",
+        None,
+        "http.response.body",
+    ]
 
 
 def test_an_application_that_contrib_had_before_us_has_one_server_span(exporter, instrumented):

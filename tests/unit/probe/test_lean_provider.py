@@ -22,6 +22,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from why504 import names
 from why504.probe.lean.provider import LeanProvider
 from why504.probe.lean.span import LeanSpan
+from why504.probe.lean.wire import Prepared
 from why504.probe.spans.tracing import OwnProvider, own_resource
 
 PARENT = SpanContext(2**127 + 5, 7, is_remote=True, trace_flags=TraceFlags(1))
@@ -198,6 +199,57 @@ def test_a_processor_may_add_to_a_span_that_starts(lean, exporter):
     lean.get_tracer("lib").start_span("s").end()
 
     assert exporter.get_finished_spans()[0].attributes == {"user": "7"}
+
+
+def redact_item(span: Any) -> None:
+    span._attributes["card"] = "***"
+
+
+def redact_bounded(span: Any) -> None:
+    span._attributes._dict["card"] = "***"
+
+
+def redact_all(span: Any) -> None:
+    span._attributes = {**span.attributes, "card": "***"}
+
+
+@pytest.mark.parametrize("redact", [redact_item, redact_bounded, redact_all])
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_a_processor_redacts_as_a_span_ends_is_sent_redacted(redact, prepared):
+    class Redacts(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            redact(span)
+
+    class Sends(SpanProcessor):
+        told_last = True
+
+        def on_end(self, span: ReadableSpan) -> None:
+            assert isinstance(span, LeanSpan)
+            sent.append(span.encoded())
+
+    lean, sent = LeanProvider(Resource({})), []
+    lean.add_span_processor(Sends())
+    lean.add_span_processor(Redacts())
+    told = {"card": "4111", "user": "7"}
+    attributes = Prepared(told) if prepared else told
+    span = lean.get_tracer("lib").start_span("s", attributes=attributes)
+    span.end()
+
+    assert dict(span.attributes) == {"card": "***", "user": "7"}
+    assert b"***" in sent[0]
+    assert b"4111" not in sent[0]
+
+
+def test_what_the_sdk_keeps_under_private_names_is_found_there(lean, exporter):
+    span = lean.get_tracer("lib", "1").start_span("s", attributes={"a": 1}, links=[None])
+    copied = span._readable_span()
+    with pytest.warns(DeprecationWarning, match="instrumentation_scope"):
+        assert span.instrumentation_info.name == "lib"
+    span.end()
+
+    assert (copied.name, dict(copied.attributes)) == ("s", {"a": 1})
+    assert copied.resource.attributes == {"service.name": "shop"}
+    assert copied.instrumentation_scope == span.instrumentation_scope
 
 
 def test_an_exporter_in_a_batch_gets_spans_that_nothing_is_missing_of(exporter):

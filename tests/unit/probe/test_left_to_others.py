@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 from why504.probe.clients.database import Database, StatementSpans
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
+from why504.probe.givenback import give_back
 from why504.probe.inflight import Registry
 from why504.probe.kit import Patches
 from why504.probe.lean.provider import LeanProvider
@@ -23,6 +26,7 @@ from why504.probe.lean.served import SERVED, ServerSpans
 from why504.probe.pools.pool import PoolWatch
 from why504.probe.safety import RAISE, Guard
 from why504.probe.spans.calls import Calls
+from why504.probe.spans.spanned import spanned_async
 from why504.probe.telling.openrecord import RecordBook
 from why504.testing import CollectedRecords, SequentialIds
 
@@ -45,6 +49,37 @@ def test_a_method_is_given_back():
     patches.undo()
 
     assert Library().call() == "theirs"
+
+
+def test_a_call_that_garbage_collection_ends_in_another_context_raises_and_logs_nothing(caplog):
+    async def call() -> None:
+        await asyncio.sleep(0)
+
+    tracer = LeanProvider(Resource({})).get_tracer("test")
+    made: list[Any] = []
+
+    def begin() -> Any:
+        made.append(tracer.start_span("call"))
+        return made[0]
+
+    calling = spanned_async(call, begin, Guard().site("test"))()
+    contextvars.copy_context().run(calling.send, None)
+    calling.close()
+
+    assert not made[0].is_recording()
+    assert caplog.records == []
+
+
+def test_a_variable_is_given_back_where_it_was_set_and_left_alone_elsewhere():
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("test", default=0)
+    token = variable.set(1)
+    elsewhere = contextvars.Context()
+    elsewhere.run(variable.set, 5)
+    elsewhere.run(give_back, variable, token)
+    assert (variable.get(), elsewhere[variable]) == (1, 5)
+
+    give_back(variable, token)
+    assert variable.get() == 0
 
 
 def test_what_somebody_wrapped_since_is_left_to_them(monkeypatch):

@@ -146,6 +146,57 @@ async def test_a_named_lock_of_asyncio_or_anyio_works_as_it_did(kind, listens, r
             lock.release()
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_a_named_lock_is_one_of_its_kind(kind):
+    raw = MAKERS[kind]()
+    lock = why504.resource("model", raw)
+
+    assert isinstance(lock, type(raw))
+    with pytest.raises(ConfigError):
+        why504.resource("twice", lock)
+    if kind in ASYNC:
+        async with raw as given:
+            pass
+        async with lock as named_given:
+            pass
+        assert (given is raw) == (named_given is lock)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (False, 1),
+        (True, -1),
+        (True, -2),
+        (True, None),
+        (True, 1e300),
+        ("x",),
+        (1,),
+        (0,),
+        (True, "x"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", SYNC)
+def test_odd_ways_to_take_a_lock_end_as_the_lock_has_it(kind, asked, listens, request):
+    def outcome(lock: threading.Lock) -> tuple[object, bool]:
+        try:
+            got: object = lock.acquire(*asked)
+        except (TypeError, ValueError, OverflowError) as error:
+            got = str(error)
+        is_free = []
+        thread = threading.Thread(target=lambda: is_free.append(lock.acquire(False)))
+        thread.start()
+        thread.join()
+        return got, is_free[0]
+
+    if listens:
+        request.getfixturevalue("probe")
+
+    assert outcome(why504.resource("model", MAKERS[kind]())) == outcome(MAKERS[kind]())
+
+
 async def test_what_else_a_lock_can_do_is_passed_on(probe):
     lock = why504.resource("model", asyncio.Lock())
     limiter = why504.resource("gpu", anyio.CapacityLimiter(1))

@@ -15,9 +15,14 @@ from contextvars import Context, ContextVar
 from typing import Any, Final, Protocol
 
 from opentelemetry import context as otel
+from opentelemetry import trace
 
 from why504.probe import site
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.kit import Patches
+from why504.probe.lean.current import attach, leave
+from why504.probe.lean.provider import LeanProvider
 from why504.probe.safety import Guard
 
 
@@ -47,7 +52,9 @@ class Carried:
         self._entry = entry
         self._registry = registry
         self._guard = guard
-        self._otel = otel.get_current()
+        # A provider of the application's own decides what its spans are within, unasked.
+        ours = isinstance(trace.get_tracer_provider(), LeanProvider)
+        self._otel = otel.get_current() if ours else None
         self._work = WORK.get()
         if self._work is not None:
             self._work.begins()
@@ -61,23 +68,29 @@ class Carried:
             return self._function(*args, **kwargs)
         finally:
             with self._guard:
-                if undo is not None:
-                    undo()
-                if self._work is not None:
-                    self._work.ends()
+                try:
+                    if undo is not None:
+                        undo()
+                finally:
+                    self.over()
+
+    def over(self) -> None:
+        """It has run, or never will: nobody works on it here any more."""
+        if self._work is not None:
+            self._work.ends()
 
     def _enter(self) -> Callable[[], None]:
         here = Place.here()
-        attached, request, work = (
-            otel.attach(self._otel), REQUEST.set(self._entry), WORK.set(self._work)
-        )  # fmt: skip
+        attached = None if self._otel is None else attach(self._otel)
+        request, work = REQUEST.set(self._entry), WORK.set(self._work)
         self._registry.saw(here, self._entry.trace_id)
 
         def undo() -> None:
             nobody(self._registry)
-            WORK.reset(work)
-            REQUEST.reset(request)
-            otel.detach(attached)
+            give_back(WORK, work)
+            give_back(REQUEST, request)
+            if attached is not None:
+                leave(attached)
 
         return undo
 
@@ -87,61 +100,85 @@ def nobody(registry: Registry) -> None:
     registry.saw(Place.here(), 0)
 
 
+def _run_once(thread: Any, carried: Carried) -> Callable[[], None]:
+    """Have a thread run what is carried; return how to give it its own `run` back.
+
+    It gets that back as it begins: with another one it would hold itself, as garbage for later.
+    """
+    own = vars(thread).get("run")
+
+    def put_back() -> None:
+        if own is None:
+            vars(thread).pop("run", None)
+        else:
+            thread.run = own
+
+    def run() -> None:
+        put_back()
+        carried()
+
+    thread.run = run
+    return put_back
+
+
 class Carrying:
     """Hooks the executor of threads, and the start of a thread."""
 
     def __init__(self, registry: Registry, guard: Guard) -> None:
         self._registry = registry
         self._guard = guard.site("work handed to a thread")
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def attach(self) -> None:
         """Hook them; does nothing the second time, or where stock instrumentation does the same."""
         futures = sys.modules.get("concurrent.futures.thread")
-        if self._undo or futures is None:
+        if self._patches or futures is None:
             return
         if "opentelemetry.instrumentation.threading" in sys.modules:
             return
-        self._hook_submit(futures.ThreadPoolExecutor)
-        self._hook_start(threading.Thread)
+        self._patches.wrap(futures.ThreadPoolExecutor, "submit", self._submits)
+        self._patches.wrap(threading.Thread, "start", self._starts)
 
     def detach(self) -> None:
         """Give them their own methods back."""
-        while self._undo:
-            self._undo.pop()()
+        self._patches.undo()
 
-    def _hook_submit(self, executor: Any) -> None:
-        submit = executor.submit
-
+    def _submits(self, submit: Any) -> Any:
         @functools.wraps(submit)
         def carrying(this: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
             carried = self._carried(fn)
             try:
                 return submit(this, carried or fn, *args, **kwargs)
             except BaseException:
-                if carried is not None and carried._work is not None:
-                    carried._work.ends()  # it was not taken, and never runs
+                if carried is not None:
+                    carried.over()  # it was not taken, and never runs
                 raise
 
-        executor.submit = carrying
-        self._undo.append(lambda: setattr(executor, "submit", submit))
+        return carrying
 
-    def _hook_start(self, thread: Any) -> None:
-        start = thread.start
-
+    def _starts(self, start: Any) -> Any:
         @functools.wraps(start)
         def carrying(this: Any) -> None:
+            carried = None
             if WORK.get() is not None:
                 with self._guard:
                     target = getattr(this, "_target", None) or type(this).run
                     code = getattr(target, "__code__", None)
                     # A library's own thread, such as one of a pool, lives on for others.
                     if code and site.is_user_file(code.co_filename):
-                        this.run = self._carried(this.run) or this.run
-            start(this)
+                        carried = self._carried(this.run)
+            if carried is None:
+                start(this)
+                return
+            put_back = _run_once(this, carried)
+            try:
+                start(this)
+            except BaseException:
+                put_back()
+                carried.over()
+                raise
 
-        thread.start = carrying
-        self._undo.append(lambda: setattr(thread, "start", start))
+        return carrying
 
     def _carried(self, function: Any) -> Carried | None:
         """Return a function as work of the current request; None if it is nobody's."""

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.lean.current import span_context
 from why504.probe.lean.served import SERVED, Served
@@ -174,13 +175,14 @@ class RequestMiddleware:
                 served.failed(error)
             raise
         finally:
-            REQUEST.reset(token)
             self._watch.end(entry, heard.status, ours=served is not None)
+            give_back(REQUEST, token)
 
     def _noting(self, send: Send, heard: _Heard | Served, entry: OpenSpan) -> Send:
         async def noting_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                heard.status = int(message["status"])
+            status = message.get("status")
+            if message.get("type") == "http.response.start" and isinstance(status, int):
+                heard.status = int(status)  # it may be an `HTTPStatus`
                 self._watch.answered(entry, heard.status)
             await send(message)
 

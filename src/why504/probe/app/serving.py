@@ -29,7 +29,7 @@ class Serving:
 
     def _watching(self, send: Send) -> Send:
         async def watching(message: Message) -> None:
-            if message["type"] == "lifespan.startup.complete":
+            if message.get("type") == "lifespan.startup.complete":
                 self._serves()
             await send(message)
 

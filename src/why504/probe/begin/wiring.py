@@ -6,6 +6,7 @@ Nothing that is hooked here ever fails for us: whatever goes wrong is said once,
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import threading
@@ -84,10 +85,21 @@ class Program:
     def working(self, function: Function, now: Callable[[], Function]) -> Function:
         """Watch a program without HTTP from the moment that it works, this call included."""
 
+        def begins() -> Function:
+            return now() if not self._serves and self._work() else function
+
+        # Libraries and `mock` ask which kind a function is of.
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def working_async(*args: Any, **kwargs: Any) -> Any:
+                return await begins()(*args, **kwargs)
+
+            return working_async
+
         @functools.wraps(function)
         def working(*args: Any, **kwargs: Any) -> Any:
-            begun = not self._serves and self._work()
-            return (now() if begun else function)(*args, **kwargs)
+            return begins()(*args, **kwargs)
 
         return working
 

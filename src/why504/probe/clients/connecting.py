@@ -14,13 +14,15 @@ from contextvars import ContextVar, Token
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from why504 import names
 from why504.probe.clients.database import fail_span
 from why504.probe.clients.httpcalls import limit, of_the_call_around, server
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
+from why504.probe.lean.current import attach, leave
 from why504.probe.safety import GuardedSite
 from why504.probe.spans.calls import Calls
 from why504.probe.spans.spanned import spanned, spanned_async
@@ -59,8 +61,8 @@ class Connecting:
                 self._begin(step, name, info)
             elif step in self._open:
                 span, context, connects = self._open.pop(step)
-                _CONNECTS.reset(connects)
-                detach(context)
+                give_back(_CONNECTS, connects)
+                leave(context)
                 error = info.get("exception")
                 if isinstance(error, BaseException):
                     fail_span(span, error)
@@ -129,7 +131,7 @@ def connects() -> Token[bool]:
 
 def connected(token: Token[bool]) -> None:
     """Note that it does so no more."""
-    _CONNECTS.reset(token)
+    give_back(_CONNECTS, token)
 
 
 def _text(host: object) -> str:

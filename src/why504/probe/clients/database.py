@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from why504 import names
 from why504.probe.clients.literals import LOOKED_AT, shortened, without_literals
+from why504.probe.givenback import give_back
 from why504.probe.kit import Patches
 from why504.probe.lean.wire import Prepared
 from why504.probe.safety import Guard
@@ -74,7 +75,7 @@ def _initialized(initialize: Callable[[Any], None]) -> Callable[[Any], None]:
         try:
             initialize(connection)
         finally:
-            _INITIALIZES.reset(token)
+            give_back(_INITIALIZES, token)
 
     return quiet_initialize
 

@@ -5,6 +5,7 @@ Not of what SQLAlchemy does with it, which tells its own.
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from typing import Any, Final
@@ -70,6 +71,7 @@ class PsycopgCalls:
         raw = vars(owner)["connect"]
         bind = getattr(type(raw), "__get__", None)
 
+        @functools.wraps(getattr(raw, "__func__", raw))
         def connect(cls: Any, *args: Any, **options: Any) -> Any:
             method = raw if bind is None else bind(raw, None, cls)
             return method(*args, **options)

@@ -16,6 +16,7 @@ from opentelemetry.util.types import AttributeValue
 from why504 import names
 from why504.probe import site
 from why504.probe.clients.httpcalls import limit, server
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.poolsof import PoolsOf
 from why504.probe.pools.watchedpool import Room, WatchedPool
@@ -51,14 +52,16 @@ class RedisCalls:
             self._patches.wrap(
                 pool, "get_connection", self._gets_async if asynchronous else self._gets
             )
-            self._patches.wrap(pool, "release", self._releases)
+            self._patches.wrap(
+                pool, "release", self._releases_async if asynchronous else self._releases
+            )
         sync = getattr(sys.modules.get("redis.connection"), "AbstractConnection", None)
         asyncio_pool = getattr(
             sys.modules.get("redis.asyncio.connection"), "BlockingConnectionPool", None
         )
         # Both are what a pool does once the queueing is over.
         self._patches.wrap(sync, "connect", self._connects)
-        self._patches.wrap(asyncio_pool, "ensure_connection", self._connects)
+        self._patches.wrap(asyncio_pool, "ensure_connection", self._connects_async)
 
     def detach(self) -> None:
         """Give redis-py its own methods back."""
@@ -116,7 +119,7 @@ class RedisCalls:
                 self._gave_up(pool, asked, error)
                 raise
             finally:
-                _ASKED.reset(token)
+                give_back(_ASKED, token)
             self._got(pool, asked, connection)
             return connection
 
@@ -133,36 +136,57 @@ class RedisCalls:
                 self._gave_up(pool, asked, error)
                 raise
             finally:
-                _ASKED.reset(token)
+                give_back(_ASKED, token)
             self._got(pool, asked, connection)
             return connection
 
         return gets
 
     def _connects(self, connect: Any) -> Any:
-        # The same for both: what an asynchronous one returns is awaited by its caller.
         @functools.wraps(connect)
         def connects(*args: Any, **options: Any) -> Any:
-            asked = _ASKED.get()
-            if asked:
-                with self._guard:
-                    watched = self._pools.called(asked[0].resource)
-                    if watched is not None:
-                        asked[0] = watched.got(asked[0])
+            self._left_the_queue()
             return connect(*args, **options)
 
         return connects
 
+    def _connects_async(self, connect: Any) -> Any:
+        @functools.wraps(connect)
+        async def connects(*args: Any, **options: Any) -> Any:
+            self._left_the_queue()
+            return await connect(*args, **options)
+
+        return connects
+
+    def _left_the_queue(self) -> None:
+        asked = _ASKED.get()
+        if asked:
+            with self._guard:
+                watched = self._pools.called(asked[0].resource)
+                if watched is not None:
+                    asked[0] = watched.got(asked[0])
+
     def _releases(self, release: Any) -> Any:
         @functools.wraps(release)
         def releases(pool: Any, connection: Any, *args: Any, **options: Any) -> Any:
-            with self._guard:
-                watched = self._pools.get(pool)
-                if watched is not None:
-                    watched.returned(connection)
+            self._returned(pool, connection)
             return release(pool, connection, *args, **options)
 
         return releases
+
+    def _releases_async(self, release: Any) -> Any:
+        @functools.wraps(release)
+        async def releases(pool: Any, connection: Any, *args: Any, **options: Any) -> Any:
+            self._returned(pool, connection)
+            return await release(pool, connection, *args, **options)
+
+        return releases
+
+    def _returned(self, pool: Any, connection: Any) -> None:
+        with self._guard:
+            watched = self._pools.get(pool)
+            if watched is not None:
+                watched.returned(connection)
 
     def _ask(self, pool: Any) -> list[OpenRecord]:
         with self._guard:

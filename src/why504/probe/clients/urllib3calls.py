@@ -112,15 +112,15 @@ class Urllib3Calls:
 
     def _puts(self, put: Any) -> Any:
         @functools.wraps(put)
-        def puts(pool: Any, connection: Any) -> Any:
+        def puts(pool: Any, conn: Any) -> Any:
             with self._guard:
                 watched = self._pools.get(pool)
-                if watched is not None and connection is None:
+                if watched is not None and conn is None:
                     # Broken, and thrown away before its place is given back.
                     watched.returned_here()
                 elif watched is not None:
-                    watched.returned(connection)
-            return put(pool, connection)
+                    watched.returned(conn)
+            return put(pool, conn)
 
         return puts
 

@@ -11,6 +11,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+from why504.probe.givenback import give_back
 from why504.probe.lean.span import LeanSpan
 
 
@@ -25,6 +26,17 @@ current_context: Final = otel.get_current if _VARIABLE is None else _VARIABLE.ge
 """OpenTelemetry's `get_current`."""
 attach: Final = otel.attach if _VARIABLE is None else _VARIABLE.set
 """OpenTelemetry's."""
+
+
+def leave(token: Token[Context]) -> None:
+    """Detach what `attach` attached; what ends in another context leaves that as it is, silently.
+
+    OpenTelemetry's `detach` logs an error then, into the log of an application that did nothing.
+    """
+    if _VARIABLE is None:
+        otel.detach(token)
+    else:
+        give_back(_VARIABLE, token)
 
 
 def detach(token: Token[Context]) -> None:

@@ -52,7 +52,9 @@ class LeanProvider(TracerProvider):
         super().add_span_processor(span_processor)
         self.told_of_starts += _if_it_does(span_processor, "on_start")
         self.told_of_ending += _if_it_does(span_processor, "_on_ending")
-        self.told_of_ends += _if_it_does(span_processor, "on_end")
+        ends = self.told_of_ends + _if_it_does(span_processor, "on_end")
+        # What others redact as a span ends is redacted before it is kept or sent.
+        self.told_of_ends = tuple(sorted(ends, key=_is_told_last))
 
     def remove_span_processor(self, span_processor: SpanProcessor) -> None:
         """Tell a processor nothing any more; the SDK has no way to do that."""
@@ -73,6 +75,10 @@ class LeanProvider(TracerProvider):
 def _if_it_does(processor: SpanProcessor, method: str) -> tuple[SpanProcessor, ...]:
     nothing = getattr(SpanProcessor, method)
     return () if getattr(type(processor), method, None) is nothing else (processor,)
+
+
+def _is_told_last(processor: SpanProcessor) -> bool:
+    return getattr(processor, "told_last", None) is True
 
 
 def _without(

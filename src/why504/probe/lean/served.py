@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Token
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -33,7 +33,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from why504 import names
 from why504.probe.app.route import route_of
-from why504.probe.lean.current import attach, current_context, detach, within
+from why504.probe.lean.current import attach, current_context, leave, within
 from why504.probe.lean.excluded import address_of, excluded_urls
 from why504.probe.lean.http import OTHER, known_method, request_attributes
 from why504.probe.lean.span import NO_STATE
@@ -75,12 +75,19 @@ class Served:
         """What was answered; 0 = nothing yet."""
         self._trailers = False
 
+    def __deepcopy__(self, _: object) -> Self:
+        # Applications copy scopes; a request is one, and what makes its span has locks.
+        return self
+
     def hears(self, message: Message) -> None:
         """Note what is about to be sent."""
-        kind = message["type"]
+        kind = message.get("type")
         if kind == "http.response.start":
             self._trailers = message.get("trailers", False)
-            status = int(message["status"])
+            told = message.get("status")
+            if not isinstance(told, int):
+                return  # the server says so
+            status = int(told)  # it may be an `HTTPStatus`
         elif kind == "websocket.send":
             status = 200
         else:
@@ -93,7 +100,7 @@ class Served:
 
     def is_over_with(self, message: Message) -> bool:
         """Return whether a message that was sent is the last one."""
-        kind = message["type"]
+        kind = message.get("type")
         if kind == "http.response.body":
             return not self._trailers and not message.get("more_body", False)
         if kind == "http.response.trailers":
@@ -171,8 +178,13 @@ class ServerSpans:
                 if not self._hears.swallows(error):
                     raise
             await send(message)
-            if served.is_over_with(message):
-                self._end(served)
+            # What is odd about it was the server's to refuse.
+            try:
+                if served.is_over_with(message):
+                    served.end()
+            except Exception as error:
+                if not self._hears.swallows(error):
+                    raise
 
         try:
             await self._serve(scope, receive, noting_send)
@@ -184,7 +196,7 @@ class ServerSpans:
             self._end(served)
             # The scope has what serves it: apart, both go at once, not with the garbage.
             served.scope = _OVER
-            detach(token)
+            leave(token)
 
     def _end(self, served: Served) -> None:
         try:

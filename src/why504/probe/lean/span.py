@@ -17,7 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, Span
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     Link,
@@ -54,6 +54,14 @@ PREPARED_AT_MOST: Final = 32
 """Attributes; so many less fit besides: see `LeanTracer.room`."""
 
 
+class _Attributes(dict[str, AttributeValue]):
+    """All attributes of a span, for whoever reads or changes them by the SDK's private names."""
+
+    @property
+    def _dict(self) -> Self:
+        return self
+
+
 class LeanSpan(Span):
     """One span; ended, it does not change any more."""
 
@@ -70,7 +78,6 @@ class LeanSpan(Span):
     _links: Sequence[Link] = ()
     _status = _UNSET
     _end_time: int | None = None
-    _instrumentation_info = None
     _record_exception = True
     _set_status_on_exception = True
     _dropped = 0
@@ -272,10 +279,29 @@ class LeanSpan(Span):
         """Return what it was told by now."""
         return MappingProxyType(self._all() if self._prepared else self._own)
 
+    # The SDK's names, which the SDK reads here and there; processors write there what they redact.
+
     @property
-    def _attributes(self) -> dict[str, AttributeValue]:  # type: ignore[override]
-        # The SDK's name for it, which the SDK reads here and there, and others too.
-        return self._all()
+    def _attributes(self) -> dict[str, AttributeValue]:
+        if self._own.__class__ is not _Attributes:
+            self._attributes = self._all()
+        return self._own
+
+    @_attributes.setter
+    def _attributes(self, attributes: Mapping[str, AnyValue] | None) -> None:
+        self._own, self._prepared = _Attributes(attributes or {}), _NONE
+
+    @property
+    def _resource(self) -> Resource:  # type: ignore[override]
+        return self._tracer.resource
+
+    @property
+    def _instrumentation_scope(self) -> InstrumentationScope:  # type: ignore[override]
+        return self._tracer.scope
+
+    @property
+    def _instrumentation_info(self) -> InstrumentationInfo:  # type: ignore[override]
+        return self._tracer.instrumentation_info
 
     def _all(self) -> dict[str, AttributeValue]:
         return {**self._prepared, **self._own}

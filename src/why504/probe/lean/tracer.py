@@ -96,7 +96,7 @@ class LeanTracer(Tracer):
         began_ns = time_ns() if start_time is None else start_time
         span = LeanSpan.begun(self, name, mine, parent, kind, began_ns, attributes)
         if links:
-            for link in links:
+            for link in filter(None, links):
                 span.add_link(link.context, link.attributes)
         if not (record_exception and set_status_on_exception):
             span.on_exception(record_exception, set_status_on_exception)

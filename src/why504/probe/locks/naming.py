@@ -13,6 +13,7 @@ from why504.probe.locks.named import Resource
 from why504.probe.locks.wrapped import (
     AnyioLimiter,
     AnyioLock,
+    AnyioSemaphore,
     AsyncLock,
     ReentrantLock,
     ThreadLock,
@@ -45,7 +46,8 @@ def resource(name: str, lock: Any = None) -> Any:
     for kind in _KINDS:
         module = sys.modules.get(kind.module)
         classes = tuple(getattr(module, one) for one in kind.classes if hasattr(module, one))
-        if isinstance(lock, classes):
+        # One that has a name says that it is of the class of the lock inside it.
+        if isinstance(lock, classes) and not isinstance(lock, Wrapper):
             return kind.wrapper(kind.named(name, lock), lock, kind.is_taken)
     raise ConfigError(
         f"{lock!r} is no lock, semaphore or limiter of threading, asyncio or anyio; of a Condition"
@@ -90,7 +92,7 @@ _KINDS: Final = (
     Kind("asyncio", ("Lock",), AsyncLock, _one),
     Kind("asyncio", ("Semaphore",), AsyncLock, _several),
     Kind("anyio", ("Lock",), AnyioLock, _one),
-    Kind("anyio", ("Semaphore",), AnyioLock, _several, lambda lock: lock.value == 0),
+    Kind("anyio", ("Semaphore",), AnyioSemaphore, _several, lambda lock: lock.value == 0),
     Kind(
         "anyio",
         ("CapacityLimiter",),

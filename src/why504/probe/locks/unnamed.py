@@ -22,6 +22,7 @@ from why504.probe import site
 from why504.probe.inflight import Place
 from why504.probe.locks import withblocks
 from why504.probe.locks.withblocks import Expression
+from why504.probe.locks.wrapped import Wrapper
 from why504.probe.site import CodeLine
 from why504.probe.still import STILL
 
@@ -158,6 +159,8 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _is_taken(lock: Any) -> bool:
+    if isinstance(lock, Wrapper):
+        return False  # it has a name, and tells of itself
     if isinstance(lock, threading.Semaphore):
         return lock._value == 0
     if isinstance(lock, _LOCKS[1]):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from why504.probe.locks.named import LISTENING, Listener, Resource
+
+_NOT_GIVEN: Final[Any] = object()
 
 
 class Wrapper:
@@ -29,6 +30,11 @@ class Wrapper:
 
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self._lock, name, value)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        # `isinstance` asks for it after the type: whoever looks for a lock finds one.
+        return self._lock.__class__
 
     def __repr__(self) -> str:
         return f"<why504 resource {self._resource.full_name}: {self._lock!r}>"
@@ -64,13 +70,16 @@ class ThreadLock(Wrapper):
 
     __slots__ = ()
 
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+    def acquire(self, blocking: bool = True, timeout: Any = _NOT_GIVEN) -> bool:
         """Take it as `threading.Lock.acquire` and `threading.Semaphore.acquire` do."""
         listener = LISTENING.listener
-        given = () if timeout is None else (timeout,)
+        given = () if timeout is _NOT_GIVEN else (timeout,)
         if listener is None:
             return bool(self._lock.acquire(blocking, *given))
-        if self._lock.acquire(False, *(() if blocking else given)):
+        if not _is_plain(blocking, given):
+            # What is odd about it is the lock's to refuse, whether or not it is free.
+            return self._wait(listener, lambda: self._lock.acquire(blocking, *given))
+        if self._lock.acquire(False):
             self._note(listener, None)
             return True
         if not blocking:
@@ -87,12 +96,7 @@ class ThreadLock(Wrapper):
     def __enter__(self) -> bool:
         return self.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._give_back(self._lock.release)
 
     def _wait(self, listener: Listener, acquire: Callable[[], Any]) -> bool:
@@ -119,28 +123,32 @@ class ThreadLock(Wrapper):
         return None
 
 
+def _is_plain(blocking: object, timeout: tuple[Any, ...]) -> bool:
+    """Return whether a lock that is free would be taken, whatever kind it is of."""
+    if not timeout:
+        return blocking is True or blocking is False
+    known = type(timeout[0]) in (int, float) and 0 <= timeout[0] <= threading.TIMEOUT_MAX
+    return blocking is True and known
+
+
 class ReentrantLock(ThreadLock):
     """An RLock: a thread's own, however often it takes it; a Condition gives it up as a whole."""
 
     __slots__ = ()
 
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+    def acquire(self, blocking: bool = True, timeout: Any = _NOT_GIVEN) -> bool:
         """Take it as `threading.RLock.acquire` does."""
         if self._lock._is_owned():
-            return bool(self._lock.acquire())
+            given = () if timeout is _NOT_GIVEN else (timeout,)
+            return bool(self._lock.acquire(blocking, *given))
         return super().acquire(blocking, timeout)
 
     def release(self, n: int = 1) -> None:
-        """Give it back once."""
-        self._lock.release()
+        """Give it back once; of any other number the lock says what is wrong with it."""
+        self._lock.release(*(() if n == 1 else (n,)))
         self._returned()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def _release_save(self) -> Any:
@@ -207,12 +215,7 @@ class AsyncLock(Wrapper):
     async def __aenter__(self) -> Any:
         await self.acquire()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._give_back(self._lock.release)
 
 
@@ -226,6 +229,16 @@ class AnyioLock(AsyncLock):
         self._lock.acquire_nowait()
         if LISTENING.listener is not None:
             self._note(LISTENING.listener, None)
+
+
+class AnyioSemaphore(AnyioLock):
+    """anyio's Semaphore, which an `async with` gives."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:
+        await self.acquire()
+        return self
 
 
 class AnyioLimiter(AnyioLock):

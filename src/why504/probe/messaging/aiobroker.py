@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.messaging.broker import publishing, reason_of
 from why504.probe.spans.spanned import spanned_async, told_by_stock
@@ -127,7 +128,7 @@ class AioBroker:
             try:
                 return await publish(*args, **options)
             finally:
-                _PUBLISHING.reset(token)
+                give_back(_PUBLISHING, token)
 
         return noted
 

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
+from why504.probe.givenback import give_back
 from why504.probe.kit import Patches
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
@@ -83,7 +84,7 @@ class Broker:
             try:
                 return traced(*args, **options)
             finally:
-                _PUBLISHING.reset(token)
+                give_back(_PUBLISHING, token)
 
         return publishes
 

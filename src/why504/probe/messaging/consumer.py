@@ -20,7 +20,10 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.app.carried import WORK, nobody
+from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, Registry
+from why504.probe.kit import Patches
+from why504.probe.lean.current import attach, leave
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
 
@@ -82,7 +85,7 @@ class Consumer:
         self._registry = registry
         self._deliveries: dict[tuple[int, int], Delivery] = {}
         """By id of the channel and delivery tag."""
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def attach(self) -> None:
         """Wrap pika if it is imported by now; forget deliveries whose channel is gone."""
@@ -91,27 +94,22 @@ class Consumer:
                 self._deliveries.pop(key, None)
         module = sys.modules.get("pika.adapters.blocking_connection")
         channel = getattr(module, "BlockingChannel", None)
-        if self._undo or channel is None:
+        if self._patches or channel is None:
             return
         # Stock instrumentation makes the same spans.
         if "opentelemetry.instrumentation.pika" in sys.modules:
             return
-        self._replace(channel, "basic_consume", self._consuming)
-        self._replace(channel, "consume", self._generating)
+        self._patches.wrap(channel, "basic_consume", self._consuming)
+        self._patches.wrap(channel, "consume", self._generating)
         for name in ("basic_ack", "basic_nack", "basic_reject"):
-            self._replace(channel, name, functools.partial(self._settling, name[6:]))
+            self._patches.wrap(channel, name, functools.partial(self._settling, name[6:]))
 
     def detach(self) -> None:
         """Give pika its own methods back."""
-        while self._undo:
-            self._undo.pop()()
-
-    def _replace(self, channel: Any, name: str, wrap: Callable[[Any], Any]) -> None:
-        original = getattr(channel, name)
-        setattr(channel, name, functools.wraps(original)(wrap(original)))
-        self._undo.append(lambda: setattr(channel, name, original))
+        self._patches.undo()
 
     def _consuming(self, consume: Any) -> Any:
+        @functools.wraps(consume)
         def watched(
             channel: Any, queue: Any, on_message_callback: Any, auto_ack: bool = False, *a: Any,
             **kw: Any,
@@ -132,6 +130,7 @@ class Consumer:
         return watched
 
     def _generating(self, consume: Any) -> Any:
+        @functools.wraps(consume)
         def watched(channel: Any, queue: Any, auto_ack: bool = False, *a: Any, **kw: Any) -> Any:
             for message in consume(channel, queue, auto_ack, *a, **kw):
                 if message[0] is None:
@@ -143,6 +142,7 @@ class Consumer:
         return watched
 
     def _settling(self, how: str, settle: Any) -> Any:
+        @functools.wraps(settle)
         def watched(channel: Any, delivery_tag: int = 0, *args: Any, **kwargs: Any) -> Any:
             result = settle(channel, delivery_tag, *args, **kwargs)
             with self._guard:
@@ -182,8 +182,10 @@ class Consumer:
         finally:
             if undo is not None and delivery is not None:
                 with self._guard:
-                    undo()
-                    delivery.ends()
+                    try:
+                        undo()
+                    finally:
+                        delivery.ends()
 
     def _begin(
         self, channel: Any, queue: str, message: tuple[Any, Any, Any], auto_ack: bool
@@ -200,14 +202,14 @@ class Consumer:
         delivery.begins()
         self._deliveries[id(channel), method.delivery_tag] = delivery
         entry = self._registry.spans.get(span.get_span_context().span_id)
-        current = otel.attach(trace.set_span_in_context(span))
+        current = attach(trace.set_span_in_context(span))
         request, work = REQUEST.set(entry), WORK.set(delivery)
 
         def undo() -> None:
             nobody(self._registry)
-            WORK.reset(work)
-            REQUEST.reset(request)
-            otel.detach(current)
+            give_back(WORK, work)
+            give_back(REQUEST, request)
+            leave(current)
 
         return delivery, undo
 

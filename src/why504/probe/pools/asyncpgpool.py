@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from why504 import names
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.poolsof import PoolsOf
 from why504.probe.pools.watchedpool import Room, WatchedPool
@@ -64,7 +65,7 @@ class AsyncpgPools:
                         watched.gave_up(record, error, timed_out=isinstance(error, TimeoutError))
                 raise
             finally:
-                _ASKED.reset(token)
+                give_back(_ASKED, token)
             with self._guard:
                 for record in asked:
                     holder = connection._holder

@@ -5,6 +5,7 @@ A request has its connection until its response is closed: a stream that nobody 
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from why504 import names
 from why504.probe.clients.connecting import Connecting
+from why504.probe.givenback import give_back
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.poolsof import PoolsOf
 from why504.probe.pools.watchedpool import Room, WatchedPool
@@ -63,7 +65,9 @@ class HttpPools:
                 self._waits_async,
             )
             patches.wrap(getattr(sync, "PoolByteStream", None), "close", self._closes)
-            patches.wrap(getattr(asynchronous, "PoolByteStream", None), "aclose", self._closes)
+            patches.wrap(
+                getattr(asynchronous, "PoolByteStream", None), "aclose", self._closes_async
+            )
 
     def detach(self) -> None:
         """Give httpcore its own methods back."""
@@ -74,30 +78,30 @@ class HttpPools:
     def _handles(self, handle: Any) -> Any:
         @functools.wraps(handle)
         def handles(pool: Any, request: Any) -> Any:
-            asking = self._begin(pool, request, asynchronous=False)
+            asking, asked = self._begin(pool, request, asynchronous=False)
             token = _ASKING.set(asking)
             try:
-                return handle(pool, request)
+                return handle(pool, asked)
             except BaseException:
                 self._over(asking)
                 raise
             finally:
-                _ASKING.reset(token)
+                give_back(_ASKING, token)
 
         return handles
 
     def _handles_async(self, handle: Any) -> Any:
         @functools.wraps(handle)
         async def handles(pool: Any, request: Any) -> Any:
-            asking = self._begin(pool, request, asynchronous=True)
+            asking, asked = self._begin(pool, request, asynchronous=True)
             token = _ASKING.set(asking)
             try:
-                return await handle(pool, request)
+                return await handle(pool, asked)
             except BaseException:
                 self._over(asking)
                 raise
             finally:
-                _ASKING.reset(token)
+                give_back(_ASKING, token)
 
         return handles
 
@@ -130,30 +134,36 @@ class HttpPools:
         return waits
 
     def _closes(self, close: Any) -> Any:
-        # The same for both: what an asynchronous one returns is awaited by its caller.
         @functools.wraps(close)
         def closes(stream: Any, *args: Any, **options: Any) -> Any:
-            with self._guard:
-                watched = self._pools.get(stream._pool)
-                if watched is not None:
-                    watched.returned(stream._pool_request)
+            self._returned(stream)
             return close(stream, *args, **options)
+
+        return closes
+
+    def _closes_async(self, close: Any) -> Any:
+        @functools.wraps(close)
+        async def closes(stream: Any, *args: Any, **options: Any) -> Any:
+            self._returned(stream)
+            return await close(stream, *args, **options)
 
         return closes
 
     # --- the life of one request ------------------------------------------------------------------
 
-    def _begin(self, pool: Any, request: Any, *, asynchronous: bool) -> _Asking | None:
+    def _begin(self, pool: Any, request: Any, *, asynchronous: bool) -> tuple[_Asking | None, Any]:
+        """Return the request's note, and the request as the pool is to have it."""
         with self._guard:
             # Outside a trace it is nobody's request: exporters and pollers call, too.
             if not in_a_trace():
-                return None
-            theirs = request.extensions.get("trace")
-            heard = Connecting(self._kit.calls, self._guard, theirs)
+                return None, request
+            heard = Connecting(self._kit.calls, self._guard, request.extensions.get("trace"))
             hook = heard.heard_async if asynchronous else heard.heard
-            request.extensions = {**request.extensions, "trace": hook}
-            return _Asking(self._watched(pool, request))
-        return None
+            # A copy: the caller may send the same one again, or several at once.
+            asked = copy.copy(request)
+            asked.extensions = {**request.extensions, "trace": hook}
+            return _Asking(self._watched(pool, request)), asked
+        return None, request
 
     def _ask(self, note: Any) -> Any:
         with self._guard:
@@ -178,6 +188,12 @@ class HttpPools:
             if record is not None and asking is not None and asking.watched is not None:
                 timed_out = type(error).__name__ == "PoolTimeout"
                 asking.watched.gave_up(record, error, timed_out=timed_out)
+
+    def _returned(self, stream: Any) -> None:
+        with self._guard:
+            watched = self._pools.get(stream._pool)
+            if watched is not None:
+                watched.returned(stream._pool_request)
 
     def _over(self, asking: _Asking | None) -> None:
         with self._guard:

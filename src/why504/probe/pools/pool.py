@@ -16,6 +16,7 @@ from why504 import names
 from why504.probe import site
 from why504.probe.clients.database import Database, fail_span
 from why504.probe.exposed.metrics import Metrics
+from why504.probe.givenback import give_back
 from why504.probe.inflight import Registry
 from why504.probe.kit import Patches
 from why504.probe.pools.slots import Attempt, Slots, backend_pid
@@ -132,7 +133,7 @@ class PoolWatch:
                 self._failed(attempt, error)
                 raise
             finally:
-                _ATTEMPT.reset(token)
+                give_back(_ATTEMPT, token)
             if attempt is not None and not attempt.settled:
                 self._settle(attempt)
             return connection

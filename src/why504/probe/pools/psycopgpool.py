@@ -81,17 +81,17 @@ class PsycopgPools:
 
     def _puts(self, putconn: Any) -> Any:
         @functools.wraps(putconn)
-        def puts(pool: Any, connection: Any) -> Any:
-            self._returned(pool, connection)
-            return putconn(pool, connection)
+        def puts(pool: Any, conn: Any) -> Any:
+            self._returned(pool, conn)
+            return putconn(pool, conn)
 
         return puts
 
     def _puts_async(self, putconn: Any) -> Any:
         @functools.wraps(putconn)
-        async def puts(pool: Any, connection: Any) -> Any:
-            self._returned(pool, connection)
-            return await putconn(pool, connection)
+        async def puts(pool: Any, conn: Any) -> Any:
+            self._returned(pool, conn)
+            return await putconn(pool, conn)
 
         return puts
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, Final
 
 from why504 import names
 from why504.probe import site
 from why504.probe.inflight import Place, Registry
+from why504.probe.kit import Patches
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
@@ -68,16 +68,22 @@ class ThreadpoolWatch:
         self._holds: dict[int, OpenRecord] = {}
         self._waiting = 0
         self._last_wait_s = float("-inf")
-        self._undo: list[Callable[[], None]] = []
+        self._patches = Patches()
 
     def attach(self) -> None:
         """Hook anyio if it is imported by now; does nothing the second time."""
         backend = sys.modules.get("anyio._backends._asyncio")
         limiter = getattr(backend, "CapacityLimiter", None)
-        if self._undo or limiter is None:
+        if self._patches or limiter is None:
             return
-        acquire, release = limiter.acquire_on_behalf_of, limiter.release_on_behalf_of
+        self._patches.wrap(limiter, "acquire_on_behalf_of", self._acquires)
+        self._patches.wrap(limiter, "release_on_behalf_of", self._releases)
 
+    def detach(self) -> None:
+        """Give anyio its own methods back; what is open stays untold from now on."""
+        self._patches.undo()
+
+    def _acquires(self, acquire: Any) -> Any:
         @functools.wraps(acquire)
         async def watched_acquire(this: Any, borrower: Any) -> None:
             record = self._begin(this)
@@ -91,20 +97,15 @@ class ThreadpoolWatch:
                 raise
             self._got(record, borrower)
 
+        return watched_acquire
+
+    def _releases(self, release: Any) -> Any:
         @functools.wraps(release)
         def watched_release(this: Any, borrower: Any) -> None:
             self._released(borrower)
             release(this, borrower)
 
-        limiter.acquire_on_behalf_of = watched_acquire
-        limiter.release_on_behalf_of = watched_release
-        self._undo.append(lambda: setattr(limiter, "acquire_on_behalf_of", acquire))
-        self._undo.append(lambda: setattr(limiter, "release_on_behalf_of", release))
-
-    def detach(self) -> None:
-        """Give anyio its own methods back; what is open stays untold from now on."""
-        while self._undo:
-            self._undo.pop()()
+        return watched_release
 
     def _begin(self, limiter: Any) -> OpenRecord | None:
         """Open a wait, or a hold where a token is free; limiters of the user's own are theirs."""

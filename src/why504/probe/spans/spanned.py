@@ -12,11 +12,10 @@ from types import FrameType
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span
 
 from why504.probe.clients.database import fail_span
-from why504.probe.lean.current import span_context
+from why504.probe.lean.current import attach, leave, span_context
 from why504.probe.safety import GuardedSite
 
 _OURS: Final = "why504.probe."
@@ -51,7 +50,7 @@ def spanned(original: Any, begin: Begin, guard: GuardedSite, done: Done = _end) 
                 fail_span(span, error)
             raise
         finally:
-            detach(token)
+            leave(token)
         with guard:
             done(span, result)
         return result
@@ -77,7 +76,7 @@ def spanned_async(original: Any, begin: Begin, guard: GuardedSite, done: Done = 
                 fail_span(span, error)
             raise
         finally:
-            detach(token)
+            leave(token)
         with guard:
             done(span, result)
         return result

@@ -68,6 +68,8 @@ class OwnProvider(LeanProvider):
 class OwnExport(SpanProcessor):
     """The export of a provider of ours; can be taken off, which the SDK has no way to do."""
 
+    told_last = True
+
     def __init__(self, outbox: Outbox, guard: Guard) -> None:
         self._outbox: Outbox | None = outbox
         self._guard = guard.site("encode")

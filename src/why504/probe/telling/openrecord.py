@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 
 from why504 import names
 from why504.probe.clock import Clock
-from why504.probe.inflight import Place
+from why504.probe.inflight import REQUEST, Place
 from why504.probe.lean.current import span_context
 from why504.probe.telling.records import Ids, RecordSpan, Sender
 from why504.probe.telling.rhythm import Telling
@@ -95,6 +95,9 @@ class RecordBook:
         """Return a record that begins now in the current trace; it is not told yet."""
         # A SpanContext is a tuple, and read as one here: each name of it is a call.
         trace_id, parent_id, _, _, _, known = span_context()
+        if not known and (request := REQUEST.get()) is not None:
+            # In a thread that works for a request, but has no context of it.
+            trace_id, parent_id, known = request.trace_id, request.span_id, True
         return OpenRecord(
             kind,
             resource,
