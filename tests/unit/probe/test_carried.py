@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, SpanKind
 
@@ -116,3 +117,5 @@ def test_a_message_is_over_though_an_error_of_ours_comes_between(registry, monke
         work()
 
     assert deliveries[0].look()
+    assert (REQUEST.get(), WORK.get()) == (None, None)
+    assert trace.get_current_span() is trace.INVALID_SPAN

@@ -86,11 +86,11 @@ class Carried:
         self._registry.saw(here, self._entry.trace_id)
 
         def undo() -> None:
-            nobody(self._registry)
             give_back(WORK, work)
             give_back(REQUEST, request)
             if attached is not None:
                 leave(attached)
+            nobody(self._registry)
 
         return undo
 

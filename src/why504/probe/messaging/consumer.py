@@ -206,10 +206,10 @@ class Consumer:
         request, work = REQUEST.set(entry), WORK.set(delivery)
 
         def undo() -> None:
-            nobody(self._registry)
             give_back(WORK, work)
             give_back(REQUEST, request)
             leave(current)
+            nobody(self._registry)
 
         return delivery, undo
 
