@@ -33,15 +33,18 @@ class BackgroundSpans:
         self._wrapper = spanned_async(task.__call__, self._begin, self._guard)
         task._why504_call, task.__call__ = task.__call__, self._wrapper
 
-    def _begin(self, task: Any) -> Span:
+    def _begin(self, task: Any) -> Span | None:
+        if self._wrapper is None:
+            return None  # detached, and somebody else's wrapper calls ours still
         name = getattr(task.func, "__name__", type(task.func).__name__)
         return self._tracer.start_span(f"BackgroundTask {name}")
 
     def detach(self) -> None:
-        """Undo it, unless somebody has wrapped it since: then it stays, and does no harm."""
+        """Undo it; where somebody has wrapped it since, it stays and makes no spans."""
         task = _task()
-        if task is not None and self._wrapper is not None and task.__call__ is self._wrapper:
-            task.__call__ = task._why504_call
+        if task is not None and self._wrapper is not None:
+            if task.__call__ is self._wrapper:
+                task.__call__ = task._why504_call
             del task._why504_call
         self._wrapper = None
 
