@@ -41,8 +41,10 @@ class Case:
     """Whether most of its time is in calls that took half of what the victims waited, or more."""
     locks_in_doubt: bool
     """Whether nobody asked PostgreSQL for waits for locks, or nobody can tell whose they were."""
-    cpu_share: float
-    """Cores in use during its stalls, or by the threads that were at it; 0.0 if nobody told."""
+    cpu_share: float | None
+    """Cores in use during its stalls, or by the threads that were at it; None if nobody told."""
+    gil_kept: bool
+    """Whether its stalls, for most of their time, let no other thread of Python run."""
     calls_per_request: float
     """How many spans of it one request has, on average."""
     refused: bool
@@ -107,9 +109,12 @@ class Cause:
 def _computes(case: Case) -> bool:
     """Return whether it burns CPU: all that a stalled process used, or much of a busy one's."""
     if case.kind == "stall":
-        return case.cpu_share >= CPU_BOUND_SHARE
+        # While the GIL is kept nobody can tell the CPU time. C code that sleeps gives it back, as
+        # a rule: what keeps it computes.
+        return case.gil_kept if case.cpu_share is None else case.cpu_share >= CPU_BOUND_SHARE
     busy = case.busy_share >= CPU_BOUND_SHARE
-    return case.kind == "run" and busy and case.cpu_share >= case.busy_share * MUCH_OF_IT
+    used = case.cpu_share or 0.0
+    return case.kind == "run" and busy and used >= case.busy_share * MUCH_OF_IT
 
 
 CAUSES: Final = (
@@ -194,7 +199,7 @@ CAUSES: Final = (
         "CPU-bound work that lets nothing else run",
         _computes,
         "{what} computes at {site}: one thread of Python runs at a time, so all else waits",
-        "meanwhile {cpu} of a core was used: it computed",
+        "{computed}",
         ("Move the work to a process pool, or cut it into pieces with a bound on the input.",),
     ),
     Cause(
@@ -202,7 +207,7 @@ CAUSES: Final = (
         "Blocking call on the event loop",
         lambda case: case.kind == "stall",
         "{what} blocks the event loop at {site}: nothing else can run meanwhile",
-        "meanwhile the process used {cpu} of a core: too little to have computed all the time",
+        "{rested}",
         (
             "Await an asynchronous client there, or run the call with `asyncio.to_thread`.",
             "Give the call a timeout: without one, one slow answer stops every request.",

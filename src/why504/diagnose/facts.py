@@ -76,7 +76,8 @@ class Facts:
             crowded=self._crowded(resource),
             long=mostly(self._lengths([resting]), self._wait_s * _LONG_SHARE),
             locks_in_doubt=self._locks_in_doubt,
-            cpu_share=self.cpu_share(self._alike(resting)) or 0.0,
+            cpu_share=self.cpu_share(self._alike(resting)),
+            gil_kept=gil_kept([resting]),
             blocked=self._is_blocked(resting),
             busy_share=busy_share(vitals),
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
@@ -283,6 +284,17 @@ def mostly(lengths: Sequence[tuple[float, float]], limit_s: float) -> bool:
     """
     long_s = math.fsum(length_s * many for length_s, many in lengths if length_s >= limit_s)
     return long_s * 2 >= math.fsum(length_s * many for length_s, many in lengths)
+
+
+def gil_kept(leaves: Sequence[Resting]) -> bool:
+    """Return whether stalls at some leaves kept the GIL for most of their time."""
+    stalls = _stalls(leaves)
+    kept = [stall for stall in stalls if stall.attributes.get(names.STALL_GIL_KEPT) is True]
+    return _sum_s(kept) * 2 >= _sum_s(stalls) > 0
+
+
+def _sum_s(stalls: Sequence[Stall]) -> float:
+    return math.fsum(((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls)
 
 
 def _covered_s(rows: Sequence[tuple[int, int]]) -> float:

@@ -139,13 +139,28 @@ def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dic
         "what": best.top.leaf.what,
         "resource": in_words(resource) if resource else "something",
         "longest": f"{max(facts.lengths_s(best.leaves), default=0.0):.1f} s",
-        "cpu": "an unknown share" if cpu_share is None else f"{cpu_share:.0%}",
+        "computed": _computed(cpu_share),
+        "rested": _rested(cpu_share),
         "starved": f"{starved:.0%}",
         "gc": f"{collecting:.0%}",
         "calls": f"{best.calls:.0f}",
         "answered": f"{facts.answered_share:.0%}",
         "pid": _backend_pid(best.top),
     }
+
+
+def _computed(cpu_share: float | None) -> str:
+    if cpu_share is None:
+        # C code that waits with the GIL looks the same, and is mended by the same advice.
+        return "meanwhile it kept the GIL: no other thread of Python could run"
+    return f"meanwhile {cpu_share:.0%} of a core was used: it computed"
+
+
+def _rested(cpu_share: float | None) -> str:
+    if cpu_share is None:
+        return "meanwhile the event loop ran nothing else; nobody told how much CPU that used"
+    used = f"meanwhile the process used {cpu_share:.0%} of a core"
+    return f"{used}: too little to have computed all the time"
 
 
 def _backend_pid(top: Resting) -> str:
