@@ -63,17 +63,26 @@ def render(incident: Incident) -> RenderableType:
     )
 
 
-def render_nothing(requests: int, unseen: str = "", late: str = "") -> RenderableType:
+def render_nothing(
+    requests: int, unseen: str = "", late: str = "", *, stood_still: bool = False
+) -> RenderableType:
     """Return the report of a window in which nobody timed out, or nobody was heard of.
 
     Args:
         requests: how many spans tell of.
         unseen: what counters tell, of which there is no span; empty if nothing.
         late: until when all is known, where that is not until the end; empty if it is.
+        stood_still: whether an event loop did: who waits for it may not be seen.
     """
     if unseen:
         text = f"No span tells of a request that timed out ({requests} requests seen), but"
         return Panel(Text(plain(f"{text} {unseen}.")), border_style="red")
+    if stood_still:
+        text = f"No request is seen to have timed out ({requests} requests seen), but a process"
+        return Panel(
+            Text(f"{text} stood still: who waited for it is not seen. This is no all-clear."),
+            border_style="red",
+        )
     if requests == 0:
         return Panel(
             Text("No gateway request was received for this time: this is no all-clear."),

@@ -82,3 +82,6 @@ def test_what_is_stuck_is_listed_oldest_first():
 
 def test_a_quiet_window_blames_nothing():
     assert "Nothing is blamed" in printed(report.render_nothing(12))
+    told = printed(report.render_nothing(12, stood_still=True))
+    assert "Nothing is blamed" not in told
+    assert "no all-clear" in told

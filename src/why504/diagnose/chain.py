@@ -69,7 +69,7 @@ def victims_link(victims: Sequence[Victim]) -> ChainLink:
     unseen = how_many(victim for victim in victims if not victim.reached_app)
     first, last = min(v.gave_up_ns for v in victims), max(v.gave_up_ns for v in victims)
     who = "the gateway gave up" if victims[0].how == "timeout" else "they ended, or were last seen,"
-    evidence = [f"{who} between {_clock(first)} and {_clock(last)} UTC"]
+    evidence = [f"{who} between {clock(first)} and {clock(last)} UTC"]
     if unseen:
         evidence.append(f"{unseen} of them the application never saw")
     lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 * v.stands_for for v in victims)
@@ -250,5 +250,6 @@ def _most(waits: Sequence[Wait], name: str) -> int:
     return max((v for w in waits if isinstance(v := w.attributes.get(name), int)), default=0)
 
 
-def _clock(time_ns: int) -> str:
+def clock(time_ns: int) -> str:
+    """Return a moment of a day, for people: `23:04:10`, in UTC."""
     return datetime.fromtimestamp(time_ns / 1e9, tz=UTC).strftime("%H:%M:%S")

@@ -101,7 +101,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     # A check that waits for what others hold is a victim of them like any other request.
     cause = HEALTH_CHECK if not resource and only_health_checks(victims) else trigger
     site = _site(best, resource, blamer)
-    words = _words(best, resource, site, facts)
+    words = words_of(best, resource, site, facts)
     chain = chain_to(best.top, verdict, victims, blamer)
     if trigger.of_a_crowd:
         chain[-1] = crowd_link(resource, best.seconds, victims, blamer)
@@ -130,7 +130,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     )
 
 
-def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dict[str, str]:
+def words_of(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dict[str, str]:
     """Return what is filled into the sentences of a row."""
     cpu_share = facts.cpu_share(best.leaves)
     starved, collecting = facts.starvation(best.leaves)
