@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from why504 import names
 from why504.diagnose.leaves import POOLS, Resting
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
@@ -55,6 +56,8 @@ class Case:
     """Share of the victims that the application answered well, after the gateway had given up."""
     bounded: bool
     """Whether its client has a timeout, as told by the span of the call."""
+    keeps_threads: bool
+    """Whether most waiting for worker threads rests on it, and is as long as a victim's wait."""
     blocked: bool
     """Whether it was in threads that waited inside a call: what lacks a core wants one."""
     busy_share: float
@@ -95,6 +98,8 @@ class Cause:
     advice: Sequence[str]
     mechanism: str = ""
     """How it reaches the victims, where that does not depend on what they waited for."""
+    queue: str = ""
+    """Beginning of the resource that its victims queue for, where few of them may be seen to."""
     of_a_crowd: bool = False
     """Whether it is about how many there were, not about any one of them."""
     of_the_process: bool = False
@@ -306,9 +311,13 @@ CAUSES: Final = (
         "C2",
         "Threads all taken: blocking work fills the thread pool",
         lambda case: (
-            case.through("threadpool")
-            # Without a span of the holder, where it took the thread is enough.
-            and (case.kind == "run" or case.resting.leaf.site is not None)
+            (
+                case.through(names.THREADPOOL)
+                # Without a span of the holder, where it took the thread is enough.
+                and (case.kind == "run" or case.resting.leaf.site is not None)
+            )
+            # However few wait beside those who have a thread: nobody gets one any more.
+            or (case.kind == "run" and not case.peer and case.keeps_threads)
         ),
         "blocking work at {site} keeps all threads, and requests wait for one",
         "requests waited for a thread while {what} kept them; the event loop was free",
@@ -318,6 +327,7 @@ CAUSES: Final = (
             "More threads (`current_default_thread_limiter().total_tokens`) only buy time.",
         ),
         mechanism="limiter",
+        queue=names.THREADPOOL,
     ),
     Cause(
         "D1",

@@ -23,11 +23,18 @@ _MOST_LINKS = 8
 
 
 def chain_to(
-    top: Resting, verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
+    top: Resting,
+    verdict: Verdict,
+    victims: Sequence[Victim],
+    blamer: Blamer,
+    queue: str = "",
 ) -> list[ChainLink]:
-    """Return the links from the victims to a leaf, along the way that carried most blame."""
+    """Return the links from the victims to a leaf, along the way that carried most blame.
+
+    Where hardly any was carried, along `queue`, the key of a resource, if it is not empty.
+    """
     links = [victims_link(victims)]
-    for resource in _resources_on_the_way(top, verdict):
+    for resource in _resources_on_the_way(top, verdict) or [queue] * bool(queue):
         # In a ring the same seconds come by more than once.
         through_s = sum(s for (_, to), s in verdict.flow.items() if to == resource)
         seconds = min(through_s, verdict.seconds)

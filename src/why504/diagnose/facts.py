@@ -78,6 +78,7 @@ class Facts:
             locks_in_doubt=self._locks_in_doubt,
             cpu_share=self.cpu_share(self._alike(resting)),
             gil_kept=gil_kept([resting]),
+            keeps_threads=self._keeps_threads(resting),
             blocked=self._is_blocked(resting),
             busy_share=busy_share(vitals),
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
@@ -131,6 +132,12 @@ class Facts:
         """Return whether the threads of its requests wanted no core: they waited in a call."""
         wanted = [share for _, _, _, share in self._told_of_threads(resting)]
         return bool(wanted) and median(wanted) < _BLOCKED_SHARE
+
+    def _keeps_threads(self, resting: Resting) -> bool:
+        """Return whether most waiting for threads rests on a leaf's function, and is long."""
+        waited_s = seconds_through(names.THREADPOOL, self._leaves)
+        mine_s = seconds_through(names.THREADPOOL, self._alike(resting))
+        return mine_s * 2 >= waited_s and mine_s >= self._wait_s * _LONG_SHARE
 
     def _told_of_threads(self, leaf: Resting) -> list[tuple[int, int, float, float]]:
         """Return (start, end, share that it ran, share that it wanted to) of requests in threads.
@@ -265,6 +272,26 @@ def last_resource(leaves: Sequence[Resting]) -> str:
     best = max(carried.values(), key=lambda alike: math.fsum(alike.values()), default={"": 0.0})
     enough = math.fsum(best.values()) >= total_s * _CARRIES_SHARE
     return max(best, key=lambda resource: best[resource]) if enough else ""
+
+
+def seconds_through(kind: str, leaves: Sequence[Resting]) -> float:
+    """Return the blame that came to leaves through resources whose names begin with `kind`."""
+    return math.fsum(
+        seconds
+        for leaf in leaves
+        for resource, seconds in leaf.by_resource.items()
+        if resource.startswith(kind)
+    )
+
+
+def queue_of(kind: str, leaves: Sequence[Resting]) -> str:
+    """Return the resource of a kind through which most blame came to leaves; empty for none."""
+    carried: dict[str, float] = defaultdict(float)
+    for leaf in leaves:
+        for resource, seconds in leaf.by_resource.items():
+            if kind and resource.startswith(kind):
+                carried[resource] += seconds
+    return max(carried, key=lambda resource: carried[resource], default="")
 
 
 def _in_each_replica(resource: str) -> str:

@@ -16,7 +16,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
-from why504.diagnose.facts import Facts, last_resource
+from why504.diagnose.facts import Facts, last_resource, queue_of
 from why504.diagnose.leaves import Resting
 from why504.model import Finding, Hold, Site, Victim, how_many
 
@@ -97,12 +97,13 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     victims, blamer = facts.victims, facts.blamer
     trigger = best.cause
     assert trigger is not None  # noqa: S101 - chosen among the named ones by the caller
-    resource = last_resource(best.leaves)
+    queue = queue_of(trigger.queue, best.leaves)
+    resource = last_resource(best.leaves) or queue
     # A check that waits for what others hold is a victim of them like any other request.
     cause = HEALTH_CHECK if not resource and only_health_checks(victims) else trigger
     site = _site(best, resource, blamer)
     words = words_of(best, resource, site, facts)
-    chain = chain_to(best.top, verdict, victims, blamer)
+    chain = chain_to(best.top, verdict, victims, blamer, queue)
     if trigger.of_a_crowd:
         chain[-1] = crowd_link(resource, best.seconds, victims, blamer)
     share = best.seconds / verdict.seconds

@@ -237,6 +237,39 @@ def test_blocking_work_in_all_threads_is_a_limiter_that_is_full():
     assert str(finding.site) == "app/legacy.py:51"
 
 
+@pytest.mark.parametrize("waiters", [1, 8, 100])
+def test_threads_that_are_all_taken_are_a_full_limiter_however_few_wait_for_one(waiters):
+    scene = Scene(until_s=25)
+    for n in range(40):
+        scene.app(f"h{n}", 5, None)
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51, "app/legacy.py"))
+        scene.hold(f"h{n}", 5, None, names.THREADPOOL, site=site(9, "app/legacy.py"))
+    for n in range(waiters):
+        scene.app(f"w{n}", 6, None, "/v1/other")
+        scene.wait(f"w{n}", 6, None, names.THREADPOOL)
+
+    (incident,) = explain(scene.evidence(), slower_than_s=1.0)
+    finding = incident.finding
+
+    assert (finding.cause, finding.mechanism) == ("C2", "limiter")
+    assert str(finding.site) == "app/legacy.py:51"
+    assert any("threadpool" in link.what for link in finding.chain)
+
+
+def test_a_short_queue_for_threads_is_not_what_their_work_is_about():
+    scene = Scene(until_s=25)
+    for n in range(40):
+        scene.app(f"h{n}", 5, None)
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51, "app/legacy.py"))
+        scene.hold(f"h{n}", 5, None, names.THREADPOOL, site=site(9, "app/legacy.py"))
+    scene.app("w", 23, None, "/v1/other")
+    scene.wait("w", 23, None, names.THREADPOOL)
+
+    (incident,) = explain(scene.evidence(), slower_than_s=1.0)
+
+    assert incident.finding.cause == "UNKNOWN"
+
+
 def test_pools_of_replicas_count_as_one_resource():
     scene = Scene(until_s=40)
     for n in range(8):

@@ -201,7 +201,7 @@ def _parts(work: Any, arguments: Iterable[Any]) -> list[Any]:
 def _code_of(work: Any) -> CodeType | None:
     """Return the code of a callable, through partials, methods and decorators, or an iterator's."""
     for _ in range(_DEEPEST):
-        # What @contextmanager makes is entered by the library's method: its generator is the user's.
+        # What @contextmanager makes has the library's methods: the generator is the user's.
         generator = getattr(getattr(work, "__self__", None), "gen", None)
         inner = generator or getattr(work, "func", None) or getattr(work, "__func__", None)
         inner = inner or getattr(work, "__wrapped__", None)
