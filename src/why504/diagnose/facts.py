@@ -38,6 +38,8 @@ _LONG_SHARE = 0.5
 """A call that takes this share of the victims' wait is slow by itself."""
 _BLOCKED_SHARE = 0.05
 """A thread that wanted a core for less of the time was blocked, whatever the process lacked."""
+_LATE_NS = 1_000_000_000
+"""What is open is told of a little before the end of what is known."""
 _FEWEST = 3
 """So many earlier requests have to be known before anything is called slower than usual."""
 
@@ -132,6 +134,31 @@ class Facts:
         """Return whether the threads of its requests wanted no core: they waited in a call."""
         wanted = [share for _, _, _, share in self._told_of_threads(resting)]
         return bool(wanted) and median(wanted) < _BLOCKED_SHARE
+
+    def stands_still(self, leaves: Sequence[Resting]) -> bool:
+        """Return whether stalls at some leaves go on until the end, where most time was lost.
+
+        Such a loop holds up everybody who came since, and of those it took up none is seen: the
+        blame of the others says nothing of its weight, once one victim lost most of its time to it.
+        """
+        suffered = {(v.leaf.kind, v.leaf.site) for v in self.victims}
+        return any(
+            self._goes_on(stall)
+            for leaf in leaves
+            if (leaf.leaf.kind, leaf.leaf.site) in suffered
+            for stall in _stalls([leaf])
+        )
+
+    def _goes_on(self, stall: Stall) -> bool:
+        """Return whether a stall was open as all was told last, in the process of the victims."""
+        there_s = math.fsum(
+            leaf.seconds
+            for leaf in self._leaves
+            if any(source.instance == stall.instance for source in leaf.sources.values())
+        )
+        all_s = math.fsum(leaf.seconds for leaf in self._leaves)
+        open_last = stall.end_ns is None and self.blamer.end_of(stall) >= self._ended_ns - _LATE_NS
+        return open_last and there_s * 2 > all_s
 
     def _keeps_threads(self, resting: Resting) -> bool:
         """Return whether most waiting for threads rests on a leaf's function, and is long."""

@@ -37,6 +37,7 @@ _NEARLY_ALL = 0.8
 """A cause with less of the blame is told together with its share."""
 
 
+_NOT_TAKEN_UP = "the event loop stands still to the end: whoever came since is not even seen"
 _RING_TITLE = "A deadlock: requests wait for one another in a ring"
 _RING_ADVICE = (
     "Take locks in the same order everywhere, or hold only one of them at a time.",
@@ -73,7 +74,10 @@ def tell(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> Finding
     best = max(named, key=lambda s: s.seconds, default=None)
     unnamed_s = math.fsum(s.seconds for s in suspects if s.cause is None)
     if best is None or best.seconds < max(unnamed_s, verdict.seconds * _NAMED_SHARE):
-        return _unknown(named, verdict, victims, blamer)
+        still = next((s for s in named if facts.stands_still(s.leaves)), None)
+        if still is None:
+            return _unknown(named, verdict, victims, blamer)
+        best = still
     return _named(best, suspects, verdict, facts)
 
 
@@ -120,6 +124,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
             f"{share:.0%} of the {verdict.seconds:.0f} s that victims lost rests here",
             *_agreement(best, victims),
             trigger.proof.format(**words),
+            *([_NOT_TAKEN_UP] if facts.stands_still(best.leaves) else []),
             *(told_of(victims, blamer) if calls_rabbitmq(best.top) else ()),
         ],
         evidence_against=_against(best, suspects, facts, verdict.seconds),

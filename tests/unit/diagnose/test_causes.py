@@ -367,6 +367,37 @@ def test_threads_that_nobody_is_known_to_have_are_unknown():
     assert only(scene).finding.cause == "UNKNOWN"
 
 
+# --- B1: a loop that stands still until the end -------------------------------------------------
+
+
+def threads_and_a_stall(stall_end_s: float | None, *, instance: str = "app-1") -> Incident:
+    """Five requests wait in threads for what no row names; then one more blocks the loop."""
+    scene = Scene(until_s=30)
+    for n in range(5):
+        scene.app(f"t{n}", 1, None)
+        scene.span(f"t{n}", "work", "app", 1, None, site=site(5, "app/files.py"))
+        scene.hold(f"t{n}", 1, None, names.THREADPOOL, site=site(4, "app/files.py"))
+    scene.app("blocker", 10, stall_end_s, instance=instance)
+    scene.stall("blocker", 10, stall_end_s, site(77), instance=instance)
+    return next(iter(explain(scene.evidence(), slower_than_s=1.0)))
+
+
+def test_a_loop_that_stands_still_to_the_end_is_the_answer_however_much_threads_lost():
+    finding = threads_and_a_stall(None).finding
+
+    assert (finding.cause, finding.mechanism) == ("B1", "loop")
+    assert str(finding.site) == "service/publisher.py:77"
+    assert any("stands still to the end" in line for line in finding.evidence_for)
+    assert any("publish" in line for line in finding.evidence_against)
+
+
+@pytest.mark.parametrize(
+    ("end_s", "instance"), [(20, "app-1"), (None, "app-2")], ids=["over by then", "of another"]
+)
+def test_a_stall_that_most_time_was_not_lost_beside_is_outvoted(end_s, instance):
+    assert threads_and_a_stall(end_s, instance=instance).finding.cause == "UNKNOWN"
+
+
 # --- A2c: many queries ----------------------------------------------------------------------------
 
 
