@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from why504.model import Incident, Replay, Victim, how_many
+from why504.model import LEAST_SHARE, Incident, Replay, Victim, how_many
 
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
@@ -192,7 +192,8 @@ def _link(what: str, evidence: Sequence[str], *, first: bool = False, last: bool
 
 def _blames(incident: Incident) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for blame in incident.blames[:_MOST_BLAMES]:
+    worth = [blame for blame in incident.blames if blame.share >= LEAST_SHARE]
+    for blame in worth[:_MOST_BLAMES]:
         cells = max(1, round(blame.share * _BAR_CELLS))
         at = f"  {blame.leaf.site}" if blame.leaf.site else ""
         table.add_row(

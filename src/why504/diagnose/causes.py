@@ -229,7 +229,7 @@ CAUSES: Final = (
         "PostgreSQL names the session that blocks the waiting ones (pg_blocking_pids)",
         (
             "End the blocking session: `SELECT pg_terminate_backend({pid})`.",
-            "Set lock_timeout and idle_in_transaction_session_timeout; keep transactions short.",
+            "{session}",
         ),
     ),
     Cause(
@@ -258,7 +258,7 @@ CAUSES: Final = (
         "LLM slow, without a timeout",
         lambda case: case.peer == "llm" and (case.long or case.kind == "backoff"),
         "{what} takes up to {longest} (called at {site})",
-        "the time was spent in calls to the LLM that lasted for half of the victims' wait or more",
+        "the time was spent with the LLM, in {spent}",
         (
             "Bound the call (15 s) with a fallback, behind a circuit breaker.",
             "Close the transaction before the call: it must not hold a database connection.",
@@ -334,8 +334,8 @@ CAUSES: Final = (
         "External API down or slow",
         lambda case: case.peer in ("http", "cache") and (case.long or case.kind == "backoff"),
         "{what} takes up to {longest} (called at {site})",
-        "the time was spent in outgoing calls that lasted for half of the victims' wait or more",
-        ("Bound the call with a timeout and a fallback.",),
+        "the time was spent in {spent}",
+        ("Bound the call, with all attempts and pauses, by a timeout, and have a fallback.",),
     ),
 )
 """Rows from the particular to the general."""

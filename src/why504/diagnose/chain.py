@@ -14,6 +14,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
 from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import POOLS, Resting
+from why504.diagnose.steps import covered_s
 from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
@@ -146,8 +147,9 @@ def in_words(resource: str) -> str:
         "http.pool": f"the HTTP client of {own}",
         "redis.pool": f"the Redis client of {own}",
         "db.lock": f"the lock on {name.rpartition('#')[0]}",
-        "lock": f"the lock {own}",
-        "limiter": f"the limiter {own}",
+        # Of several that are called the same, the number tells them apart.
+        "lock": f"the lock {name}",
+        "limiter": f"the limiter {name}",
     }
     return words.get(kind, plain(resource))
 
@@ -206,9 +208,9 @@ def waited(waits: Sequence[Wait], blamer: Blamer) -> str:
 def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: Blamer) -> ChainLink:
     lengths_s = [(blamer.end_of(s) - s.start_ns) / 1e9 for s in stalls]
     number = "1 stall" if len(stalls) == 1 else f"{len(stalls)} stalls"
-    evidence = [
-        f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
-    ]
+    # Many short ones told as one overlap the longer ones among them.
+    all_s = covered_s([(stall.start_ns, blamer.end_of(stall)) for stall in stalls])
+    evidence = [f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {all_s:.1f} s in all"]
     shares = [
         share for s in stalls if isinstance(share := s.attributes.get(names.STALL_SHARE), float)
     ]
@@ -220,7 +222,9 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     if stuck:
         whose = "" if stuck == len(stalls) else f" of {stuck} of them"
         evidence.append(f"every sample{whose} shows the same line")
-    if any(s.end_ns is None and blamer.end_of(s) < due_of(s) for s in stalls):
+    # What is not due to be told again yet is no silence.
+    known_ns = blamer.evidence.window.end_ns
+    if any(s.end_ns is None and blamer.end_of(s) < due_of(s) < known_ns for s in stalls):
         evidence.append("its process told nothing more")
     process = plain(resource).removeprefix("loop:")
     return ChainLink(f"waiting for the event loop of process {process}", seconds, evidence)

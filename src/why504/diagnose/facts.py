@@ -25,7 +25,7 @@ from why504.diagnose.starvation import (
     starved_share,
     thrashing,
 )
-from why504.diagnose.steps import gaps_between
+from why504.diagnose.steps import covered_s
 from why504.model import Hold, Stall, Victim, Vitals, how_many
 
 _CARRIES_SHARE = 0.2
@@ -126,7 +126,7 @@ class Facts:
         Of many that compute each has little: one thread of Python runs at a time.
         """
         rows = [row for leaf in leaves for row in self._told_of_threads(leaf)]
-        length_s = _covered_s([(start_ns, end_ns) for start_ns, end_ns, _, _ in rows])
+        length_s = covered_s([(start_ns, end_ns) for start_ns, end_ns, _, _ in rows])
         burned_s = math.fsum(ran * (end_ns - start_ns) / 1e9 for start_ns, end_ns, ran, _ in rows)
         return burned_s / length_s if length_s > 0 else None
 
@@ -158,7 +158,9 @@ class Facts:
         )
         all_s = math.fsum(leaf.seconds for leaf in self._leaves)
         open_last = stall.end_ns is None and self.blamer.end_of(stall) >= self._ended_ns - _LATE_NS
-        return open_last and there_s * 2 > all_s
+        # Many short ones told as one are a slow loop, which turns.
+        turns = names.STALL_SHARE in stall.attributes
+        return open_last and not turns and there_s * 2 > all_s
 
     def _keeps_threads(self, resting: Resting) -> bool:
         """Return whether most waiting for threads rests on a leaf's function, and is long."""
@@ -349,14 +351,6 @@ def gil_kept(leaves: Sequence[Resting]) -> bool:
 
 def _sum_s(stalls: Sequence[Stall]) -> float:
     return math.fsum(((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls)
-
-
-def _covered_s(rows: Sequence[tuple[int, int]]) -> float:
-    """Return the seconds that intervals of nanoseconds cover together."""
-    if not rows:
-        return 0.0
-    start_ns, end_ns = min(a for a, _ in rows), max(b for _, b in rows)
-    return (end_ns - start_ns - sum(b - a for a, b in gaps_between(rows, start_ns, end_ns))) / 1e9
 
 
 def _stalls(leaves: Sequence[Resting]) -> list[Stall]:

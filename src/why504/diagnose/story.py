@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from why504 import names
+from why504.diagnose.advice import ring_advice, session_advice, unknown_advice
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
 from why504.diagnose.facts import Facts, last_resource, queue_of
 from why504.diagnose.leaves import Resting
-from why504.model import Finding, Hold, Site, Victim, how_many
+from why504.model import LEAST_SHARE, Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
@@ -37,13 +38,10 @@ _NEARLY_ALL = 0.8
 """A cause with less of the blame is told together with its share."""
 
 
+_SPENT_CALLING = "outgoing calls that lasted for half of the victims' wait or more"
+_SPENT_PAUSING = "pauses between attempts that failed"
 _NOT_TAKEN_UP = "the event loop stands still to the end: whoever came since is not even seen"
 _RING_TITLE = "A deadlock: requests wait for one another in a ring"
-_RING_ADVICE = (
-    "Take locks in the same order everywhere, or hold only one of them at a time.",
-    "Bound every wait (`acquire(timeout=...)`, `asyncio.timeout`): a ring then ends by itself.",
-    "None of these requests can go on: restart the process.",
-)
 
 
 @dataclass(slots=True)
@@ -144,7 +142,9 @@ def words_of(best: Suspect, resource: str, site: Site | None, facts: Facts) -> d
         "site": str(site or "an unknown line"),
         "what": best.top.leaf.what,
         "resource": in_words(resource) if resource else "something",
-        "longest": f"{max(facts.lengths_s(best.leaves), default=0.0):.1f} s",
+        "longest": _longest(best.top, facts.lengths_s(best.leaves)),
+        "spent": _SPENT_PAUSING if best.top.leaf.kind == "backoff" else _SPENT_CALLING,
+        "session": session_advice(best.top.leaf.what),
         "computed": _computed(cpu_share),
         "rested": _rested(cpu_share),
         "starved": f"{starved:.0%}",
@@ -153,6 +153,13 @@ def words_of(best: Suspect, resource: str, site: Site | None, facts: Facts) -> d
         "answered": f"{facts.answered_share:.0%}",
         "pid": _backend_pid(best.top),
     }
+
+
+def _longest(top: Resting, lengths_s: Sequence[float]) -> str:
+    """Return how long it took at most; of pauses, which no span tells, in one request."""
+    if top.leaf.kind == "backoff":
+        return f"{max(top.by_trace.values(), default=0.0):.1f} s of a request"
+    return f"{max(lengths_s, default=0.0):.1f} s"
 
 
 def _computed(cpu_share: float | None) -> str:
@@ -256,6 +263,7 @@ def _unknown(
         evidence_for=[
             f"{resting.seconds / verdict.seconds:.0%} of the lost time: {resting.leaf.what}"
             for resting in ranked[:3]
+            if resting.seconds >= verdict.seconds * LEAST_SHARE
         ],
         evidence_against=[
             f"{s.seconds / verdict.seconds:.0%} of the lost time speaks for {s.cause.title} "
@@ -268,11 +276,6 @@ def _unknown(
             if ring
             else "nothing of what was recorded is a cause that why504 knows"
         ],
-        advice=list(_RING_ADVICE)
-        if ring
-        else [
-            "Check that the probe runs in every worker: why504.instrument(app, engine=engine).",
-            "Look at what is stuck now: why504 ps.",
-        ],
+        advice=ring_advice(mechanism_of(resource)) if ring else unknown_advice(top, resource),
         confidence=0.0,
     )
