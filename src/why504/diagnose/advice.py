@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from why504.diagnose.leaves import Resting
@@ -26,6 +27,10 @@ _RING: Final = {
 """How a ring reaches the victims -> what to do; of any other the advice for locks."""
 _RESTART: Final = "None of these requests can go on: restart the process."
 
+_OWN: Final = (
+    "Where it has to be HTTP, give the call a timeout, and what it needs (connections, threads, "
+    "workers) a limit apart from that of its callers."
+)
 _LOOK: Final = "Look at what is stuck now: why504 ps."
 _PROBE: Final = "Check that the probe runs in every worker: why504.instrument(app, engine=engine)."
 _NAME_IT: Final = (
@@ -34,18 +39,53 @@ _NAME_IT: Final = (
 )
 
 
-def ring_advice(mechanism: str) -> list[str]:
-    """Return what ends a ring that reaches the victims by a mechanism, and keeps it from coming."""
-    return [*_RING.get(mechanism, _RING["lock"]), _RESTART]
+@dataclass(frozen=True, slots=True)
+class Plight:
+    """What can be said of an incident without a row of the taxonomy."""
+
+    title: str
+    says: str
+    """In the sentence, behind who is hit."""
+    against: str
+    advice: list[str]
 
 
-def unknown_advice(top: Resting, resource: str) -> list[str]:
-    """Return what helps to know more of a leaf, or to survive it.
+def plight_of(top: Resting, resource: str, mechanism: str, *, to_itself: bool) -> Plight:
+    """Return what can be said where no cause is named.
 
     Args:
         top: the leaf with most of the lost time.
         resource: what was waited for last before it; empty for nothing.
+        mechanism: how trouble with that reaches the victims.
+        to_itself: whether it is calls of the service to its own port.
     """
+    if top.leaf.kind == "cycle":
+        return Plight(
+            title="A deadlock: requests wait for one another in a ring",
+            says="a deadlock",
+            against="none of the causes that why504 has a name for is a ring like this",
+            advice=[*_RING.get(mechanism, _RING["lock"]), _RESTART],
+        )
+    if to_itself:
+        # What others wait for, as the callers keep it, is short; else it may just be slow.
+        short = "capacity" if resource else "answer"
+        at = f"At {top.site}, call" if top.site else "Call"
+        return Plight(
+            title=f"The service calls itself, and waits for its own {short}",
+            says=f"the service calls itself, and waits for its own {short}",
+            against="no peer is slow: where the time went inside, the called requests tell",
+            advice=[f"{at} the function behind the route directly, instead of by HTTP.", _OWN],
+        )
+    return Plight(
+        title="The evidence does not name a cause",
+        says="no cause can be named",
+        against="nothing of what was recorded is a cause that why504 knows",
+        advice=_unknown_advice(top, resource),
+    )
+
+
+def _unknown_advice(top: Resting, resource: str) -> list[str]:
+    """Return what helps to know more of a leaf, or to survive it."""
     if top.site is not None and top.leaf.kind != "unknown":
         limit = f"Put a limit on what is waited for at {top.site}: a timeout, and an answer for it."
         known = [] if resource.startswith(_LOCKS) or top.leaf.kind != "run" else [_NAME_IT]

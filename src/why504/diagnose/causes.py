@@ -50,6 +50,8 @@ class Case:
     """How many spans of it one request has, on average."""
     refused: bool
     """Whether most of its time is attempts that got 429, or pauses after them."""
+    to_itself: bool
+    """Whether most of it is calls of a process to its own port."""
     slower: float | None
     """How many times longer it takes than before the incident; None where nobody knows."""
     answered_share: float
@@ -332,7 +334,11 @@ CAUSES: Final = (
     Cause(
         "D1",
         "External API down or slow",
-        lambda case: case.peer in ("http", "cache") and (case.long or case.kind == "backoff"),
+        lambda case: (
+            case.peer in ("http", "cache")
+            and (case.long or case.kind == "backoff")
+            and not case.to_itself
+        ),
         "{what} takes up to {longest} (called at {site})",
         "the time was spent in {spent}",
         ("Bound the call, with all attempts and pauses, by a timeout, and have a fallback.",),

@@ -16,6 +16,7 @@ from why504.diagnose.activity import route_of
 from why504.diagnose.blame import Blamer, plain
 from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
+from why504.diagnose.itself import OwnPlaces
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
 from why504.diagnose.starvation import (
@@ -62,6 +63,7 @@ class Facts:
         self._crowded = cache(self._is_crowded)
         self.answered_share = self._answered_share()
         self._before_s = self._lengths_before()
+        self.own_places = OwnPlaces(blamer.evidence)
         self._refused = {
             span.trace_id
             for span in blamer.evidence.spans
@@ -85,6 +87,7 @@ class Facts:
             busy_share=busy_share(vitals),
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
             refused=self._was_refused(resting),
+            to_itself=self.own_places.are_calls_to_itself([resting]),
             slower=self._slower(resting),
             answered_share=self.answered_share,
             bounded=any(names.CLIENT_TIMEOUT_S in s.attributes for s in resting.sources.values()),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from why504 import names
-from why504.diagnose.advice import ring_advice, session_advice, unknown_advice
+from why504.diagnose.advice import plight_of, session_advice
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
@@ -41,7 +41,6 @@ _NEARLY_ALL = 0.8
 _SPENT_CALLING = "outgoing calls that lasted for half of the victims' wait or more"
 _SPENT_PAUSING = "pauses between attempts that failed"
 _NOT_TAKEN_UP = "the event loop stands still to the end: whoever came since is not even seen"
-_RING_TITLE = "A deadlock: requests wait for one another in a ring"
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ def tell(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> Finding
     if best is None or best.seconds < max(unnamed_s, verdict.seconds * _NAMED_SHARE):
         still = next((s for s in named if facts.stands_still(s.leaves)), None)
         if still is None:
-            return _unknown(named, verdict, victims, blamer)
+            return _unknown(named, verdict, facts)
         best = still
     return _named(best, suspects, verdict, facts)
 
@@ -240,23 +239,21 @@ def _against(best: Suspect, suspects: Sequence[Suspect], facts: Facts, total_s: 
     return lines or ["nothing speaks against it: hardly any lost time rests elsewhere"]
 
 
-def _unknown(
-    named: Sequence[Suspect], verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
-) -> Finding:
+def _unknown(named: Sequence[Suspect], verdict: Verdict, facts: Facts) -> Finding:
     top = max(verdict.resting.values(), key=lambda resting: resting.seconds)
-    chain = chain_to(top, verdict, victims, blamer)
-    # No row of the taxonomy is about an application's own locks, but a ring leaves no question.
-    ring = top.leaf.kind == "cycle"
+    chain = chain_to(top, verdict, facts.victims, facts.blamer)
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
     resource = last_resource([top])
+    mechanism = mechanism_of(resource)
+    plight = plight_of(top, resource, mechanism, to_itself=facts.case(top).to_itself)
     # Of what nobody is known to have, the line at which it is wanted is all that can be shown.
-    wanted = None if top.site or not resource else _wanted_at(resource, blamer)
+    wanted = None if top.site or not resource else _wanted_at(resource, facts.blamer)
     return Finding(
         cause=UNKNOWN,
-        title=_RING_TITLE if ring else "The evidence does not name a cause",
-        mechanism=mechanism_of(resource) if resource or top.leaf.kind != "unknown" else "unknown",
+        title=plight.title,
+        mechanism=mechanism if resource or top.leaf.kind != "unknown" else "unknown",
         site=top.site or wanted,
-        sentence=f"{chain[0].what}: {'a deadlock' if ring else 'no cause can be named'}; "
+        sentence=f"{chain[0].what}: {plight.says}; "
         f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}"
         f"{f' (wanted at {wanted})' if wanted else ''}.",
         chain=chain,
@@ -269,13 +266,9 @@ def _unknown(
             f"{s.seconds / verdict.seconds:.0%} of the lost time speaks for {s.cause.title} "
             f"({s.cause.id}): too little to name it"
             for s in sorted(named, key=lambda s: -s.seconds)
-            if s.cause is not None
+            if s.cause is not None and s.seconds >= verdict.seconds * LEAST_SHARE
         ]
-        or [
-            "none of the causes that why504 has a name for is a ring like this"
-            if ring
-            else "nothing of what was recorded is a cause that why504 knows"
-        ],
-        advice=ring_advice(mechanism_of(resource)) if ring else unknown_advice(top, resource),
+        or [plight.against],
+        advice=plight.advice,
         confidence=0.0,
     )
