@@ -17,6 +17,9 @@ from why504.measured import Measured
 AttributeValue = (
     str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 )
+LEAST_SHARE = 0.005
+"""What has less of the lost time reads as 0 %: people are not told of it."""
+
 Attributes = Mapping[str, AttributeValue]
 
 

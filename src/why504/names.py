@@ -56,6 +56,8 @@ STALL_PROGRESSING: Final = "why504.stall.progressing"
 """False while every sample shows the same frames (stuck), True once they differ."""
 STALL_CPU_S: Final = "why504.stall.cpu_seconds"
 """CPU time of the whole process since the stall began: near its length for CPU-bound work."""
+STALL_GIL_KEPT: Final = "why504.stall.gil_kept"
+"""True where the line kept the GIL, so that no thread of Python could run, the probe's neither."""
 
 STALL_SHARE: Final = "why504.stall.share"
 """Of many short stalls told as one: share of the time in which the loop was taken, lately."""

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from why504.model import Incident, Replay, Victim, how_many
+from why504.model import LEAST_SHARE, Incident, Replay, Victim, how_many
 
 _BAR_CELLS = 24
 _MOST_BLAMES = 5
@@ -63,17 +63,26 @@ def render(incident: Incident) -> RenderableType:
     )
 
 
-def render_nothing(requests: int, unseen: str = "", late: str = "") -> RenderableType:
+def render_nothing(
+    requests: int, unseen: str = "", late: str = "", *, stood_still: bool = False
+) -> RenderableType:
     """Return the report of a window in which nobody timed out, or nobody was heard of.
 
     Args:
         requests: how many spans tell of.
         unseen: what counters tell, of which there is no span; empty if nothing.
         late: until when all is known, where that is not until the end; empty if it is.
+        stood_still: whether an event loop did: who waits for it may not be seen.
     """
     if unseen:
         text = f"No span tells of a request that timed out ({requests} requests seen), but"
         return Panel(Text(plain(f"{text} {unseen}.")), border_style="red")
+    if stood_still:
+        text = f"No request is seen to have timed out ({requests} requests seen), but a process"
+        return Panel(
+            Text(f"{text} stood still: who waited for it is not seen. This is no all-clear."),
+            border_style="red",
+        )
     if requests == 0:
         return Panel(
             Text("No gateway request was received for this time: this is no all-clear."),
@@ -183,7 +192,8 @@ def _link(what: str, evidence: Sequence[str], *, first: bool = False, last: bool
 
 def _blames(incident: Incident) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False)
-    for blame in incident.blames[:_MOST_BLAMES]:
+    worth = [blame for blame in incident.blames if blame.share >= LEAST_SHARE]
+    for blame in worth[:_MOST_BLAMES]:
         cells = max(1, round(blame.share * _BAR_CELLS))
         at = f"  {blame.leaf.site}" if blame.leaf.site else ""
         table.add_row(

@@ -99,6 +99,37 @@ def test_now_says_what_is_open_and_who_has_what_it_waits_for(run, tmp_path):
     assert (told["victims"], told["explained"], len(told["incidents"])) == (2, 2, 1)
 
 
+def stand_still(folder) -> None:
+    """An event loop that is blocked, and nobody who is seen to wait for it."""
+    import time
+
+    from tests.unit.receive.otlp_bodies import SECOND_NS, T0_NS, protobuf, span
+    from why504.receive.decode import Decoder
+    from why504.receive.segments import Segments
+
+    now_s = (time.time_ns() - T0_NS) / SECOND_NS
+    told = {
+        "why504.kind": "stall", "why504.resource": "loop:42", "why504.snapshot.sequence": 1,
+        "why504.snapshot.of": "ab" * 8, "why504.outcome": "open", "code.file.path": "shop.py",
+        "code.line.number": 9, "code.function.name": "scan",
+    }  # fmt: skip
+    stall = span(trace_id=b"1" * 16, span_id=b"2" * 8, parent_id=b"", kind=1, name="stall loop:42",
+                 start_s=now_s - 12, end_s=now_s, attributes=told)  # fmt: skip
+    Segments(folder / "segments").write("0001", [Decoder().decode(protobuf(stall))])
+
+
+def test_a_process_that_stands_still_is_no_all_clear_for_people_nor_for_machines(run, tmp_path):
+    stand_still(tmp_path)
+
+    text = " ".join(run("explain", "--store", tmp_path).output.split())
+    (told,) = json.loads(run("explain", "--store", tmp_path, "--json").output)
+
+    assert "This is no all-clear" in text
+    assert "scan blocks it at shop.py:9" in text
+    assert (told["count"], told["victims"], told["finding"]["cause"]) == (0, [], "B1")
+    assert told["finding"]["site"] == "shop.py:9"
+
+
 def test_now_of_a_store_without_evidence_is_empty_and_of_none_says_how_to_get_one(run, tmp_path):
     assert "0 open" in run("now", "--store", tmp_path).output
     assert run("now", "--store", tmp_path / "none").exit_code == 2

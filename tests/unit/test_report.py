@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 from evidence_by_hand import Scene, site
 from rich.console import Console
@@ -32,6 +33,17 @@ def test_the_report_says_cause_line_chain_and_what_to_do():
     assert "1 of them the application never saw" in text
     assert "2 timed out, 2 traced to where their time went, 0 not" in text
     assert "Await an asynchronous client" in text
+
+
+def test_what_rounds_to_nothing_is_left_out():
+    told = incident()
+    blame = replace(told.blames[0], share=1.0)
+    nothing = replace(blame, share=0.004, leaf=replace(blame.leaf, what="noise"))
+
+    text = printed(report.render(replace(told, blames=[blame, nothing])))
+
+    assert "100%" in text
+    assert "noise" not in text
 
 
 def test_text_from_telemetry_can_neither_style_nor_command_the_terminal():
@@ -82,3 +94,6 @@ def test_what_is_stuck_is_listed_oldest_first():
 
 def test_a_quiet_window_blames_nothing():
     assert "Nothing is blamed" in printed(report.render_nothing(12))
+    told = printed(report.render_nothing(12, stood_still=True))
+    assert "Nothing is blamed" not in told
+    assert "no all-clear" in told

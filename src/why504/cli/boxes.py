@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,21 +66,6 @@ def _readable(place: Path) -> Iterator[Box]:
         yield box
     if not found and failure is not None:
         raise failure
-
-
-def stood_still(place: Path) -> Iterator[str]:
-    """Yield a sentence for each process that stood still because one thread kept the GIL."""
-    from why504.receive import boxes
-
-    for part in boxes.parts(place):
-        found = boxes.kept(part)
-        if found is not None and found.where is not None:
-            line = found.told(found.where)
-            since = datetime.fromtimestamp(found.since_ns / 1e9, tz=UTC)
-            yield (
-                f"process {found.pid} of {found.process.get('service')} stood still from "
-                f"{since:%H:%M:%S} UTC on: {line.function} kept the GIL at {line.file}:{line.line}"
-            )
 
 
 class Salvage:

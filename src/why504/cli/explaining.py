@@ -10,17 +10,20 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from why504 import report
-from why504.cli.boxes import stood_still, store_of
+from why504.cli.boxes import store_of
 from why504.cli.options import DEFAULT_STORE, Json, Metrics, Store, clear_errors
 from why504.errors import ConfigError
 from why504.model import Evidence, Incident, Window
 from why504.stores.base import EvidenceStore
+
+if TYPE_CHECKING:
+    from why504.diagnose.standstill import Standstill
 
 
 def explain(
@@ -52,9 +55,14 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why requests timed out."""
+    """Say why requests timed out.
+
+    With --json a list of incidents. A process that stood still without a request that is seen to
+    have waited for it is one of them too, with no victims and a count of 0.
+    """
     # The engine needs numpy: a third of a second that no other command has to wait for.
     from why504.diagnose import explain as diagnose
+    from why504.diagnose.standstill import standstills
 
     with clear_errors(), ExitStack() as opened:
         if black_box:
@@ -70,17 +78,33 @@ def explain(
             window = _asked_for(evidence_store, last, start, end)
             evidence = evidence_store.sample(window, slower_than_s=limit_s)
         incidents = diagnose(evidence, slower_than_s=limit_s, what_if=True)
+    still = [] if trace else standstills(evidence, limit_s)
     if trace:
         incidents = _of_trace(trace, incidents)
     if as_json:
-        typer.echo(json.dumps([report.as_json(incident) for incident in incidents], indent=2))
+        told = [*incidents, *_as_incidents(still, incidents, evidence)]
+        typer.echo(json.dumps([report.as_json(incident) for incident in told], indent=2))
         return
-    _print_incidents(incidents, evidence)
-    for sentence in stood_still(black_box) if black_box else ():
-        Console().print(f"• {report.plain(sentence)}", markup=False)
+    _print_incidents(incidents, evidence, stood_still=bool(still))
+    for one in still:
+        Console().print(f"• {report.plain(one.sentence)}", markup=False)
     if picture and incidents:
         with clear_errors():
             _draw(incidents[-1], picture)
+
+
+def _as_incidents(
+    still: Sequence[Standstill], incidents: Sequence[Incident], evidence: Evidence
+) -> list[Incident]:
+    """Return the standstills that no incident tells of, in the shape of incidents."""
+    from why504.diagnose.engine import blamer_of
+    from why504.diagnose.standstill import as_incident, unsuffered
+
+    left = unsuffered(still, incidents)
+    if not left:
+        return []
+    blamer = blamer_of(evidence)
+    return [as_incident(one, blamer) for one in left]
 
 
 def _draw(incident: Incident, picture: Path) -> None:
@@ -170,14 +194,19 @@ def _late(evidence: Evidence) -> str:
     return f"What ended after {settled:%H:%M:%S} UTC the trace store may not find yet."
 
 
-def _print_incidents(incidents: Sequence[Incident], evidence: Evidence) -> None:
+def _print_incidents(
+    incidents: Sequence[Incident], evidence: Evidence, *, stood_still: bool
+) -> None:
     from why504.diagnose.counted import unseen
 
     console = Console()
     if not incidents:
         roots = sum(span.kind == "server" and span.parent_id is None for span in evidence.spans)
         requests = evidence.sample.requests if evidence.sample else roots
-        console.print(report.render_nothing(requests, unseen(evidence), _late(evidence)))
+        nothing = report.render_nothing(
+            requests, unseen(evidence), _late(evidence), stood_still=stood_still
+        )
+        console.print(nothing)
         for problem in evidence.measured.problems if evidence.measured else ():
             console.print(f"• {report.plain(problem)}", style="dim", markup=False)
     for incident in incidents:

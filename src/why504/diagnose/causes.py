@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from why504 import names
 from why504.diagnose.leaves import POOLS, Resting
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
@@ -41,18 +42,24 @@ class Case:
     """Whether most of its time is in calls that took half of what the victims waited, or more."""
     locks_in_doubt: bool
     """Whether nobody asked PostgreSQL for waits for locks, or nobody can tell whose they were."""
-    cpu_share: float
-    """Cores in use during its stalls, or by the threads that were at it; 0.0 if nobody told."""
+    cpu_share: float | None
+    """Cores in use during its stalls, or by the threads that were at it; None if nobody told."""
+    gil_kept: bool
+    """Whether its stalls, for most of their time, let no other thread of Python run."""
     calls_per_request: float
     """How many spans of it one request has, on average."""
     refused: bool
     """Whether most of its time is attempts that got 429, or pauses after them."""
+    to_itself: bool
+    """Whether most of it is calls of a process to its own port."""
     slower: float | None
     """How many times longer it takes than before the incident; None where nobody knows."""
     answered_share: float
     """Share of the victims that the application answered well, after the gateway had given up."""
     bounded: bool
     """Whether its client has a timeout, as told by the span of the call."""
+    keeps_threads: bool
+    """Whether most waiting for worker threads rests on it, and is as long as a victim's wait."""
     blocked: bool
     """Whether it was in threads that waited inside a call: what lacks a core wants one."""
     busy_share: float
@@ -93,6 +100,8 @@ class Cause:
     advice: Sequence[str]
     mechanism: str = ""
     """How it reaches the victims, where that does not depend on what they waited for."""
+    queue: str = ""
+    """Beginning of the resource that its victims queue for, where few of them may be seen to."""
     of_a_crowd: bool = False
     """Whether it is about how many there were, not about any one of them."""
     of_the_process: bool = False
@@ -107,9 +116,12 @@ class Cause:
 def _computes(case: Case) -> bool:
     """Return whether it burns CPU: all that a stalled process used, or much of a busy one's."""
     if case.kind == "stall":
-        return case.cpu_share >= CPU_BOUND_SHARE
+        # While the GIL is kept nobody can tell the CPU time. C code that sleeps gives it back, as
+        # a rule: what keeps it computes.
+        return case.gil_kept if case.cpu_share is None else case.cpu_share >= CPU_BOUND_SHARE
     busy = case.busy_share >= CPU_BOUND_SHARE
-    return case.kind == "run" and busy and case.cpu_share >= case.busy_share * MUCH_OF_IT
+    used = case.cpu_share or 0.0
+    return case.kind == "run" and busy and used >= case.busy_share * MUCH_OF_IT
 
 
 CAUSES: Final = (
@@ -194,7 +206,7 @@ CAUSES: Final = (
         "CPU-bound work that lets nothing else run",
         _computes,
         "{what} computes at {site}: one thread of Python runs at a time, so all else waits",
-        "meanwhile {cpu} of a core was used: it computed",
+        "{computed}",
         ("Move the work to a process pool, or cut it into pieces with a bound on the input.",),
     ),
     Cause(
@@ -202,7 +214,7 @@ CAUSES: Final = (
         "Blocking call on the event loop",
         lambda case: case.kind == "stall",
         "{what} blocks the event loop at {site}: nothing else can run meanwhile",
-        "meanwhile the process used {cpu} of a core: too little to have computed all the time",
+        "{rested}",
         (
             "Await an asynchronous client there, or run the call with `asyncio.to_thread`.",
             "Give the call a timeout: without one, one slow answer stops every request.",
@@ -219,7 +231,7 @@ CAUSES: Final = (
         "PostgreSQL names the session that blocks the waiting ones (pg_blocking_pids)",
         (
             "End the blocking session: `SELECT pg_terminate_backend({pid})`.",
-            "Set lock_timeout and idle_in_transaction_session_timeout; keep transactions short.",
+            "{session}",
         ),
     ),
     Cause(
@@ -248,7 +260,7 @@ CAUSES: Final = (
         "LLM slow, without a timeout",
         lambda case: case.peer == "llm" and (case.long or case.kind == "backoff"),
         "{what} takes up to {longest} (called at {site})",
-        "the time was spent in calls to the LLM that lasted for half of the victims' wait or more",
+        "the time was spent with the LLM, in {spent}",
         (
             "Bound the call (15 s) with a fallback, behind a circuit breaker.",
             "Close the transaction before the call: it must not hold a database connection.",
@@ -301,9 +313,13 @@ CAUSES: Final = (
         "C2",
         "Threads all taken: blocking work fills the thread pool",
         lambda case: (
-            case.through("threadpool")
-            # Without a span of the holder, where it took the thread is enough.
-            and (case.kind == "run" or case.resting.leaf.site is not None)
+            (
+                case.through(names.THREADPOOL)
+                # Without a span of the holder, where it took the thread is enough.
+                and (case.kind == "run" or case.resting.leaf.site is not None)
+            )
+            # However few wait beside those who have a thread: nobody gets one any more.
+            or (case.kind == "run" and not case.peer and case.keeps_threads)
         ),
         "blocking work at {site} keeps all threads, and requests wait for one",
         "requests waited for a thread while {what} kept them; the event loop was free",
@@ -313,14 +329,19 @@ CAUSES: Final = (
             "More threads (`current_default_thread_limiter().total_tokens`) only buy time.",
         ),
         mechanism="limiter",
+        queue=names.THREADPOOL,
     ),
     Cause(
         "D1",
         "External API down or slow",
-        lambda case: case.peer in ("http", "cache") and (case.long or case.kind == "backoff"),
+        lambda case: (
+            case.peer in ("http", "cache")
+            and (case.long or case.kind == "backoff")
+            and not case.to_itself
+        ),
         "{what} takes up to {longest} (called at {site})",
-        "the time was spent in outgoing calls that lasted for half of the victims' wait or more",
-        ("Bound the call with a timeout and a fallback.",),
+        "the time was spent in {spent}",
+        ("Bound the call, with all attempts and pauses, by a timeout, and have a fallback.",),
     ),
 )
 """Rows from the particular to the general."""

@@ -14,6 +14,7 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
 from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import POOLS, Resting
+from why504.diagnose.steps import covered_s
 from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
 
@@ -23,11 +24,18 @@ _MOST_LINKS = 8
 
 
 def chain_to(
-    top: Resting, verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
+    top: Resting,
+    verdict: Verdict,
+    victims: Sequence[Victim],
+    blamer: Blamer,
+    queue: str = "",
 ) -> list[ChainLink]:
-    """Return the links from the victims to a leaf, along the way that carried most blame."""
+    """Return the links from the victims to a leaf, along the way that carried most blame.
+
+    Where hardly any was carried, along `queue`, the key of a resource, if it is not empty.
+    """
     links = [victims_link(victims)]
-    for resource in _resources_on_the_way(top, verdict):
+    for resource in _resources_on_the_way(top, verdict) or [queue] * bool(queue):
         # In a ring the same seconds come by more than once.
         through_s = sum(s for (_, to), s in verdict.flow.items() if to == resource)
         seconds = min(through_s, verdict.seconds)
@@ -69,7 +77,7 @@ def victims_link(victims: Sequence[Victim]) -> ChainLink:
     unseen = how_many(victim for victim in victims if not victim.reached_app)
     first, last = min(v.gave_up_ns for v in victims), max(v.gave_up_ns for v in victims)
     who = "the gateway gave up" if victims[0].how == "timeout" else "they ended, or were last seen,"
-    evidence = [f"{who} between {_clock(first)} and {_clock(last)} UTC"]
+    evidence = [f"{who} between {clock(first)} and {clock(last)} UTC"]
     if unseen:
         evidence.append(f"{unseen} of them the application never saw")
     lost_s = sum((v.gave_up_ns - v.start_ns) / 1e9 * v.stands_for for v in victims)
@@ -139,8 +147,9 @@ def in_words(resource: str) -> str:
         "http.pool": f"the HTTP client of {own}",
         "redis.pool": f"the Redis client of {own}",
         "db.lock": f"the lock on {name.rpartition('#')[0]}",
-        "lock": f"the lock {own}",
-        "limiter": f"the limiter {own}",
+        # Of several that are called the same, the number tells them apart.
+        "lock": f"the lock {name}",
+        "limiter": f"the limiter {name}",
     }
     return words.get(kind, plain(resource))
 
@@ -199,9 +208,9 @@ def waited(waits: Sequence[Wait], blamer: Blamer) -> str:
 def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: Blamer) -> ChainLink:
     lengths_s = [(blamer.end_of(s) - s.start_ns) / 1e9 for s in stalls]
     number = "1 stall" if len(stalls) == 1 else f"{len(stalls)} stalls"
-    evidence = [
-        f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {sum(lengths_s):.1f} s in all"
-    ]
+    # Many short ones told as one overlap the longer ones among them.
+    all_s = covered_s([(stall.start_ns, blamer.end_of(stall)) for stall in stalls])
+    evidence = [f"{number}, longest {max(lengths_s, default=0.0):.1f} s, {all_s:.1f} s in all"]
     shares = [
         share for s in stalls if isinstance(share := s.attributes.get(names.STALL_SHARE), float)
     ]
@@ -213,7 +222,9 @@ def _loop_link(resource: str, seconds: float, stalls: Sequence[Stall], blamer: B
     if stuck:
         whose = "" if stuck == len(stalls) else f" of {stuck} of them"
         evidence.append(f"every sample{whose} shows the same line")
-    if any(s.end_ns is None and blamer.end_of(s) < due_of(s) for s in stalls):
+    # What is not due to be told again yet is no silence.
+    known_ns = blamer.evidence.window.end_ns
+    if any(s.end_ns is None and blamer.end_of(s) < due_of(s) < known_ns for s in stalls):
         evidence.append("its process told nothing more")
     process = plain(resource).removeprefix("loop:")
     return ChainLink(f"waiting for the event loop of process {process}", seconds, evidence)
@@ -250,5 +261,6 @@ def _most(waits: Sequence[Wait], name: str) -> int:
     return max((v for w in waits if isinstance(v := w.attributes.get(name), int)), default=0)
 
 
-def _clock(time_ns: int) -> str:
+def clock(time_ns: int) -> str:
+    """Return a moment of a day, for people: `23:04:10`, in UTC."""
     return datetime.fromtimestamp(time_ns / 1e9, tz=UTC).strftime("%H:%M:%S")

@@ -16,6 +16,7 @@ from why504.diagnose.activity import route_of
 from why504.diagnose.blame import Blamer, plain
 from why504.diagnose.causes import Case
 from why504.diagnose.chain import held_by
+from why504.diagnose.itself import OwnPlaces
 from why504.diagnose.leaves import Resting
 from why504.diagnose.peers import RETRYING, TOO_MANY_REQUESTS, call_name, inside, status_of
 from why504.diagnose.starvation import (
@@ -25,7 +26,7 @@ from why504.diagnose.starvation import (
     starved_share,
     thrashing,
 )
-from why504.diagnose.steps import gaps_between
+from why504.diagnose.steps import covered_s
 from why504.model import Hold, Stall, Victim, Vitals, how_many
 
 _CARRIES_SHARE = 0.2
@@ -38,6 +39,8 @@ _LONG_SHARE = 0.5
 """A call that takes this share of the victims' wait is slow by itself."""
 _BLOCKED_SHARE = 0.05
 """A thread that wanted a core for less of the time was blocked, whatever the process lacked."""
+_LATE_NS = 1_000_000_000
+"""What is open is told of a little before the end of what is known."""
 _FEWEST = 3
 """So many earlier requests have to be known before anything is called slower than usual."""
 
@@ -60,6 +63,7 @@ class Facts:
         self._crowded = cache(self._is_crowded)
         self.answered_share = self._answered_share()
         self._before_s = self._lengths_before()
+        self.own_places = OwnPlaces(blamer.evidence)
         self._refused = {
             span.trace_id
             for span in blamer.evidence.spans
@@ -76,11 +80,14 @@ class Facts:
             crowded=self._crowded(resource),
             long=mostly(self._lengths([resting]), self._wait_s * _LONG_SHARE),
             locks_in_doubt=self._locks_in_doubt,
-            cpu_share=self.cpu_share(self._alike(resting)) or 0.0,
+            cpu_share=self.cpu_share(self._alike(resting)),
+            gil_kept=gil_kept([resting]),
+            keeps_threads=self._keeps_threads(resting),
             blocked=self._is_blocked(resting),
             busy_share=busy_share(vitals),
             calls_per_request=len(resting.sources) / max(1, len(resting.by_trace)),
             refused=self._was_refused(resting),
+            to_itself=self.own_places.are_calls_to_itself([resting]),
             slower=self._slower(resting),
             answered_share=self.answered_share,
             bounded=any(names.CLIENT_TIMEOUT_S in s.attributes for s in resting.sources.values()),
@@ -122,7 +129,7 @@ class Facts:
         Of many that compute each has little: one thread of Python runs at a time.
         """
         rows = [row for leaf in leaves for row in self._told_of_threads(leaf)]
-        length_s = _covered_s([(start_ns, end_ns) for start_ns, end_ns, _, _ in rows])
+        length_s = covered_s([(start_ns, end_ns) for start_ns, end_ns, _, _ in rows])
         burned_s = math.fsum(ran * (end_ns - start_ns) / 1e9 for start_ns, end_ns, ran, _ in rows)
         return burned_s / length_s if length_s > 0 else None
 
@@ -130,6 +137,39 @@ class Facts:
         """Return whether the threads of its requests wanted no core: they waited in a call."""
         wanted = [share for _, _, _, share in self._told_of_threads(resting)]
         return bool(wanted) and median(wanted) < _BLOCKED_SHARE
+
+    def stands_still(self, leaves: Sequence[Resting]) -> bool:
+        """Return whether stalls at some leaves go on until the end, where most time was lost.
+
+        Such a loop holds up everybody who came since, and of those it took up none is seen: the
+        blame of the others says nothing of its weight, once one victim lost most of its time to it.
+        """
+        suffered = {(v.leaf.kind, v.leaf.site) for v in self.victims}
+        return any(
+            self._goes_on(stall)
+            for leaf in leaves
+            if (leaf.leaf.kind, leaf.leaf.site) in suffered
+            for stall in _stalls([leaf])
+        )
+
+    def _goes_on(self, stall: Stall) -> bool:
+        """Return whether a stall was open as all was told last, in the process of the victims."""
+        there_s = math.fsum(
+            leaf.seconds
+            for leaf in self._leaves
+            if any(source.instance == stall.instance for source in leaf.sources.values())
+        )
+        all_s = math.fsum(leaf.seconds for leaf in self._leaves)
+        open_last = stall.end_ns is None and self.blamer.end_of(stall) >= self._ended_ns - _LATE_NS
+        # Many short ones told as one are a slow loop, which turns.
+        turns = names.STALL_SHARE in stall.attributes
+        return open_last and not turns and there_s * 2 > all_s
+
+    def _keeps_threads(self, resting: Resting) -> bool:
+        """Return whether most waiting for threads rests on a leaf's function, and is long."""
+        waited_s = seconds_through(names.THREADPOOL, self._leaves)
+        mine_s = seconds_through(names.THREADPOOL, self._alike(resting))
+        return mine_s * 2 >= waited_s and mine_s >= self._wait_s * _LONG_SHARE
 
     def _told_of_threads(self, leaf: Resting) -> list[tuple[int, int, float, float]]:
         """Return (start, end, share that it ran, share that it wanted to) of requests in threads.
@@ -266,6 +306,26 @@ def last_resource(leaves: Sequence[Resting]) -> str:
     return max(best, key=lambda resource: best[resource]) if enough else ""
 
 
+def seconds_through(kind: str, leaves: Sequence[Resting]) -> float:
+    """Return the blame that came to leaves through resources whose names begin with `kind`."""
+    return math.fsum(
+        seconds
+        for leaf in leaves
+        for resource, seconds in leaf.by_resource.items()
+        if resource.startswith(kind)
+    )
+
+
+def queue_of(kind: str, leaves: Sequence[Resting]) -> str:
+    """Return the resource of a kind through which most blame came to leaves; empty for none."""
+    carried: dict[str, float] = defaultdict(float)
+    for leaf in leaves:
+        for resource, seconds in leaf.by_resource.items():
+            if kind and resource.startswith(kind):
+                carried[resource] += seconds
+    return max(carried, key=lambda resource: carried[resource], default="")
+
+
 def _in_each_replica(resource: str) -> str:
     """Return what a resource is called in every replica; an event loop has the process's id."""
     name = plain(resource)
@@ -285,12 +345,15 @@ def mostly(lengths: Sequence[tuple[float, float]], limit_s: float) -> bool:
     return long_s * 2 >= math.fsum(length_s * many for length_s, many in lengths)
 
 
-def _covered_s(rows: Sequence[tuple[int, int]]) -> float:
-    """Return the seconds that intervals of nanoseconds cover together."""
-    if not rows:
-        return 0.0
-    start_ns, end_ns = min(a for a, _ in rows), max(b for _, b in rows)
-    return (end_ns - start_ns - sum(b - a for a, b in gaps_between(rows, start_ns, end_ns))) / 1e9
+def gil_kept(leaves: Sequence[Resting]) -> bool:
+    """Return whether stalls at some leaves kept the GIL for most of their time."""
+    stalls = _stalls(leaves)
+    kept = [stall for stall in stalls if stall.attributes.get(names.STALL_GIL_KEPT) is True]
+    return _sum_s(kept) * 2 >= _sum_s(stalls) > 0
+
+
+def _sum_s(stalls: Sequence[Stall]) -> float:
+    return math.fsum(((s.end_ns or s.last_seen_ns) - s.start_ns) / 1e9 for s in stalls)
 
 
 def _stalls(leaves: Sequence[Resting]) -> list[Stall]:

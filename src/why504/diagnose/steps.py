@@ -181,6 +181,14 @@ def gaps_between(
         yield at_ns, end_ns
 
 
+def covered_s(rows: Sequence[tuple[int, int]]) -> float:
+    """Return the seconds that intervals of nanoseconds cover together."""
+    if not rows:
+        return 0.0
+    start_ns, end_ns = min(a for a, _ in rows), max(b for _, b in rows)
+    return (end_ns - start_ns - sum(b - a for a, b in gaps_between(rows, start_ns, end_ns))) / 1e9
+
+
 class Timeline(Generic[T]):
     """Intervals in order of start; says quickly which overlap, as long as few do at once."""
 

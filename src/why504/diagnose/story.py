@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from why504 import names
+from why504.diagnose.advice import plight_of, session_advice
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
-from why504.diagnose.facts import Facts, last_resource
+from why504.diagnose.facts import Facts, last_resource, queue_of
 from why504.diagnose.leaves import Resting
-from why504.model import Finding, Hold, Site, Victim, how_many
+from why504.model import LEAST_SHARE, Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
@@ -37,12 +38,9 @@ _NEARLY_ALL = 0.8
 """A cause with less of the blame is told together with its share."""
 
 
-_RING_TITLE = "A deadlock: requests wait for one another in a ring"
-_RING_ADVICE = (
-    "Take locks in the same order everywhere, or hold only one of them at a time.",
-    "Bound every wait (`acquire(timeout=...)`, `asyncio.timeout`): a ring then ends by itself.",
-    "None of these requests can go on: restart the process.",
-)
+_SPENT_CALLING = "outgoing calls that lasted for half of the victims' wait or more"
+_SPENT_PAUSING = "pauses between attempts that failed"
+_NOT_TAKEN_UP = "the event loop stands still to the end: whoever came since is not even seen"
 
 
 @dataclass(slots=True)
@@ -73,7 +71,10 @@ def tell(verdict: Verdict, victims: Sequence[Victim], blamer: Blamer) -> Finding
     best = max(named, key=lambda s: s.seconds, default=None)
     unnamed_s = math.fsum(s.seconds for s in suspects if s.cause is None)
     if best is None or best.seconds < max(unnamed_s, verdict.seconds * _NAMED_SHARE):
-        return _unknown(named, verdict, victims, blamer)
+        still = next((s for s in named if facts.stands_still(s.leaves)), None)
+        if still is None:
+            return _unknown(named, verdict, facts)
+        best = still
     return _named(best, suspects, verdict, facts)
 
 
@@ -97,12 +98,13 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     victims, blamer = facts.victims, facts.blamer
     trigger = best.cause
     assert trigger is not None  # noqa: S101 - chosen among the named ones by the caller
-    resource = last_resource(best.leaves)
+    queue = queue_of(trigger.queue, best.leaves)
+    resource = last_resource(best.leaves) or queue
     # A check that waits for what others hold is a victim of them like any other request.
     cause = HEALTH_CHECK if not resource and only_health_checks(victims) else trigger
     site = _site(best, resource, blamer)
-    words = _words(best, resource, site, facts)
-    chain = chain_to(best.top, verdict, victims, blamer)
+    words = words_of(best, resource, site, facts)
+    chain = chain_to(best.top, verdict, victims, blamer, queue)
     if trigger.of_a_crowd:
         chain[-1] = crowd_link(resource, best.seconds, victims, blamer)
     share = best.seconds / verdict.seconds
@@ -119,6 +121,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
             f"{share:.0%} of the {verdict.seconds:.0f} s that victims lost rests here",
             *_agreement(best, victims),
             trigger.proof.format(**words),
+            *([_NOT_TAKEN_UP] if facts.stands_still(best.leaves) else []),
             *(told_of(victims, blamer) if calls_rabbitmq(best.top) else ()),
         ],
         evidence_against=_against(best, suspects, facts, verdict.seconds),
@@ -130,7 +133,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     )
 
 
-def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dict[str, str]:
+def words_of(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dict[str, str]:
     """Return what is filled into the sentences of a row."""
     cpu_share = facts.cpu_share(best.leaves)
     starved, collecting = facts.starvation(best.leaves)
@@ -138,14 +141,38 @@ def _words(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dic
         "site": str(site or "an unknown line"),
         "what": best.top.leaf.what,
         "resource": in_words(resource) if resource else "something",
-        "longest": f"{max(facts.lengths_s(best.leaves), default=0.0):.1f} s",
-        "cpu": "an unknown share" if cpu_share is None else f"{cpu_share:.0%}",
+        "longest": _longest(best.top, facts.lengths_s(best.leaves)),
+        "spent": _SPENT_PAUSING if best.top.leaf.kind == "backoff" else _SPENT_CALLING,
+        "session": session_advice(best.top.leaf.what),
+        "computed": _computed(cpu_share),
+        "rested": _rested(cpu_share),
         "starved": f"{starved:.0%}",
         "gc": f"{collecting:.0%}",
         "calls": f"{best.calls:.0f}",
         "answered": f"{facts.answered_share:.0%}",
         "pid": _backend_pid(best.top),
     }
+
+
+def _longest(top: Resting, lengths_s: Sequence[float]) -> str:
+    """Return how long it took at most; of pauses, which no span tells, in one request."""
+    if top.leaf.kind == "backoff":
+        return f"{max(top.by_trace.values(), default=0.0):.1f} s of a request"
+    return f"{max(lengths_s, default=0.0):.1f} s"
+
+
+def _computed(cpu_share: float | None) -> str:
+    if cpu_share is None:
+        # C code that waits with the GIL looks the same, and is mended by the same advice.
+        return "meanwhile it kept the GIL: no other thread of Python could run"
+    return f"meanwhile {cpu_share:.0%} of a core was used: it computed"
+
+
+def _rested(cpu_share: float | None) -> str:
+    if cpu_share is None:
+        return "meanwhile the event loop ran nothing else; nobody told how much CPU that used"
+    used = f"meanwhile the process used {cpu_share:.0%} of a core"
+    return f"{used}: too little to have computed all the time"
 
 
 def _backend_pid(top: Resting) -> str:
@@ -212,46 +239,36 @@ def _against(best: Suspect, suspects: Sequence[Suspect], facts: Facts, total_s: 
     return lines or ["nothing speaks against it: hardly any lost time rests elsewhere"]
 
 
-def _unknown(
-    named: Sequence[Suspect], verdict: Verdict, victims: Sequence[Victim], blamer: Blamer
-) -> Finding:
+def _unknown(named: Sequence[Suspect], verdict: Verdict, facts: Facts) -> Finding:
     top = max(verdict.resting.values(), key=lambda resting: resting.seconds)
-    chain = chain_to(top, verdict, victims, blamer)
-    # No row of the taxonomy is about an application's own locks, but a ring leaves no question.
-    ring = top.leaf.kind == "cycle"
+    chain = chain_to(top, verdict, facts.victims, facts.blamer)
     ranked = sorted(verdict.resting.values(), key=lambda resting: -resting.seconds)
     resource = last_resource([top])
+    mechanism = mechanism_of(resource)
+    plight = plight_of(top, resource, mechanism, to_itself=facts.case(top).to_itself)
     # Of what nobody is known to have, the line at which it is wanted is all that can be shown.
-    wanted = None if top.site or not resource else _wanted_at(resource, blamer)
+    wanted = None if top.site or not resource else _wanted_at(resource, facts.blamer)
     return Finding(
         cause=UNKNOWN,
-        title=_RING_TITLE if ring else "The evidence does not name a cause",
-        mechanism=mechanism_of(resource) if resource or top.leaf.kind != "unknown" else "unknown",
+        title=plight.title,
+        mechanism=mechanism if resource or top.leaf.kind != "unknown" else "unknown",
         site=top.site or wanted,
-        sentence=f"{chain[0].what}: {'a deadlock' if ring else 'no cause can be named'}; "
+        sentence=f"{chain[0].what}: {plight.says}; "
         f"{top.seconds / verdict.seconds:.0%} of the lost time: {top.leaf.what}"
         f"{f' (wanted at {wanted})' if wanted else ''}.",
         chain=chain,
         evidence_for=[
             f"{resting.seconds / verdict.seconds:.0%} of the lost time: {resting.leaf.what}"
             for resting in ranked[:3]
+            if resting.seconds >= verdict.seconds * LEAST_SHARE
         ],
         evidence_against=[
             f"{s.seconds / verdict.seconds:.0%} of the lost time speaks for {s.cause.title} "
             f"({s.cause.id}): too little to name it"
             for s in sorted(named, key=lambda s: -s.seconds)
-            if s.cause is not None
+            if s.cause is not None and s.seconds >= verdict.seconds * LEAST_SHARE
         ]
-        or [
-            "none of the causes that why504 has a name for is a ring like this"
-            if ring
-            else "nothing of what was recorded is a cause that why504 knows"
-        ],
-        advice=list(_RING_ADVICE)
-        if ring
-        else [
-            "Check that the probe runs in every worker: why504.instrument(app, engine=engine).",
-            "Look at what is stuck now: why504 ps.",
-        ],
+        or [plight.against],
+        advice=plight.advice,
         confidence=0.0,
     )

@@ -111,6 +111,7 @@ def test_a_process_that_is_killed_meanwhile_leaves_the_line(tmp_path):
     during, after = [dict(span.attributes or {}) for span in told]
     assert during[names.OUTCOME] == names.OPEN, "told while it lasts"
     assert during[names.CODE_LINE] == line_of("# the call")
+    assert during[names.STALL_GIL_KEPT] is True
     assert after[names.OUTCOME] == "ended"
     assert during[names.SNAPSHOT_OF] == format_span_id(told[1].context.span_id)
     said = " ".join(run("explain", "--black-box", service.box).split())

@@ -237,6 +237,39 @@ def test_blocking_work_in_all_threads_is_a_limiter_that_is_full():
     assert str(finding.site) == "app/legacy.py:51"
 
 
+@pytest.mark.parametrize("waiters", [1, 8, 100])
+def test_threads_that_are_all_taken_are_a_full_limiter_however_few_wait_for_one(waiters):
+    scene = Scene(until_s=25)
+    for n in range(40):
+        scene.app(f"h{n}", 5, None)
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51, "app/legacy.py"))
+        scene.hold(f"h{n}", 5, None, names.THREADPOOL, site=site(9, "app/legacy.py"))
+    for n in range(waiters):
+        scene.app(f"w{n}", 6, None, "/v1/other")
+        scene.wait(f"w{n}", 6, None, names.THREADPOOL)
+
+    (incident,) = explain(scene.evidence(), slower_than_s=1.0)
+    finding = incident.finding
+
+    assert (finding.cause, finding.mechanism) == ("C2", "limiter")
+    assert str(finding.site) == "app/legacy.py:51"
+    assert any("threadpool" in link.what for link in finding.chain)
+
+
+def test_a_short_queue_for_threads_is_not_what_their_work_is_about():
+    scene = Scene(until_s=25)
+    for n in range(40):
+        scene.app(f"h{n}", 5, None)
+        scene.span(f"h{n}", "work", "app", 5, None, site=site(51, "app/legacy.py"))
+        scene.hold(f"h{n}", 5, None, names.THREADPOOL, site=site(9, "app/legacy.py"))
+    scene.app("w", 23, None, "/v1/other")
+    scene.wait("w", 23, None, names.THREADPOOL)
+
+    (incident,) = explain(scene.evidence(), slower_than_s=1.0)
+
+    assert incident.finding.cause == "UNKNOWN"
+
+
 def test_pools_of_replicas_count_as_one_resource():
     scene = Scene(until_s=40)
     for n in range(8):
@@ -332,6 +365,37 @@ def test_threads_that_nobody_is_known_to_have_are_unknown():
     scene.holds = []
 
     assert only(scene).finding.cause == "UNKNOWN"
+
+
+# --- B1: a loop that stands still until the end -------------------------------------------------
+
+
+def threads_and_a_stall(stall_end_s: float | None, *, instance: str = "app-1") -> Incident:
+    """Five requests wait in threads for what no row names; then one more blocks the loop."""
+    scene = Scene(until_s=30)
+    for n in range(5):
+        scene.app(f"t{n}", 1, None)
+        scene.span(f"t{n}", "work", "app", 1, None, site=site(5, "app/files.py"))
+        scene.hold(f"t{n}", 1, None, names.THREADPOOL, site=site(4, "app/files.py"))
+    scene.app("blocker", 10, stall_end_s, instance=instance)
+    scene.stall("blocker", 10, stall_end_s, site(77), instance=instance)
+    return next(iter(explain(scene.evidence(), slower_than_s=1.0)))
+
+
+def test_a_loop_that_stands_still_to_the_end_is_the_answer_however_much_threads_lost():
+    finding = threads_and_a_stall(None).finding
+
+    assert (finding.cause, finding.mechanism) == ("B1", "loop")
+    assert str(finding.site) == "service/publisher.py:77"
+    assert any("stands still to the end" in line for line in finding.evidence_for)
+    assert any("publish" in line for line in finding.evidence_against)
+
+
+@pytest.mark.parametrize(
+    ("end_s", "instance"), [(20, "app-1"), (None, "app-2")], ids=["over by then", "of another"]
+)
+def test_a_stall_that_most_time_was_not_lost_beside_is_outvoted(end_s, instance):
+    assert threads_and_a_stall(end_s, instance=instance).finding.cause == "UNKNOWN"
 
 
 # --- A2c: many queries ----------------------------------------------------------------------------

@@ -93,6 +93,26 @@ def test_cpu_time_tells_a_blocking_call_from_computing(cpu_s, cause):
     assert explain(scene.evidence())[0].finding.cause == cause
 
 
+@pytest.mark.parametrize(
+    ("told", "cause", "says"),
+    [
+        ({}, "A3", "it kept the GIL"),
+        ({names.STALL_CPU_S: 9.9}, "A3", "99% of a core"),
+        ({names.STALL_CPU_S: 0.1}, "B1", "1% of a core: too little"),
+    ],
+    ids=["nobody could tell its CPU", "computes", "sleeps in C"],
+)
+def test_a_stall_that_keeps_the_gil_computes_unless_its_cpu_time_says_otherwise(told, cause, says):
+    scene = Scene(until_s=10)
+    scene.stall("culprit", 0, 10, site(7), **{names.STALL_GIL_KEPT: True}, **told)
+    scene.gateway("unseen", 1, 6)
+
+    finding = explain(scene.evidence())[0].finding
+
+    assert finding.cause == cause
+    assert any(says in line for line in finding.evidence_for)
+
+
 def test_without_stalls_a_silent_application_is_unknown():
     scene = Scene(until_s=10)
     scene.gateway("unseen", 1, 6)

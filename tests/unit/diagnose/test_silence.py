@@ -46,6 +46,31 @@ def test_while_nobody_contradicts_the_stall_goes_on():
     assert loop.evidence == ["1 stall, longest 3.0 s, 3.0 s in all", SILENT]
 
 
+def test_what_is_not_due_to_be_told_again_yet_is_no_silence():
+    scene = Scene(until_s=5)
+    scene.stall("culprit", 0, None, site(7))
+    scene.app("waits", 1, None)
+
+    [incident] = explain(evidence(scene, told_s=4.5, heard_s=4.9), slower_than_s=1.0)
+
+    [loop] = [link for link in incident.finding.chain if "event loop of" in link.what]
+    assert SILENT not in loop.evidence
+
+
+def test_stalls_that_overlap_stood_no_longer_than_the_time_that_they_cover():
+    scene = Scene(until_s=16)
+    scene.stall("culprit", 1, None, site(7), **{names.STALL_SHARE: 0.9})
+    for n in range(10):
+        scene.stall("culprit", 2 + n, 2.5 + n, site(7))
+    scene.app("waits", 1, None)
+
+    [incident] = explain(scene.evidence(), slower_than_s=1.0)
+
+    [loop] = [link for link in incident.finding.chain if "event loop of" in link.what]
+    assert loop.evidence[0] == "11 stalls, longest 15.0 s, 15.0 s in all"
+    assert not any("to the end" in line for line in incident.finding.evidence_for)
+
+
 @pytest.mark.parametrize(
     ("status", "came_back"),
     [

@@ -68,6 +68,7 @@ class Dumped:
             names.KEEP: True,
             names.OUTCOME: names.OPEN if sequence else "ended",
             names.STALL_SAMPLES: 1,
+            names.STALL_GIL_KEPT: True,
             **site.attributes_of(self.told(self.where) if self.where else None),
             names.CODE_STACKTRACE: site.stack_text([self.told(line) for line in self.lines]),
         }

@@ -169,6 +169,7 @@ class Watchdog:
             self._tell_late(watch, held, since_s)
             return
         stall = watch.stall = watch.stall or self._begin(watch)
+        stall.record.attributes[names.STALL_GIL_KEPT] = True
         task = asyncio.current_task(watch.loop) if blocked else None
         stall.note(held.lines, None if task is None else self._registry.innermost(task), times)
         self._tell(stall)
@@ -180,6 +181,7 @@ class Watchdog:
             return  # another loop's: this one turned all the time
         stall = self._begin(watch)
         stall.record.opened_s, stall.record.start_ns = began_s, began_ns
+        stall.record.attributes[names.STALL_GIL_KEPT] = True
         stall.note(held.lines, None)
         stall.describe()
         self._book.sender.send(stall.record.final("ended", until_s))

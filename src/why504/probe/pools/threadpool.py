@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -179,7 +180,9 @@ def _job() -> CodeLine | None:
         if frame is None:
             return None
         if frame.f_code.co_name == _RUNS:
-            codes = [c for c in map(_code_of, _parts(frame.f_locals.get("func"))) if c]
+            known = frame.f_locals
+            parts = _parts(known.get("func"), known.get("args") or ())
+            codes = [c for c in map(_code_of, parts) if c]
             users = (code for code in codes if site.is_user_file(code.co_filename))
             code = next(users, codes[0] if codes else None)
             return None if code is None else _line_of(code)
@@ -191,19 +194,23 @@ def _line_of(code: CodeType) -> CodeLine:
     return CodeLine(code.co_filename, code.co_firstlineno, code.co_qualname)
 
 
-def _parts(work: Any) -> list[Any]:
-    """Return work and what it was given: a framework's runner is given the user's function."""
-    given = [*getattr(work, "args", ()), *(getattr(work, "keywords", None) or {}).values()]
-    return [work, *(each for each in given if callable(each))]
+def _parts(work: Any, arguments: Iterable[Any]) -> list[Any]:
+    """Return work and what it is given: a framework's runner is given the user's function."""
+    bound = (getattr(work, "keywords", None) or {}).values()
+    return [work, *arguments, *getattr(work, "args", ()), *bound]
 
 
 def _code_of(work: Any) -> CodeType | None:
-    """Return the code of a callable: through partials, methods and decorators."""
+    """Return the code of a callable, through partials, methods and decorators, or an iterator's."""
     for _ in range(_DEEPEST):
-        inner = getattr(work, "func", None) or getattr(work, "__func__", None)
+        # What @contextmanager makes has the library's methods: the generator is the user's.
+        generator = getattr(getattr(work, "__self__", None), "gen", None)
+        inner = generator or getattr(work, "func", None) or getattr(work, "__func__", None)
         inner = inner or getattr(work, "__wrapped__", None)
         if inner is None:
             break
         work = inner
-    code = getattr(work, "__code__", None) or getattr(type(work).__call__, "__code__", None)
+    runs = "__call__" if callable(work) else "__next__"
+    code = getattr(work, "__code__", None) or getattr(work, "gi_code", None)
+    code = code or getattr(getattr(type(work), runs, None), "__code__", None)
     return code if isinstance(code, CodeType) else None

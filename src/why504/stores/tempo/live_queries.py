@@ -35,8 +35,9 @@ _POOL: Final = span(
     names.REQUEST_ENDED, names.BACKOFF_STATUS, names.RETRY_AFTER_S,
 )  # fmt: skip
 _STALL: Final = span(
-    names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S
-)
+    names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S,
+    names.STALL_GIL_KEPT,
+)  # fmt: skip
 _VITALS: Final = span(
     names.CPU_USED_S, names.CPU_DELAY_S, names.CPU_THROTTLED_S, names.CPU_LIMIT,
     names.MEMORY_RSS, names.MEMORY_LIMIT, names.MAJOR_FAULTS,

@@ -81,7 +81,10 @@ WATCHED: Final = tuple(
 WAITS: Final = of_kind(names.WAIT) + select(*_RECORD)
 STALLS: Final = of_kind(names.STALL) + select(
     *_RECORD, *_PLACE,
-    *span(names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S),
+    *span(
+        names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S,
+        names.STALL_GIL_KEPT,
+    ),
 )  # fmt: skip
 SHARED: Final = f'{{ span.{names.RESOURCE} =~ "(db.lock|broker):.*" }}' + select(
     *_RECORD, *_PEER,
