@@ -13,7 +13,7 @@ from contextvars import Context
 from types import FrameType
 from typing import Any
 
-from why504.probe import site
+from why504.probe import site, suspended
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.site import CodeLine
 from why504.probe.still import STILL
@@ -61,7 +61,7 @@ class Activity:
 
     def _task(self, task: asyncio.Task[Any]) -> list[CodeLine]:
         thread_id = self._running.get(id(task))
-        return site.task_lines(task) if thread_id is None else self._thread(thread_id)
+        return suspended.task_lines(task) if thread_id is None else self._thread(thread_id)
 
     def _thread(self, thread_id: int | None) -> list[CodeLine]:
         frame = None if thread_id is None else self._frames.get(thread_id)
