@@ -156,7 +156,6 @@ DNS_NAME: Final = "dns.question.name"
 URL_SCHEME: Final = "url.scheme"
 WEBSOCKET: Final = "WEBSOCKET"
 """Said to people in the place of a method; OpenTelemetry's spans of websockets have none."""
-WEBSOCKET_SCHEMES: Final = frozenset({"ws", "wss"})
 PROTOCOL_VERSION: Final = "network.protocol.version"
 CLIENT_ADDRESS: Final = "client.address"
 CLIENT_PORT: Final = "client.port"

@@ -121,6 +121,9 @@ def flat(activity: Activity, start_ns: int, end_ns: int) -> list[tuple[Segment, 
     return found if len(found) == 1 else sorted(found, key=lambda pair: pair[0].start_ns)
 
 
+_WEBSOCKET_SCHEMES = frozenset({"ws", "wss"})
+
+
 def route_of(span: Span) -> str:
     """Return `METHOD /route` of a server span, else its name (a gateway knows no routes).
 
@@ -131,7 +134,7 @@ def route_of(span: Span) -> str:
     if not route and span.end_ns is None and span.kind == "server":
         route = told.get(names.URL_PATH)
     method = told.get(names.HTTP_METHOD) or told.get("http.method")
-    if told.get(names.URL_SCHEME) in names.WEBSOCKET_SCHEMES:
+    if told.get(names.URL_SCHEME) in _WEBSOCKET_SCHEMES:
         method = names.WEBSOCKET
     return f"{method} {route}" if route and method else span.name
 
