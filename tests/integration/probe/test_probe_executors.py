@@ -165,6 +165,30 @@ def test_nothing_is_told_while_a_thread_is_free(collector, asked):
     assert of(collector.of_kind("wait")) + of(collector.of_kind("hold")) == []
 
 
+def test_nothing_stays_open_of_an_executor_that_is_gone(collector, settings, serving):
+    app = FastAPI()
+
+    @app.get("/brief")
+    def brief() -> None:
+        with ThreadPoolExecutor(1, thread_name_prefix="brief") as executor:
+            executor.submit(time.sleep, 0.8)
+            executor.submit(time.sleep, 0)
+
+    probe = why504.instrument(app, settings=settings)
+    try:
+        with serving(app) as url:
+            httpx.get(f"{url}/brief", timeout=20)
+            holds = collector.wait_for(
+                lambda: of(collector.of_kind("hold", final=True), "threadpool:brief")
+            )
+            left = {record.resource for record in list(probe.book.open_records.values())}
+    finally:
+        probe.shutdown()
+
+    assert holds
+    assert left <= {names.THREADPOOL}
+
+
 def test_shutdown_gives_executors_their_own_method_back(settings):
     before = ThreadPoolExecutor.submit
     probe = why504.instrument(FastAPI(), settings=settings)

@@ -48,6 +48,8 @@ class _Running(NamedTuple):
 class _Queue:
     """Of one executor."""
 
+    executor: Callable[[], Any]
+    """Returns it, None once it is gone."""
     resource: str
     waits: dict[int, OpenRecord] = field(default_factory=dict)
     """Span id of a request -> the first of its work that is queued."""
@@ -68,8 +70,9 @@ class ExecutorWatch:
         self.registry = kit.registry
         self.guard = kit.guard.site("executor")
         self.hold_after_s = kit.hold_after_s
-        self._lock = threading.RLock()
-        self._queues: weakref.WeakKeyDictionary[Any, _Queue] = weakref.WeakKeyDictionary()
+        self.lock = threading.RLock()
+        self._queues: dict[int, _Queue] = {}
+        """Of executors that were once full, by their ids."""
         self._due_s = float("-inf")
         self._patches = Patches()
 
@@ -85,8 +88,8 @@ class ExecutorWatch:
 
     def forked(self) -> None:
         """Forget what is in the parent: none of its threads is here."""
-        self._lock = threading.RLock()
-        self._queues = weakref.WeakKeyDictionary()
+        self.lock = threading.RLock()
+        self._queues = {}
 
     def tell(self) -> None:
         """Look who has the threads that somebody waits for; cheap while nobody does."""
@@ -95,11 +98,11 @@ class ExecutorWatch:
             return
         self._due_s = now_s + EVERY_S
         with self.guard:
-            with self._lock:
-                known = list(self._queues.items())
-            for executor, queue in known:
-                oldest = queue.oldest()
-                if queue.running or (oldest is not None and oldest.lasted_s(now_s) >= EVERY_S):
+            for key, queue in list(self._queues.items()):
+                executor, oldest = queue.executor(), queue.oldest()
+                if executor is None:
+                    self._forget(key, queue)
+                elif queue.running or (oldest is not None and oldest.lasted_s(now_s) >= EVERY_S):
                     self._look_at(executor, queue, oldest)
                     queue.looked_s, queue.looked_ns = now_s, self.book.clock.wall_ns()
 
@@ -143,15 +146,27 @@ class ExecutorWatch:
         return None
 
     def _queue_of(self, executor: Any) -> _Queue:
-        with self._lock:
-            queue = self._queues.get(executor)
+        with self.lock:
+            queue = self._queues.get(id(executor))
+            if queue is not None and queue.executor() is not executor:
+                self._forget(id(executor), queue)  # its id was given to another one
+                queue = None
             if queue is None:
                 name = getattr(executor, "_thread_name_prefix", "")
                 name = "executor" if not name or name.startswith(_UNNAMED) else name
                 known = {each.resource for each in self._queues.values()}
-                queue = _Queue(free_name(names.threads(name), known))
-                self._queues[executor] = queue
+                resource = free_name(names.threads(name), known)
+                queue = self._queues[id(executor)] = _Queue(weakref.ref(executor), resource)
             return queue
+
+    def _forget(self, key: int, queue: _Queue) -> None:
+        """End what was open of an executor that is gone: nobody has a thread of it."""
+        with self.lock:
+            if self._queues.get(key) is queue:
+                del self._queues[key]
+        for running in list(queue.running.values()):
+            if running.work is not None:
+                self.book.close(running.hold, "released", publish=True)
 
     def _look_at(self, executor: Any, queue: _Queue, oldest: OpenRecord | None) -> None:
         with STILL:
@@ -171,8 +186,9 @@ class ExecutorWatch:
             if found is not None and thread_id not in queue.running:
                 hold = self._found(queue, oldest, thread_id, activity.trace_in(thread_id))
                 hold.attributes |= site.attributes_of(found.line)
-                queue.running[thread_id] = _Running(hold, found.work)
-                self.book.open(hold)
+                with self.lock:
+                    if queue.running.setdefault(thread_id, _Running(hold, found.work))[0] is hold:
+                        self.book.open(hold)
 
     def _found(
         self, queue: _Queue, oldest: OpenRecord, thread_id: int, trace_id: int | None
@@ -216,14 +232,17 @@ class _Queued:
         guard = self._watch.guard
         with guard:
             self._begin()
+        # Whoever keeps the future keeps this, and is not to keep what was worked with.
+        function, self.__wrapped__ = self.__wrapped__, _over
         try:
-            return self.__wrapped__(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
             with guard:
                 self._end()
 
     def gave_up(self, _: object = None) -> None:
         """Note that it will not be done, if it has not begun."""
+        self.__wrapped__ = _over
         with self._watch.guard:
             self._end_wait("cancelled")
 
@@ -242,8 +261,13 @@ class _Queued:
         hold.trace_id, hold.parent_id = self._wait.trace_id, self._wait.parent_id
         line = job.first_line(self)
         hold.attributes = {names.THREAD_ID: here.thread_id, **site.attributes_of(line)}
-        self._queue.running[here.thread_id] = _Running(hold, None)
-        book.open(hold)
+        running = self._queue.running
+        with self._watch.lock:
+            before = running.get(here.thread_id)
+            if before is not None:  # what the last look found here has just ended
+                book.close(before.hold, "released", publish=True)
+            running[here.thread_id] = _Running(hold, None)
+            book.open(hold)
 
     def _end(self) -> None:
         running = self._queue.running.pop(get_ident(), None)
@@ -252,6 +276,10 @@ class _Queued:
             long = hold.lasted_s(book.clock.monotonic_s()) > self._watch.hold_after_s
             book.close(hold, "released", publish=long)
         self._watch.registry.saw(Place(None, get_ident()), 0)
+
+
+def _over() -> None:
+    """Stand for work that has been done, or never will."""
 
 
 class _Work(NamedTuple):
