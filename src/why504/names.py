@@ -44,7 +44,9 @@ WAITING_ON: Final = "why504.waiting.on"
 """Resource that the request was waiting for when the snapshot was taken."""
 
 THREADPOOL: Final = "threadpool"
-"""Resource: the threads of anyio's default limiter, in which sync endpoints run."""
+"""Resource: the threads of anyio's default limiter, in which sync endpoints run.
+
+With `:<name>` behind it those of an executor (`threads`)."""
 POOL_CAPACITY: Final = "why504.pool.capacity"
 POOL_IN_USE: Final = "why504.pool.in_use"
 POOL_WAITING: Final = "why504.pool.waiting"
@@ -154,6 +156,8 @@ HTTP_METHOD_ORIGINAL: Final = "http.request.method_original"
 URL_PATH: Final = "url.path"
 DNS_NAME: Final = "dns.question.name"
 URL_SCHEME: Final = "url.scheme"
+WEBSOCKET: Final = "WEBSOCKET"
+"""Said to people in the place of a method; OpenTelemetry's spans of websockets have none."""
 PROTOCOL_VERSION: Final = "network.protocol.version"
 CLIENT_ADDRESS: Final = "client.address"
 CLIENT_PORT: Final = "client.port"
@@ -230,6 +234,11 @@ def http_pool(host: str) -> str:
 def redis_pool(host: str) -> str:
     """Return the resource of a Redis client's connections: `redis.pool:cache.internal`."""
     return f"redis.pool:{host}"
+
+
+def threads(executor: str) -> str:
+    """Return the resource of an executor's threads: `threadpool:asyncio` of a loop's default."""
+    return f"{THREADPOOL}:{executor}"
 
 
 def loop(pid: int) -> str:

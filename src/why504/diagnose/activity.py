@@ -121,10 +121,21 @@ def flat(activity: Activity, start_ns: int, end_ns: int) -> list[tuple[Segment, 
     return found if len(found) == 1 else sorted(found, key=lambda pair: pair[0].start_ns)
 
 
+_WEBSOCKET_SCHEMES = frozenset({"ws", "wss"})
+
+
 def route_of(span: Span) -> str:
-    """Return `METHOD /route` of a server span, else its name (a gateway knows no routes)."""
-    route = span.attributes.get(names.HTTP_ROUTE)
-    method = span.attributes.get(names.HTTP_METHOD) or span.attributes.get("http.method")
+    """Return `METHOD /route` of a server span, else its name (a gateway knows no routes).
+
+    Of one that is open and has no route yet, such as in a middleware, its path.
+    """
+    told = span.attributes
+    route = told.get(names.HTTP_ROUTE)
+    if not route and span.end_ns is None and span.kind == "server":
+        route = told.get(names.URL_PATH)
+    method = told.get(names.HTTP_METHOD) or told.get("http.method")
+    if told.get(names.URL_SCHEME) in _WEBSOCKET_SCHEMES:
+        method = names.WEBSOCKET
     return f"{method} {route}" if route and method else span.name
 
 

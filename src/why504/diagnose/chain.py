@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from why504 import names
 from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
@@ -150,8 +150,17 @@ def in_words(resource: str) -> str:
         # Of several that are called the same, the number tells them apart.
         "lock": f"the lock {name}",
         "limiter": f"the limiter {name}",
+        **({"threadpool": f"the executor {own}"} if own else {}),
     }
     return words.get(kind, plain(resource))
+
+
+_UNITS: Final = (
+    (POOLS, "a connection"),
+    ("limiter:", "a place"),
+    (names.threads(""), "a thread"),
+)
+"""Prefix of a resource -> what one of several of it is called."""
 
 
 def described(name: str, waits: Sequence[Wait]) -> str:
@@ -161,10 +170,10 @@ def described(name: str, waits: Sequence[Wait]) -> str:
         return f"a lock on {relation} that database backend {pid} keeps"
     if name.startswith("lock:"):
         return in_words(name)
-    if not name.startswith((*POOLS, "limiter:")):
+    unit = next((unit for prefix, unit in _UNITS if name.startswith(prefix)), "")
+    if not unit:
         return name
     capacity = _most(waits, names.POOL_CAPACITY)
-    unit = "a connection" if name.startswith(POOLS) else "a place"
     text = f"{unit} of {in_words(name)}"
     if capacity:
         in_use = _most(waits, names.POOL_IN_USE)

@@ -97,7 +97,9 @@ def lay_stalls(evidence: Evidence, activities: Activities) -> None:
     processes = _Processes(evidence, activities)
     in_threads: dict[Activity, list[tuple[int, int]]] = defaultdict(list)
     for hold in evidence.holds:
-        if hold.resource == names.THREADPOOL and (holder := activities.behind(hold)) is not None:
+        if not hold.resource.startswith(names.THREADPOOL):
+            continue
+        if (holder := activities.behind(hold)) is not None:
             in_threads[holder].append((hold.start_ns, end_of(hold, evidence.heard_ns)))
     for activity, rows in in_threads.items():
         activity.in_threads = rows

@@ -13,7 +13,7 @@ from contextvars import Context
 from types import FrameType
 from typing import Any
 
-from why504.probe import site
+from why504.probe import site, suspended
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.site import CodeLine
 from why504.probe.still import STILL
@@ -38,7 +38,7 @@ class Activity:
         registry.forget_threads(set(self._frames))
         self._worker: dict[int, int] = {}
         for thread_id in self._frames:
-            trace_id = None if thread_id in loop_threads else self._trace_in(thread_id)
+            trace_id = None if thread_id in loop_threads else self.trace_in(thread_id)
             if trace_id is not None:
                 self._worker[trace_id] = thread_id
 
@@ -53,7 +53,7 @@ class Activity:
         worker_id = self._worker.get(trace_id)
         if worker_id is not None:
             return self._thread(worker_id)
-        return self._thread(place.thread_id) if self._trace_in(place.thread_id) == trace_id else []
+        return self._thread(place.thread_id) if self.trace_in(place.thread_id) == trace_id else []
 
     def worker(self, trace_id: int) -> int | None:
         """Return the thread that works for a trace outside any loop, if there is one."""
@@ -61,13 +61,14 @@ class Activity:
 
     def _task(self, task: asyncio.Task[Any]) -> list[CodeLine]:
         thread_id = self._running.get(id(task))
-        return site.task_lines(task) if thread_id is None else self._thread(thread_id)
+        return suspended.task_lines(task) if thread_id is None else self._thread(thread_id)
 
     def _thread(self, thread_id: int | None) -> list[CodeLine]:
         frame = None if thread_id is None else self._frames.get(thread_id)
         return site.thread_lines(frame)
 
-    def _trace_in(self, thread_id: int) -> int | None:
+    def trace_in(self, thread_id: int) -> int | None:
+        """Return the trace that a thread works for, if it is known."""
         frame: FrameType | None = self._frames.get(thread_id)
         with STILL:
             while frame is not None:

@@ -163,8 +163,13 @@ class OpenSpan:
         known = (self.span.attributes or {}).get(names.HTTP_ROUTE) if self.span else None
         return known if isinstance(known, str) else ""
 
+    @property
+    def is_request(self) -> bool:
+        """Whether somebody waits for an answer to it: a websocket lasts for as long as it likes."""
+        return self.scope is not None and self.scope["type"] == "http"
+
     def method(self) -> str:
-        """Return the request's method; empty for what is no request."""
+        """Return the request's method; empty for a websocket, and for what is no request."""
         return "" if self.scope is None else str(self.scope.get("method", ""))
 
 
@@ -344,6 +349,10 @@ class Registry:
 
     def requests(self) -> list[OpenSpan]:
         """Return the open requests, oldest first."""
+        return [entry for entry in list(self.spans.values()) if entry.is_request]
+
+    def served(self) -> list[OpenSpan]:
+        """Return the open requests and websockets, oldest first."""
         return [entry for entry in list(self.spans.values()) if entry.scope is not None]
 
 

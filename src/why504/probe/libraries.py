@@ -18,6 +18,7 @@ from why504.probe.messaging.aiobroker import AioBroker
 from why504.probe.messaging.broker import Broker
 from why504.probe.messaging.consumer import Consumer
 from why504.probe.pools.asyncpgpool import AsyncpgPools
+from why504.probe.pools.executors import ExecutorWatch
 from why504.probe.pools.found import FoundEngines
 from why504.probe.pools.httpcorepool import HttpPools
 from why504.probe.pools.psycopgpool import PsycopgPools
@@ -37,6 +38,7 @@ class Libraries:
         """How many were imported at the last look."""
         guard, calls = kit.guard, kit.calls
         self._consumer = Consumer(guard, calls, kit.registry)
+        self._executors = ExecutorWatch(kit)
         self._wrapped = (
             FoundEngines(kit),
             AsyncpgPools(kit),
@@ -45,6 +47,7 @@ class Libraries:
             PsycopgCalls(kit),
             Broker(guard, calls),
             AioBroker(kit),
+            self._executors,  # before what carries work: it is carried, queued or not
             Carrying(kit.registry, guard),
             RedisCalls(kit),
             Outgoing(guard, calls),
@@ -66,12 +69,18 @@ class Libraries:
         for one in self._wrapped:
             one.attach()
 
+    def tell(self) -> None:
+        """Tell what is to be looked at while somebody waits; to be called again and again."""
+        self._executors.tell()
+
     def forked(self) -> None:
         """Forget who has what: all of it is in the parent."""
+        self._executors.forked()
         for pool in list(self._kit.watched):
             pool.forget()
 
     def detach(self) -> None:
         """Give every library its own methods back."""
-        for one in (*self._wrapped, self._consumer):
+        # What was wrapped last goes first: two wrap how work is handed to a thread.
+        for one in (*reversed(self._wrapped), self._consumer):
             one.detach()

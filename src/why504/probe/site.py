@@ -1,20 +1,17 @@
-"""Which line of the user's code is running or waiting: frames of threads, greenlets and tasks.
+"""Which line of the user's code is running or waiting: frames of threads and greenlets.
 
-`Task.get_stack()` gives the outermost frame of a suspended task only, so its awaits are followed
-here. The user's frame is the innermost one outside the standard library, installed packages and
-why504 itself.
+The user's frame is the innermost one outside the standard library, installed packages and why504
+itself. Those of suspended tasks: `suspended.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from types import AsyncGeneratorType, CodeType, FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 import why504
@@ -23,8 +20,6 @@ from why504.probe.still import STILL
 
 STACK_LINES: Final = 40
 _WALK_LIMIT: Final = 400
-_TASKS_LIMIT: Final = 20
-_TASK_PACKAGES: Final = (f"{os.sep}asyncio", os.path.join(f"{os.sep}anyio", "_backends"))
 _HERE: Final = os.path.dirname(os.path.abspath(why504.__file__)) + os.sep
 _CARRIED: Final = _HERE + "_stack" + os.sep
 """Applications that the wheel carries as data: to the probe they are users like any other."""
@@ -67,7 +62,7 @@ def caller_line(passed_over: int) -> CodeLine | None:
             frame = frame.f_back
     except AttributeError:  # around the outermost frame there is none
         return user_line(_greenlet_parents())
-    return _line(frame)
+    return line_of(frame)
 
 
 # By identity: the hash of code is computed from all of its constants, each time.
@@ -89,53 +84,6 @@ def thread_lines(frame: FrameType | None) -> list[CodeLine]:
     """Return the lines of another thread, innermost first, from `sys._current_frames()`."""
     with STILL:
         return list(_frames(frame))
-
-
-def task_lines(task: asyncio.Task[Any]) -> list[CodeLine]:
-    """Return the lines at which a suspended task waits, innermost first.
-
-    Where it waits for other tasks (`gather`, `TaskGroup`, one that it awaits), those of the first
-    that has not ended are the innermost.
-    """
-    lines: list[CodeLine] = []
-    seen: set[int] = set()
-    waiting: asyncio.Task[Any] | None = task
-    with STILL:
-        while waiting is not None and id(waiting) not in seen and len(seen) < _TASKS_LIMIT:
-            seen.add(id(waiting))
-            frames = list(_awaiting(waiting.get_coro()))
-            lines.extend(_line(frame) for frame in frames)
-            waiting = _awaited_task(waiting, frames)
-    return lines[::-1]
-
-
-def _awaiting(awaited: Any) -> Iterator[FrameType]:
-    """Yield the frames of a chain of awaits, outermost first."""
-    for _ in range(_WALK_LIMIT):
-        if awaited is None:
-            return
-        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
-        if frame is not None:
-            yield frame
-        deeper = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
-        if deeper is None and type(awaited).__name__.startswith("async_generator_"):
-            # What an `async for` awaits does not tell its generator; the garbage collector knows.
-            referred = gc.get_referents(awaited)
-            deeper = next((one for one in referred if isinstance(one, AsyncGeneratorType)), None)
-        awaited = deeper
-
-
-def _awaited_task(task: asyncio.Task[Any], frames: Sequence[FrameType]) -> asyncio.Task[Any] | None:
-    """Return the task that another one waits for, the first of several that has not ended."""
-    future = getattr(task, "_fut_waiter", None)
-    found: list[Any] = [future, *getattr(future, "_children", ())]
-    # TaskGroups, wait() and wait_for() wait for a future of their own, and know for whose sake.
-    if frames and os.path.dirname(frames[-1].f_code.co_filename).endswith(_TASK_PACKAGES):
-        known = frames[-1].f_locals
-        found += [known.get("fut"), *(known.get("fs") or ())]
-        found += getattr(known.get("self"), "_tasks", ())
-    tasks = (one for one in found if isinstance(one, asyncio.Task) and one is not task)
-    return next((one for one in tasks if not one.done()), None)
 
 
 def user_line(lines: Sequence[CodeLine] | Iterator[CodeLine]) -> CodeLine | None:
@@ -211,11 +159,12 @@ def _frames(frame: FrameType | None) -> Iterator[CodeLine]:
     for _ in range(_WALK_LIMIT):
         if frame is None:
             return
-        yield _line(frame)
+        yield line_of(frame)
         frame = frame.f_back
 
 
-def _line(frame: FrameType) -> CodeLine:
+def line_of(frame: FrameType) -> CodeLine:
+    """Return the line at which a frame is."""
     code: CodeType = frame.f_code
     return CodeLine(code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_qualname)
 
@@ -232,11 +181,3 @@ def _greenlet_parents() -> Iterator[CodeLine]:
             return
         yield from _frames(parent.gr_frame)
         parent = parent.parent
-
-
-def _first(thing: object, *attributes: str) -> Any:
-    for attribute in attributes:
-        value = getattr(thing, attribute, None)
-        if value is not None:
-            return value
-    return None

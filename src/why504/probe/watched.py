@@ -99,9 +99,10 @@ class Watched:
         self._named.attach()
 
     def tell(self) -> None:
-        """Tell what locks have to tell, named or not."""
+        """Tell what locks, named or not, and executors have to tell."""
         self._named.tell()
         self._unnamed.look()
+        self._libraries.tell()
 
     def forked(self) -> None:
         """Forget what is held: it is held in the parent, not here."""

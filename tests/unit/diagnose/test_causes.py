@@ -217,14 +217,24 @@ def test_requests_that_a_starved_process_did_not_take_up_are_its(vitals, cause):
 # --- C2: threads ----------------------------------------------------------------------------------
 
 
-def taken_threads(scene: Scene, **held_by) -> None:
+def taken_threads(scene: Scene, threads: str = "threadpool", **held_by) -> None:
     for n in range(40):
         scene.app(f"h{n}", 5, None)
-        scene.hold(f"h{n}", 5, None, "threadpool", site=site(51, "app/legacy.py"))
+        scene.hold(f"h{n}", 5, None, threads, site=site(51, "app/legacy.py"))
         if held_by:
             call(scene, f"h{n}", 5, None, **held_by)
     for n, who in enumerate(victims(scene)):
-        scene.wait(who, 10.01 + n * 0.2, None, "threadpool")
+        scene.wait(who, 10.01 + n * 0.2, None, threads)
+
+
+def test_blocking_work_in_all_threads_of_an_executor_is_told_with_the_executors_name():
+    scene = Scene(until_s=40)
+    taken_threads(scene, "threadpool:asyncio")
+
+    finding = only(scene).finding
+
+    assert (finding.cause, finding.mechanism) == ("C2", "limiter")
+    assert "waiting for a thread of the executor asyncio" in str(finding.chain)
 
 
 def test_blocking_work_in_all_threads_is_a_limiter_that_is_full():

@@ -15,10 +15,11 @@ import anyio
 import greenlet
 import pytest
 import sqlalchemy
+from starlette.responses import StreamingResponse
 
 import why504
 from why504 import names
-from why504.probe import site
+from why504.probe import site, suspended
 
 HERE = "tests/unit/probe/test_probe_site.py"
 
@@ -61,7 +62,7 @@ async def test_the_innermost_await_of_a_suspended_task_is_found():
 
     task = asyncio.create_task(outer())
     await asyncio.sleep(0)
-    lines = site.task_lines(task)
+    lines = suspended.task_lines(task)
     task.cancel()
 
     assert told(site.user_line(lines))[:2] == (HERE, line_of("innermost"))
@@ -151,19 +152,30 @@ async def has_a_limit() -> None:
     await asyncio.wait_for(leaf(), 100)
 
 
+async def shields() -> None:
+    await asyncio.shield(asyncio.create_task(leaf()))
+
+
+async def shields_with_a_limit() -> None:
+    await asyncio.wait_for(asyncio.shield(asyncio.gather(leaf())), 100)
+
+
 async def gathers_deeper() -> None:
     await asyncio.gather(gathers(), groups())
 
 
 @pytest.mark.parametrize(
     "waits_for",
-    [gathers, groups, groups_of_anyio, awaits_a_task, waits, has_a_limit, gathers_deeper],
+    [
+        *(gathers, groups, groups_of_anyio, awaits_a_task, waits, has_a_limit),
+        *(shields, shields_with_a_limit, gathers_deeper),
+    ],
 )
 async def test_a_task_that_waits_for_others_shows_what_the_first_of_them_waits_for(waits_for):
     task = asyncio.create_task(waits_for())
     for _ in range(5):
         await asyncio.sleep(0)
-    lines = site.task_lines(task)
+    lines = suspended.task_lines(task)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -183,7 +195,57 @@ async def test_a_task_in_an_async_generator_shows_the_line_in_it():
 
     task = asyncio.create_task(consume())
     await asyncio.sleep(0)
-    lines = site.task_lines(task)
+    lines = suspended.task_lines(task)
     task.cancel()
 
     assert told(site.user_line(lines))[:2] == (HERE, line_of("in the generator"))
+
+
+async def waits_in_a_task(work) -> list[site.CodeLine]:
+    task = asyncio.create_task(work())
+    for _ in range(8):
+        await asyncio.sleep(0)
+    lines = suspended.task_lines(task)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return lines
+
+
+async def test_a_streamed_response_that_listens_for_its_client_shows_the_line_of_its_generator():
+    async def pieces() -> AsyncIterator[bytes]:
+        await asyncio.sleep(10)  # of a stream
+        yield b""
+
+    async def sent(_: object) -> None:
+        """Take it."""
+
+    async def respond() -> None:
+        await StreamingResponse(pieces())({"type": "http"}, asyncio.Event().wait, sent)
+
+    lines = await waits_in_a_task(respond)
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("of a stream"))
+
+
+@pytest.mark.parametrize("group", [asyncio.TaskGroup, anyio.create_task_group])
+async def test_a_line_of_the_users_inside_a_group_counts_more_than_what_runs_beside_it(group):
+    async def respond() -> None:
+        async with group() as tasks:
+            start = getattr(tasks, "start_soon", None)
+            start(leaf) if start else tasks.create_task(leaf())
+            await asyncio.sleep(10)  # beside the group
+
+    lines = await waits_in_a_task(respond)
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("beside the group"))
+
+
+async def test_of_several_tasks_the_one_with_a_line_of_the_users_is_shown():
+    lines = await waits_in_a_task(lambda: gathered(asyncio.Event().wait(), leaf()))
+
+    assert told(site.user_line(lines))[:2] == (HERE, line_of("a leaf"))
+
+
+async def gathered(*work) -> None:
+    await asyncio.gather(*work)

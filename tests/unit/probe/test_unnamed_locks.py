@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from starlette.responses import StreamingResponse
 
 import why504
 from why504 import names
-from why504.probe.inflight import OpenSpan, Registry
+from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.locks.unnamedwatch import LONGEST_S, UnnamedWatch
 from why504.probe.safety import Guard
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
@@ -178,3 +179,38 @@ async def test_tasks_are_told_with_their_requests():
     wait = next(each for each in found if each.kind == names.WAIT)
     assert (wait.resource, wait.parent_id) == (f"lock:{__name__}.lock", 77)
     assert [each.kind for each in found if each is not wait] == [names.HOLD]
+
+
+async def test_a_lock_in_the_generator_of_a_streamed_response_is_told_with_its_request():
+    loop = asyncio.get_running_loop()
+    probe = Probe(loops=lambda: [(loop, threading.get_ident())])
+    model = asyncio.Semaphore(1)
+
+    async def tokens() -> AsyncIterator[bytes]:
+        async with model:
+            await asyncio.sleep(60)
+            yield b""
+
+    async def sent(_: object) -> None:
+        """Take it."""
+
+    async def answer(trace_id: int) -> None:
+        entry = OpenSpan(trace_id, trace_id)
+        probe.registry.open(entry)
+        token = REQUEST.set(entry)
+        await StreamingResponse(tokens())({"type": "http"}, asyncio.Event().wait, sent)
+        REQUEST.reset(token)
+
+    tasks = [asyncio.create_task(answer(number)) for number in (7, 8)]
+    for _ in range(8):
+        await asyncio.sleep(0)
+    found = probe.look()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    resource = f"limiter:{__name__}.model"
+    assert {(each.kind, each.resource, each.parent_id) for each in found} == {
+        (names.WAIT, resource, 8),
+        (names.HOLD, resource, 7),
+    }

@@ -43,12 +43,12 @@ WORK: Final[ContextVar[Work | None]] = ContextVar("why504_work", default=None)
 class Carried:
     """A function that is called in another thread, for whom it was handed over."""
 
-    __slots__ = ("_entry", "_function", "_guard", "_otel", "_registry", "_work")
+    __slots__ = ("__wrapped__", "_entry", "_guard", "_otel", "_registry", "_work")
 
     def __init__(
         self, function: Callable[..., Any], entry: OpenSpan, registry: Registry, guard: Any
     ) -> None:
-        self._function = function
+        self.__wrapped__ = function
         self._entry = entry
         self._registry = registry
         self._guard = guard
@@ -65,7 +65,7 @@ class Carried:
         with self._guard:
             undo = self._enter()
         try:
-            return self._function(*args, **kwargs)
+            return self.__wrapped__(*args, **kwargs)
         finally:
             with self._guard:
                 try:

@@ -28,6 +28,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _SERVER_ERROR: Final = 500
+_WATCHED: Final = frozenset({"http", "websocket"})
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -65,12 +66,12 @@ class RequestWatch:
         self._end = guard.site("request end")
 
     def begin(self, scope: Scope) -> OpenSpan | None:
-        """Return the request's entry; None for what is no traced HTTP request."""
+        """Return the entry of a request or websocket; None for what is neither, or not traced."""
         try:
             self._on_scope(scope)
             # A SpanContext is a tuple, and read as one here: each name of it is a call.
             _, span_id, _, _, _, known = context = span_context()
-            if scope["type"] != "http" or not known:
+            if scope["type"] not in _WATCHED or not known:
                 return None
             entry = self._registry.spans.get(span_id)
             if entry is None:
@@ -84,7 +85,7 @@ class RequestWatch:
             return None
 
     def end(self, entry: OpenSpan, status: int, *, ours: bool) -> None:
-        """Close the entry and measure the request.
+        """Close the entry and measure it if it is a request.
 
         Args:
             entry: of the request.
@@ -92,6 +93,10 @@ class RequestWatch:
             ours: whether the span is, and says already what there is to say.
         """
         try:
+            if not entry.is_request:
+                if entry.span is None:
+                    self._registry.close(entry.span_id)
+                return
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 import threading
+from collections import ChainMap
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
@@ -21,6 +22,8 @@ _WATCHED: Final = "why504.watched"
 """Key of a scope: an application further out is watched."""
 _SAID: Final = "WHY504_RUN_SAID"
 """Set once it was said why we are not there: workers need not repeat it."""
+_PLACE_SAID: Final = "WHY504_RUN_PLACE_SAID"
+"""Set once it was said that a library's function cannot be hooked: that alone leaves us there."""
 _DEEPEST: Final = 20
 Function = Callable[..., Any]
 Around = Callable[[Function, Callable[[], Function]], Function]
@@ -142,7 +145,11 @@ def begin() -> None:
 def _hook(rows: list[tuple[Place, Around]]) -> Hook:
     def hook(module: ModuleType) -> None:
         for place, around in rows:
-            _safely(functools.partial(_replace, module, place, around))
+            try:
+                _replace(module, place, around)
+            except Exception as error:
+                what = f"{place.module}.{place.function} cannot be hooked"
+                _say_once(_PLACE_SAID, what, error)
 
     return hook
 
@@ -150,10 +157,12 @@ def _hook(rows: list[tuple[Place, Around]]) -> Hook:
 def _replace(module: ModuleType, place: Place, around: Around) -> None:
     *path, name = place.function.split(".")
     owner: Any = functools.reduce(getattr, path, module)
-    bound = isinstance(vars(owner)[name], classmethod)
+    # As it is written, not bound; a class may have it from another one.
+    written = ChainMap(*(vars(one) for one in getattr(owner, "__mro__", (owner,))))
+    bound = isinstance(written[name], classmethod)
 
     def now() -> Function:
-        found = vars(owner)[name]
+        found = written[name]
         return found.__func__ if isinstance(found, classmethod) else found
 
     replaced = around(now(), now)
@@ -202,8 +211,11 @@ def _safely(do: Callable[[], Any], otherwise: Any = None) -> Any:
     try:
         return do()
     except Exception as error:
-        if os.environ.get(_SAID) is None:
-            os.environ[_SAID] = "1"
-            why = f"{type(error).__name__}: {error}"
-            print(f"why504: the program runs without us: {why}", file=sys.stderr, flush=True)
+        _say_once(_SAID, "the program runs without us", error)
         return otherwise
+
+
+def _say_once(said: str, what: str, error: Exception) -> None:
+    if os.environ.get(said) is None:
+        os.environ[said] = "1"
+        print(f"why504: {what}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -68,7 +68,7 @@ class State:
     def debug(self) -> dict[str, Any]:
         """Return what `/debug/requests` shows; ages in seconds, `now` in Unix seconds."""
         activity = Activity(self.registry, self.watchdog.places())
-        requests = self.registry.requests()
+        requests = self.registry.served()
         known = Known(self.registry, self._records())
         return {
             "now": self.clock.wall_ns() / 1e9,
@@ -91,7 +91,7 @@ class State:
         inner = [span for span in known.spans.get(entry.trace_id, ()) if span is not entry]
         return {
             "age_s": round(now_s - entry.opened_s, 3),
-            "method": entry.method(),
+            "method": entry.method() if entry.is_request else names.WEBSOCKET,
             "route": entry.route(),
             "path": request_attributes(entry).get(names.URL_PATH, ""),
             "trace_id": trace.format_trace_id(entry.trace_id),

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from why504 import names
-from why504.probe import site
+from why504.probe import site, suspended
 from why504.probe.inflight import Place
 from why504.probe.locks import withblocks
 from why504.probe.locks.withblocks import Expression
@@ -80,16 +80,7 @@ def threads(passed_over: Iterable[int]) -> list[Worker]:
 
 def task(which: asyncio.Task[Any], thread_id: int) -> Worker:
     """Return a suspended task."""
-    frames: list[FrameType] = []
-    awaited: Any = which.get_coro()
-    with STILL:
-        while awaited is not None and len(frames) < _DEEPEST:
-            frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
-            if frame is not None:
-                frames.append(frame)
-            step = getattr(awaited, "cr_await", None)
-            awaited = step if step is not None else getattr(awaited, "gi_yieldfrom", None)
-    return Worker(Place(which, thread_id), frames[::-1])
+    return Worker(Place(which, thread_id), suspended.frames(which))
 
 
 def wants(worker: Worker) -> Wanted | None:

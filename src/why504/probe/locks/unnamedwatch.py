@@ -10,7 +10,7 @@ from typing import Any, Final
 from opentelemetry.util.types import AttributeValue
 
 from why504 import names
-from why504.probe import site
+from why504.probe import site, suspended
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
 from why504.probe.locks import unnamed
@@ -170,12 +170,14 @@ def _key(kind: str, seen: Wanted | Inside) -> Key:
 
 
 def _tasks(old: list[OpenSpan]) -> list[Worker]:
-    """Return the tasks of open requests, the oldest first; each once."""
+    """Return the tasks of open requests and those that they wait for, the oldest first."""
     found: dict[int, Worker] = {}
     for entry in sorted(old, key=lambda each: each.opened_s):
         task = entry.place.task()
-        if task is not None and not task.done() and len(found) < MOST_TASKS:
-            found.setdefault(id(task), unnamed.task(task, entry.place.thread_id))
+        if task is None or task.done() or id(task) in found or len(found) >= MOST_TASKS:
+            continue
+        for one in suspended.with_awaited(task):
+            found.setdefault(id(one), unnamed.task(one, entry.place.thread_id))
     return list(found.values())
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, Final
 
 from why504 import names
-from why504.probe import site
+from why504.probe import job, site
 from why504.probe.inflight import Place, Registry
 from why504.probe.kit import Patches
 from why504.probe.safety import Guard
@@ -111,9 +110,9 @@ class ThreadpoolWatch:
     def _begin(self, limiter: Any) -> OpenRecord | None:
         """Open a wait, or a hold where a token is free; limiters of the user's own are theirs."""
         with self._guard:
-            job = _job()
+            line = _job()
             threads = sys.modules["anyio.to_thread"]
-            if job is None or threads.current_default_thread_limiter() is not limiter:
+            if line is None or threads.current_default_thread_limiter() is not limiter:
                 return None
             seen = limiter.statistics()
             free = seen.borrowed_tokens < seen.total_tokens and not seen.tasks_waiting
@@ -121,7 +120,7 @@ class ThreadpoolWatch:
             kind = names.HOLD if free else names.WAIT
             record = self._book.mint(kind, names.THREADPOOL, place)
             self._registry.saw(place, record.trace_id)
-            record.attributes = {names.THREAD_ID: place.thread_id, **site.attributes_of(job)}
+            record.attributes = {names.THREAD_ID: place.thread_id, **site.attributes_of(line)}
             if not free:
                 self._waiting += 1
                 record.attributes |= {
@@ -181,36 +180,6 @@ def _job() -> CodeLine | None:
             return None
         if frame.f_code.co_name == _RUNS:
             known = frame.f_locals
-            parts = _parts(known.get("func"), known.get("args") or ())
-            codes = [c for c in map(_code_of, parts) if c]
-            users = (code for code in codes if site.is_user_file(code.co_filename))
-            code = next(users, codes[0] if codes else None)
-            return None if code is None else _line_of(code)
+            return job.first_line(known.get("func"), known.get("args") or ())
         frame = frame.f_back
     return None
-
-
-def _line_of(code: CodeType) -> CodeLine:
-    return CodeLine(code.co_filename, code.co_firstlineno, code.co_qualname)
-
-
-def _parts(work: Any, arguments: Iterable[Any]) -> list[Any]:
-    """Return work and what it is given: a framework's runner is given the user's function."""
-    bound = (getattr(work, "keywords", None) or {}).values()
-    return [work, *arguments, *getattr(work, "args", ()), *bound]
-
-
-def _code_of(work: Any) -> CodeType | None:
-    """Return the code of a callable, through partials, methods and decorators, or an iterator's."""
-    for _ in range(_DEEPEST):
-        # What @contextmanager makes has the library's methods: the generator is the user's.
-        generator = getattr(getattr(work, "__self__", None), "gen", None)
-        inner = generator or getattr(work, "func", None) or getattr(work, "__func__", None)
-        inner = inner or getattr(work, "__wrapped__", None)
-        if inner is None:
-            break
-        work = inner
-    runs = "__call__" if callable(work) else "__next__"
-    code = getattr(work, "__code__", None) or getattr(work, "gi_code", None)
-    code = code or getattr(getattr(type(work), runs, None), "__code__", None)
-    return code if isinstance(code, CodeType) else None

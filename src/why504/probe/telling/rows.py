@@ -118,16 +118,18 @@ def parent_of(entry: OpenSpan) -> int | None:
 
 def span_name(entry: OpenSpan) -> str:
     """Return the span's name now; a request is named after its route, as its span will be."""
-    if entry.span is not None and entry.span.name != entry.method():
+    # That is how OpenTelemetry calls a websocket, which has no method.
+    method = entry.method() or ("" if entry.scope is None else "HTTP")
+    if entry.span is not None and entry.span.name != method:
         return entry.span.name
-    return " ".join(part for part in (entry.method(), entry.route()) if part) or entry.name
+    return " ".join(part for part in (method, entry.route()) if part) or entry.name
 
 
 def request_attributes(entry: OpenSpan) -> dict[str, AttributeValue]:
     """Return what the request itself says; a sampled span says the same and more."""
     if entry.scope is None:
         return {}
-    return {
-        names.HTTP_METHOD: entry.method(),
-        names.URL_PATH: str(entry.scope.get("path", ""))[:LONGEST],
-    }
+    path = str(entry.scope.get("path", ""))[:LONGEST]
+    if not entry.is_request:
+        return {names.URL_SCHEME: str(entry.scope.get("scheme", "ws")), names.URL_PATH: path}
+    return {names.HTTP_METHOD: entry.method(), names.URL_PATH: path}
