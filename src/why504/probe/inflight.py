@@ -166,7 +166,7 @@ class OpenSpan:
     @property
     def is_request(self) -> bool:
         """Whether somebody waits for an answer to it: a websocket lasts for as long as it likes."""
-        return self.scope is not None and self.scope["type"] == "http"
+        return self.scope is not None and self.scope.get("type") == "http"
 
     def method(self) -> str:
         """Return the request's method; empty for a websocket, and for what is no request."""

@@ -39,7 +39,7 @@ class Rig:
 
     def hang(self) -> None:
         entry = OpenSpan(1, 2)
-        entry.scope = {}
+        entry.scope = {"type": "http"}
         self.registry.open(entry)
 
     @property
@@ -76,7 +76,7 @@ def test_what_hangs_for_long_is_told_in_longer_pieces_until_something_else_begin
     in_half_an_hour = len(rig.told)
     lasted_s = [(one.end_ns - one.start_ns) / 1e9 for one in rig.told]
     rig.registry.open(other := OpenSpan(3, 4))
-    other.scope = {}
+    other.scope = {"type": "http"}
     rig.pass_time(4)
 
     assert in_half_an_hour < 90

@@ -18,7 +18,7 @@ from why504.probe.exposed.metrics import Metrics
 from why504.probe.givenback import give_back
 from why504.probe.inflight import REQUEST, OpenSpan, Registry
 from why504.probe.lean.current import span_context
-from why504.probe.lean.served import SERVED, Served
+from why504.probe.lean.served import OVER, SERVED, Served
 from why504.probe.running import task_in
 from why504.probe.safety import Guard
 from why504.probe.telling.dropped import Dropped
@@ -109,7 +109,7 @@ class RequestWatch:
                 raise
         finally:
             # A task that it began may go on for hours, and has the entry in its context.
-            entry.scope = None
+            entry.scope = OVER
 
     def answered(self, entry: OpenSpan, status: int) -> None:
         """Note that an answer begins whose span somebody else makes, who may end it with it."""

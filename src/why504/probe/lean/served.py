@@ -51,7 +51,7 @@ _FASTAPI: Final = "fastapi.telemetry"
 _SERVER_ERROR: Final = 500
 _LOWEST: Final = 100
 _MOST_FRAMES: Final = 50
-_OVER: Final[Scope] = {}
+OVER: Final[Scope] = {}
 """Of what has been served."""
 _WATCHED: Final = frozenset({"http", "websocket"})
 _SUPPRESSED: Final = (
@@ -195,7 +195,7 @@ class ServerSpans:
         finally:
             self._end(served)
             # The scope has what serves it: apart, both go at once, not with the garbage.
-            served.scope = _OVER
+            served.scope = OVER
             leave(token)
 
     def _end(self, served: Served) -> None:
