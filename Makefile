@@ -25,8 +25,8 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
 ifeq ($(ARGS),)
 	@$(call twice,$(BIN)/pytest,tests/unit,-n auto)
-	@$(call twice,$(BIN)/pytest,tests/integration --ignore=tests/integration/explorer,-n 2 --dist loadfile)
-	@$(call twice,$(BIN)/pytest,tests/integration/explorer tests/lab tests/stack)
+	@$(call twice,$(BIN)/pytest,tests/integration tests/stack,-n 2 --dist loadfile)
+	@$(call twice,$(BIN)/pytest,tests/lab)
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
 endif

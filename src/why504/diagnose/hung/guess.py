@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from why504.diagnose.advice import session_advice
 from why504.diagnose.causes import CAUSES, NOTHING_TO_BLAME, UNKNOWN, Cause
 from why504.diagnose.hung.rules import RULES
 from why504.diagnose.hung.scene import Scene
@@ -107,7 +108,8 @@ def _doubts(scene: Scene, seen: Sighting) -> list[str]:
 
 def _advice(cause: Cause, site: Frame | None) -> list[str]:
     """Return the taxonomy's advice; lines that need what only an incident knows are left out."""
-    known = {"site": place(site)} if site else {}
+    # Of the session that blocks it a process knows nothing: what holds for most is told.
+    known = {"session": session_advice(""), **({"site": place(site)} if site else {})}
     fields = string.Formatter()
     rows = [(line, {name for _, name, _, _ in fields.parse(line) if name}) for line in cause.advice]
     return [line.format(**known) for line, wanted in rows if wanted <= known.keys()]
