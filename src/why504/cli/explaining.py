@@ -78,9 +78,11 @@ def explain(
             window = _asked_for(evidence_store, last, start, end)
             evidence = evidence_store.sample(window, slower_than_s=limit_s)
         incidents = diagnose(evidence, slower_than_s=limit_s, what_if=True)
-    still = [] if trace else standstills(evidence, limit_s)
+    still: Sequence[Standstill] = ()
     if trace:
         incidents = _of_trace(trace, incidents)
+    else:
+        still = standstills(evidence, limit_s)
     if as_json:
         told = [*incidents, *_as_incidents(still, incidents, evidence)]
         typer.echo(json.dumps([report.as_json(incident) for incident in told], indent=2))

@@ -68,8 +68,8 @@ def _no_task() -> None:
     return None
 
 
-def _nothing() -> None:
-    return None
+def nothing() -> None:
+    """Undo nothing."""
 
 
 NOWHERE: Final = Place(None, 0)
@@ -249,7 +249,7 @@ class Registry:
         """Note that the caller works for `entry` from now on; return how to undo it."""
         before, here = entry.place, self.place()
         if here is before:
-            return _nothing
+            return nothing
         if before not in entry.elsewhere:
             entry.elsewhere = (*entry.elsewhere, before)
         entry.place = here
@@ -312,14 +312,14 @@ class Registry:
             del self._places[place.task_id]
 
     def make_room(self) -> None:
-        """Once it is full, forget the oldest tenth of what belongs to no open request.
+        """Once it is full, forget the oldest tenth of what belongs to nothing that is served now.
 
         Spans that an application never ends would leave no room for any other, for good.
         """
         if len(self.spans) < self._limit:
             return
-        served = {entry.trace_id for entry in self.requests()}
-        others = [entry for entry in list(self.spans.values()) if entry.trace_id not in served]
+        traces = {entry.trace_id for entry in self.served()}
+        others = [entry for entry in list(self.spans.values()) if entry.trace_id not in traces]
         for entry in others[: self._limit // 10 + 1]:
             self.close(entry.span_id)
             self.dropped += 1

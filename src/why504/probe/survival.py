@@ -97,6 +97,7 @@ class Survival:
 
     def close(self) -> None:
         """Write what is queued; take nothing more."""
+        TIMER.detach()
         if self._deadman is not None:
             self._deadman.detach()
         if self.box is not None:

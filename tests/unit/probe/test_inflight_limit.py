@@ -98,14 +98,16 @@ def test_memory_stays_what_it_was_however_much_more_is_open():
 
 def test_spans_that_nobody_ends_make_room_for_those_of_requests():
     registry = Registry(FakeClock(), 100)
-    request = OpenSpan(1, 1)
+    request, chat = OpenSpan(1, 1), OpenSpan(4, 4)
     request.scope = {"type": "http", "method": "GET", "path": "/"}
-    for entry in (request, OpenSpan(1, 2), *(OpenSpan(n, n) for n in range(3, 101))):
+    chat.scope = {"type": "websocket", "path": "/chat"}
+    leaked = [OpenSpan(n, n) for n in (3, *range(5, 101))]
+    for entry in (request, OpenSpan(1, 2), chat, *leaked):
         registry.open(entry)
     registry.make_room()
     registry.open(OpenSpan(500, 500))
 
-    assert {1, 2, 500} <= registry.spans.keys()
+    assert {1, 2, 4, 500} <= registry.spans.keys()
     assert {3, 13}.isdisjoint(registry.spans)
     assert (len(registry.spans), registry.dropped) == (90, 11)
 

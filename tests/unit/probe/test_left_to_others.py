@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import faulthandler
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from opentelemetry import propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
@@ -15,6 +17,8 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import QueuePool
 
+import why504
+from why504.config import ProbeSettings
 from why504.probe.clients.database import Database, StatementSpans
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
@@ -196,3 +200,12 @@ async def test_an_application_that_wants_no_parents_gets_none(monkeypatch, heade
     monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([]))
 
     assert (await _span_of(headers)).parent is None
+
+
+def test_faulthandler_has_its_own_functions_back_though_nothing_was_ever_served():
+    own = faulthandler.dump_traceback_later, faulthandler.cancel_dump_traceback_later
+    probe = why504.instrument(FastAPI(), settings=ProbeSettings(metrics_port=-1))
+    assert faulthandler.dump_traceback_later is not own[0]
+    probe.shutdown()
+
+    assert own == (faulthandler.dump_traceback_later, faulthandler.cancel_dump_traceback_later)

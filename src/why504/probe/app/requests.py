@@ -7,7 +7,6 @@ Starlette's BaseHTTPMiddleware runs the rest of the application.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from threading import get_ident
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
@@ -16,10 +15,9 @@ from why504 import names
 from why504.probe.clock import Clock
 from why504.probe.exposed.metrics import Metrics
 from why504.probe.givenback import give_back
-from why504.probe.inflight import REQUEST, OpenSpan, Registry
+from why504.probe.inflight import REQUEST, OpenSpan, Registry, nothing
 from why504.probe.lean.current import span_context
 from why504.probe.lean.served import OVER, SERVED, Served
-from why504.probe.running import task_in
 from why504.probe.safety import Guard
 from why504.probe.telling.dropped import Dropped
 
@@ -142,17 +140,10 @@ class RequestWatch:
         if served is not None:
             served.scope = scope
         if entry is None or entry.span_id not in self._registry.spans:
-            return _nothing
+            return nothing
         if entry.scope is not None:
             entry.scope = scope
-        task = task_in(get_ident())
-        if task is not None and entry.place.task() is task:
-            return _nothing  # no middleware has given the request to another task
         return self._registry.enter(entry)
-
-
-def _nothing() -> None:
-    return None
 
 
 class RequestMiddleware:

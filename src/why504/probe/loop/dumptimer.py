@@ -55,7 +55,10 @@ class DumpTimer:
         """Dump nothing."""
         with self._lock:
             self._disarm()
-            self._patches.undo()
+
+    def detach(self) -> None:
+        """Give the application's `faulthandler` its functions back."""
+        self._patches.undo()
 
     def _disarm(self) -> None:
         if self._is_armed and not self._is_theirs:
