@@ -33,20 +33,18 @@ from why504.probe.telling.rhythm import Telling
 class Place:
     """Where something runs: an asyncio task if there is one, and the thread that began it."""
 
-    __slots__ = ("innermost", "outside", "task", "task_id", "thread_id")
+    __slots__ = ("task", "task_id", "thread_id", "works_for")
 
     task: Callable[[], asyncio.Task[Any] | None]
     """Returns the task, None once it is gone or where there never was one."""
-    innermost: OpenSpan | None
-    """What the task works for now, as far as a registry knows; always None of a thread."""
-    outside: list[OpenSpan] | None
-    """What it works for besides, outermost first; None until there is something."""
+    works_for: list[OpenSpan]
+    """What the task works for as far as a registry knows, innermost last; nothing of a thread."""
 
     def __init__(self, task: asyncio.Task[Any] | None, thread_id: int) -> None:
         self.task = _no_task if task is None else ref(task)
         self.task_id = 0 if task is None else id(task)
         self.thread_id = thread_id
-        self.innermost = self.outside = None
+        self.works_for = []
 
     @property
     def in_task(self) -> bool:
@@ -226,11 +224,11 @@ class Registry:
             # Of a task that is gone the id may have been given to another one.
             if known is not None and known.task() is task:
                 here = known
-                self._go_in(here, entry)
+                here.works_for.append(entry)
             else:
                 here = _new_place(Place)
                 here.task, here.task_id, here.thread_id = ref(task), task_id, thread_id
-                here.innermost, here.outside = entry, None
+                here.works_for = [entry]
                 self._places[task_id] = here
         entry.place = here
         spans[entry.span_id] = entry
@@ -255,7 +253,7 @@ class Registry:
         entry.place = here
         self.saw(here, entry.trace_id)
         if here.in_task and here not in entry.elsewhere:
-            self._go_in(here, entry)
+            here.works_for.append(entry)
             self._places[here.task_id] = here
         return lambda: self._leave(entry, here, before)
 
@@ -285,30 +283,23 @@ class Registry:
         if entry is None:
             return None
         self._forget(entry, entry.place)
-        for place in entry.elsewhere:
-            self._forget(entry, place)
+        if entry.elsewhere:
+            for place in entry.elsewhere:
+                self._forget(entry, place)
         return entry
 
-    def _go_in(self, place: Place, entry: OpenSpan) -> None:
-        if place.innermost is not None:
-            if place.outside is None:
-                place.outside = []
-            place.outside.append(place.innermost)
-        place.innermost = entry
-
     def _forget(self, entry: OpenSpan, place: Place) -> None:
-        if place.innermost is not entry:
-            if place.outside and entry in place.outside:
-                place.outside.remove(entry)
+        works_for = place.works_for
+        if works_for and works_for[-1] is entry:
+            works_for.pop()
+        elif entry in works_for:
+            works_for.remove(entry)
+        else:
             return
-        outer, outside = None, place.outside
-        while outside:
-            outer = outside.pop()
-            if outer.span_id in self.spans:
-                break
-            outer = None  # another thread has ended it while it was put there
-        place.innermost = outer
-        if outer is None and self._places.get(place.task_id) is place:
+        # Another thread may have ended the next one while it was put there.
+        while works_for and works_for[-1].span_id not in self.spans:
+            works_for.pop()
+        if not works_for and self._places.get(place.task_id) is place:
             del self._places[place.task_id]
 
     def make_room(self) -> None:
@@ -334,7 +325,7 @@ class Registry:
         """Return the innermost open span of a task, from any thread."""
         known = self._places.get(id(task))
         if known is not None and known.task() is task:
-            return known.innermost
+            return known.works_for[-1] if known.works_for else None
         context = _context_of(task)
         return None if context is None else context.get(REQUEST)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from prometheus_client.samples import Exemplar
 
 _INFINITY: Final = float("inf")
+_COUNTED_AT_ONCE: Final = 16
+"""Observations; one at a time finds bounds and counts gone from the processor's caches."""
 Seen = tuple[int, float, float]
 """Trace id, value, Unix seconds."""
 
@@ -27,7 +30,16 @@ Seen = tuple[int, float, float]
 class Series:
     """Observations under one set of labels."""
 
-    __slots__ = ("_bounds", "_counts", "_exemplars", "_lock", "_sum", "created_s", "labels")
+    __slots__ = (
+        "_bounds",
+        "_counts",
+        "_exemplars",
+        "_lock",
+        "_seen",
+        "_sum",
+        "created_s",
+        "labels",
+    )
 
     def __init__(self, labels: dict[str, str], bounds: Sequence[float]) -> None:
         self.labels = labels
@@ -36,22 +48,35 @@ class Series:
         self._counts = [0] * len(bounds)
         self._exemplars: list[Seen | None] = [None] * len(bounds)
         self._sum = 0.0
+        self._seen: deque[Seen] = deque()
+        """What is not counted yet."""
         # Reentrant: garbage collection may give a connection back while this thread is in here.
         self._lock = threading.RLock()
 
     def observe(self, value: float, trace_id: int = 0) -> None:
         """Count one value; a trace leads to it from the bucket it fell into."""
-        at = bisect_left(self._bounds, value)
-        with self._lock:
-            self._counts[at] += 1
-            self._sum += value
-            if trace_id:
-                self._exemplars[at] = (trace_id, value, time.time())
+        seen = self._seen
+        seen.append((trace_id, value, time.time()))
+        if len(seen) >= _COUNTED_AT_ONCE:
+            self._count()
 
     def read(self) -> tuple[list[int], float, list[Seen | None]]:
         """Return counts up to each bound, the sum, and the latest exemplar of each bucket."""
         with self._lock:
+            self._count()
             return list(accumulate(self._counts)), self._sum, list(self._exemplars)
+
+    def _count(self) -> None:
+        with self._lock:
+            seen = self._seen
+            while seen:
+                one = seen.popleft()
+                value = one[1]
+                at = bisect_left(self._bounds, value)
+                self._counts[at] += 1
+                self._sum += value
+                if one[0]:
+                    self._exemplars[at] = one
 
 
 class Histogram:

@@ -79,33 +79,30 @@ class Served:
         # Applications copy scopes; a request is one, and what makes its span has locks.
         return self
 
-    def hears(self, message: Message) -> None:
-        """Note what is about to be sent."""
+    def hears(self, message: Message) -> bool:
+        """Note what is about to be sent; return whether it is the last message."""
         kind = message.get("type")
+        if kind == "http.response.body":
+            return not self._trailers and not message.get("more_body", False)
         if kind == "http.response.start":
             self._trailers = message.get("trailers", False)
             told = message.get("status")
-            if not isinstance(told, int):
-                return  # the server says so
-            status = int(told)  # it may be an `HTTPStatus`
-        elif kind == "websocket.send":
-            status = 200
-        else:
-            return
+            if isinstance(told, int):  # else the server says so
+                self._answers(int(told))  # it may be an `HTTPStatus`
+            return False
+        if kind == "websocket.send":
+            self._answers(200)
+            return False
+        if kind == "http.response.trailers":
+            return not message.get("more_trailers", False)
+        return bool(kind == "http.response.pathsend")
+
+    def _answers(self, status: int) -> None:
         span, self.status = self.span, status
         span.set_attribute(names.HTTP_STATUS, status)
         if status >= _SERVER_ERROR or status < _LOWEST:
             span.set_attribute(names.ERROR_TYPE, str(status))
             span.set_status(Status(StatusCode.ERROR))
-
-    def is_over_with(self, message: Message) -> bool:
-        """Return whether a message that was sent is the last one."""
-        kind = message.get("type")
-        if kind == "http.response.body":
-            return not self._trailers and not message.get("more_body", False)
-        if kind == "http.response.trailers":
-            return not message.get("more_trailers", False)
-        return bool(kind == "http.response.pathsend")
 
     def failed(self, error: BaseException) -> None:
         """Note an exception that nobody in the application caught.
@@ -172,19 +169,15 @@ class ServerSpans:
         served, token = begun
 
         async def noting_send(message: Message) -> None:
+            is_last = False
             try:
-                served.hears(message)
+                is_last = served.hears(message)
             except Exception as error:
                 if not self._hears.swallows(error):
                     raise
             await send(message)
-            # What is odd about it was the server's to refuse.
-            try:
-                if served.is_over_with(message):
-                    served.end()
-            except Exception as error:
-                if not self._hears.swallows(error):
-                    raise
+            if is_last:
+                self._end(served)
 
         try:
             await self._serve(scope, receive, noting_send)

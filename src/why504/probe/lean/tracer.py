@@ -34,8 +34,9 @@ _FLAGS: Final = [TraceFlags(number) for number in range(4)]
 _SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
 _MANY: Final = 1_000_000
+_FLAGS_AT: Final = 3
 _VALID: Final = 5
-"""Place of `is_valid` in a SpanContext."""
+"""Places of the flags and of `is_valid` in a SpanContext: it is a tuple."""
 _Asked = tuple[str, SpanKind, Attributes, Sequence[Link]]
 
 
@@ -87,7 +88,8 @@ class LeanTracer(Tracer):
         if not self._known._tracer_config.is_enabled:
             return NonRecordingSpan(around)
         if provider.sampler is DEFAULT_ON:
-            mine, records = self._as_the_parent(parent)
+            mine = self._as_the_parent(parent)
+            records = mine[_FLAGS_AT] & _SAMPLED
         else:
             asked = (name, kind, attributes, links or ())
             mine, records, attributes = self._as_the_sampler(context, parent, asked)
@@ -110,7 +112,7 @@ class LeanTracer(Tracer):
         """Return a span that begins with a `with` block and is the current one in it."""
         return ScopedSpan(self, Asked(*args, **kwargs))
 
-    def _as_the_parent(self, parent: SpanContext | None) -> tuple[SpanContext, bool]:
+    def _as_the_parent(self, parent: SpanContext | None) -> SpanContext:
         """Return what the default sampler would say, without asking it for words."""
         ids = self.provider.id_generator
         # What the usual generator does, but for its call: it draws again if it drew a 0.
@@ -124,7 +126,7 @@ class LeanTracer(Tracer):
             flags = _FLAGS[theirs & (_SAMPLED | _RANDOM)]
         # Made as one, too: what the class would check holds for ids of a generator.
         told = (trace_id, span_id or ids.generate_span_id(), False, flags, state, True)
-        return tuple.__new__(SpanContext, told), flags & _SAMPLED != 0
+        return tuple.__new__(SpanContext, told)
 
     def _as_the_sampler(
         self, context: Context | None, parent: SpanContext | None, asked: _Asked
