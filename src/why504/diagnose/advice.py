@@ -101,3 +101,8 @@ def session_advice(what: str) -> str:
             "unlocked. Take it by pg_advisory_xact_lock, or unlock it on every path."
         )
     return "Set lock_timeout and idle_in_transaction_session_timeout; keep transactions short."
+
+
+def attach_advice(pid: str) -> str:
+    """Return how to look at a process that stands still."""
+    return f"Look at the process from outside while it hangs: why504 attach {pid}."
