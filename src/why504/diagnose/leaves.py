@@ -11,6 +11,7 @@ from typing import Final
 
 from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
+from why504.diagnose.outsiders import now_at, who_has
 from why504.diagnose.peers import call_name, peer_named, peer_of, peer_on, status_of
 from why504.model import Hold, Leaf, Site, Span, Stall, Vitals, Wait
 
@@ -144,7 +145,10 @@ def _stranger_leaf(hold: Hold) -> tuple[Leaf, str]:
         return Leaf("session", f"database session {pid} ({said or 'unknown session'})"), ""
     if hold.resource.startswith("broker:"):
         return Leaf("ext", f"{hold.resource}, kept by {said or 'an alarm'}"), "broker"
-    return Leaf("unknown", f"{hold.resource} held by work without spans", hold.site), ""
+    at = now_at(hold)
+    if at is not None:
+        return Leaf("run", f"{at.function} in {who_has(hold)}", at), peer_on(hold.stack, at)
+    return Leaf("unknown", f"{hold.resource} held by {who_has(hold)}", hold.site), ""
 
 
 def _gap_leaf(segment: Segment, span: Span, activity: Activity) -> Leaf:
