@@ -12,6 +12,7 @@ from typing import Final
 
 from why504 import names
 from why504.diagnose.advice import attach_advice
+from why504.diagnose.behind import LOCK_ADVICE, lock_behind
 from why504.diagnose.blame import Blamer, resource_key
 from why504.diagnose.causes import UNKNOWN, judge
 from why504.diagnose.chain import clock
@@ -132,6 +133,7 @@ def as_incident(one: Standstill, blamer: Blamer) -> Incident:
 
 def _finding(one: Standstill, resting: Resting, facts: Facts) -> Finding:
     cause = judge(facts.case(resting))
+    behind = lock_behind(resting, facts.blamer)
     words = words_of(Suspect(cause, [resting]), last_resource([resting]), resting.site, facts)
     return Finding(
         cause=cause.id if cause else UNKNOWN,
@@ -139,10 +141,14 @@ def _finding(one: Standstill, resting: Resting, facts: Facts) -> Finding:
         mechanism="loop",
         site=resting.site,
         sentence=f"{one.sentence}.",
-        chain=[ChainLink(one.sentence, 0.0)],
+        chain=[ChainLink(one.sentence, 0.0), *behind],
         evidence_for=[cause.proof.format(**words)] if cause else [],
         evidence_against=[],
-        advice=[*(line.format(**words) for line in (cause.advice if cause else ())), *one.advice],
+        advice=[
+            *(line.format(**words) for line in (cause.advice if cause else ())),
+            *([LOCK_ADVICE] if behind else ()),
+            *one.advice,
+        ],
         confidence=0.0,
         leaves=[resting.located],
     )
