@@ -88,7 +88,9 @@ def explain(
         typer.echo(json.dumps([report.as_json(incident) for incident in told], indent=2))
         return
     _print_incidents(incidents, evidence, stood_still=bool(still), boxed=bool(black_box))
-    for line in [line for one in still for line in (one.sentence, *one.advice)]:
+    # Where an incident tells what to do, that is enough.
+    advice = () if incidents else [line for one in still for line in one.advice]
+    for line in [*(one.sentence for one in still), *advice]:
         Console().print(f"• {report.plain(line)}", markup=False)
     if picture and incidents:
         with clear_errors():
