@@ -15,6 +15,7 @@ from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import POOLS, Resting
 from why504.diagnose.outsiders import who_has
+from why504.diagnose.peers import CLIENT
 from why504.diagnose.steps import covered_s
 from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
@@ -243,10 +244,11 @@ def _leaf_link(top: Resting, victims: Sequence[Victim], blamer: Blamer) -> Chain
     if calls_rabbitmq(top):
         evidence += told_of(victims, blamer)
     evidence += _said_of(top)
+    word = "awaited" if top.peer == CLIENT else "called"
     words = {
         "run": f"{leaf.what}{at}",
         "stall": f"{leaf.what} blocks the event loop{at}",
-        "ext": f"{leaf.what}{f' (called at {leaf.site})' if leaf.site else ''}",
+        "ext": f"{leaf.what}{f' ({word} at {leaf.site})' if leaf.site else ''}",
         "leak": f"{leaf.what}{at}",
     }
     return ChainLink(words.get(leaf.kind, leaf.what), top.seconds, evidence)
