@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from evidence_by_hand import Scene, site
+from evidence_by_hand import APP, Scene, at, site
 
 from why504 import names
 from why504.diagnose import explain
+from why504.diagnose.live import Live
 from why504.diagnose.outsiders import now_at, who_has
 from why504.model import Finding, Site
 
@@ -71,3 +72,18 @@ def test_who_has_something_is_told_as_what_it_is(parent_id, told, words):
 
     assert who_has(replace(hold, parent_id=parent_id)) == words
     assert now_at(hold) is None
+
+
+def test_the_live_view_tells_a_thread_with_the_line_that_it_is_at():
+    scene = Scene(until_s=40)
+    scene.hold("outsider", 2, None, "lock:a", site=site(13), **AT, **THREAD)
+    scene.holds = [replace(hold, parent_id=None) for hold in scene.holds]
+    scene.app("waiter", 10, None)
+    scene.wait("waiter", 10, None, "lock:a")
+    live = Live()
+    live.update(replace(scene.evidence(), heard_ns={APP: at(40)}), at(40))
+
+    (holding,) = live.now().holders
+
+    assert holding.route == "thread refresher outside any request"
+    assert holding.at == Site("service/cache.py", 14, "Cache.refresh")
