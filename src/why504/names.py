@@ -104,6 +104,8 @@ LLM_FALLBACK: Final = "why504.llm.fallback"
 
 REQUEST_ENDED: Final = "why504.hold.request_ended"
 """True on an open hold of a trace that does nothing any more: it is kept for nobody."""
+HOLD_AT: Final = "why504.hold.at"
+"""On an open hold: the user's line at which its holder is now, as `code.stacktrace` has it."""
 
 LOCK_SESSION: Final = "why504.lock.session"
 """Who holds a lock, for people: application name, user, state and age of the transaction.

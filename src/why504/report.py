@@ -64,7 +64,12 @@ def render(incident: Incident) -> RenderableType:
 
 
 def render_nothing(
-    requests: int, unseen: str = "", late: str = "", *, stood_still: bool = False
+    requests: int,
+    unseen: str = "",
+    late: str = "",
+    *,
+    stood_still: bool = False,
+    advice: Sequence[str] = (),
 ) -> RenderableType:
     """Return the report of a window in which nobody timed out, or nobody was heard of.
 
@@ -73,6 +78,7 @@ def render_nothing(
         unseen: what counters tell, of which there is no span; empty if nothing.
         late: until when all is known, where that is not until the end; empty if it is.
         stood_still: whether an event loop did: who waits for it may not be seen.
+        advice: what helps where nobody was heard of.
     """
     if unseen:
         text = f"No span tells of a request that timed out ({requests} requests seen), but"
@@ -84,12 +90,16 @@ def render_nothing(
             border_style="red",
         )
     if requests == 0:
-        return Panel(
-            Text("No gateway request was received for this time: this is no all-clear."),
-            border_style="yellow",
-        )
+        text = "No gateway request was received for this time: this is no all-clear."
+        return Panel(_with_advice(text, advice), border_style="yellow")
     text = f"No request timed out ({requests} requests seen). Nothing is blamed."
-    return Panel(Text(plain(f"{text} {late}".strip())), border_style="green")
+    told = _with_advice(f"{text} {late}".strip(), advice)
+    return Panel(told, border_style="yellow" if advice else "green")
+
+
+def _with_advice(text: str, advice: Sequence[str]) -> RenderableType:
+    said = Text(plain(text))
+    return Group(said, _headed("What to do", _lines(advice))) if advice else said
 
 
 def render_victims(victims: Sequence[Victim]) -> RenderableType:

@@ -1,4 +1,4 @@
-"""A service that guards what it has by locks of its own, named for why504, each wrong in its way.
+"""A service that guards what it has by locks of its own, all named but one, each wrong in its way.
 
 `uvicorn named_locks:app`; SLOW_URL is a server that takes requests and does not answer.
 """
@@ -18,6 +18,7 @@ model = why504.resource("model", asyncio.Lock())
 gpu = why504.resource("gpu", asyncio.Semaphore(2))
 orders = why504.resource("orders", threading.Lock())
 stock = why504.resource("stock", threading.Lock())
+prices = threading.Lock()
 client = httpx.AsyncClient(timeout=None)
 why504.instrument(app)
 
@@ -52,6 +53,21 @@ def restock() -> None:
         time.sleep(0.5)
         with orders:
             pass
+
+
+def refresh() -> None:
+    """Keep the prices for ever."""
+    with prices:
+        time.sleep(3600)
+
+
+@app.get("/price")
+async def price() -> None:
+    """Wait on the event loop for a thread."""
+    threading.Thread(target=refresh, name="refresher", daemon=True).start()
+    time.sleep(0.2)
+    with prices:
+        pass
 
 
 @app.get("/ready")

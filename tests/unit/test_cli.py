@@ -30,6 +30,13 @@ def test_an_empty_store_is_no_all_clear(run, tmp_path):
     assert json.loads(run("explain", "--store", tmp_path, "--json").output) == []
 
 
+def test_where_nothing_was_heard_it_says_how_to_look_from_outside_and_what_to_set(run, tmp_path):
+    text = " ".join(run("explain", "--store", tmp_path).output.split())
+
+    assert "why504 attach PID" in text
+    assert "WHY504_BLACK_BOX" in text
+
+
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
@@ -126,6 +133,8 @@ def test_a_process_that_stands_still_is_no_all_clear_for_people_nor_for_machines
 
     assert "This is no all-clear" in text
     assert "scan blocks it at shop.py:9" in text
+    assert "why504 attach 42" in text
+    assert any("why504 attach 42" in line for line in told["finding"]["advice"])
     assert (told["count"], told["victims"], told["finding"]["cause"]) == (0, [], "B1")
     assert told["finding"]["site"] == "shop.py:9"
 

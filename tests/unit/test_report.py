@@ -97,3 +97,7 @@ def test_a_quiet_window_blames_nothing():
     told = printed(report.render_nothing(12, stood_still=True))
     assert "Nothing is blamed" not in told
     assert "no all-clear" in told
+
+
+def test_what_helps_where_nobody_was_heard_of_is_told_below():
+    assert "Look outside." in printed(report.render_nothing(12, advice=["Look outside."]))

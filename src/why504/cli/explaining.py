@@ -87,9 +87,11 @@ def explain(
         told = [*incidents, *_as_incidents(still, incidents, evidence)]
         typer.echo(json.dumps([report.as_json(incident) for incident in told], indent=2))
         return
-    _print_incidents(incidents, evidence, stood_still=bool(still))
-    for one in still:
-        Console().print(f"• {report.plain(one.sentence)}", markup=False)
+    _print_incidents(incidents, evidence, stood_still=bool(still), boxed=bool(black_box))
+    # Where an incident tells what to do, that is enough.
+    advice = () if incidents else [line for one in still for line in one.advice]
+    for line in [*(one.sentence for one in still), *advice]:
+        Console().print(f"• {report.plain(line)}", markup=False)
     if picture and incidents:
         with clear_errors():
             _draw(incidents[-1], picture)
@@ -197,16 +199,21 @@ def _late(evidence: Evidence) -> str:
 
 
 def _print_incidents(
-    incidents: Sequence[Incident], evidence: Evidence, *, stood_still: bool
+    incidents: Sequence[Incident], evidence: Evidence, *, stood_still: bool, boxed: bool
 ) -> None:
     from why504.diagnose.counted import unseen
+    from why504.diagnose.unheard import advice_on_silence
 
     console = Console()
     if not incidents:
         roots = sum(span.kind == "server" and span.parent_id is None for span in evidence.spans)
         requests = evidence.sample.requests if evidence.sample else roots
         nothing = report.render_nothing(
-            requests, unseen(evidence), _late(evidence), stood_still=stood_still
+            requests,
+            unseen(evidence),
+            _late(evidence),
+            stood_still=stood_still,
+            advice=advice_on_silence(evidence, requests, boxed=boxed),
         )
         console.print(nothing)
         for problem in evidence.measured.problems if evidence.measured else ():

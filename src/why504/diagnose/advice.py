@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from why504.diagnose.leaves import Resting
+from why504.diagnose.peers import CLIENT
 
 _LOCKS: Final = ("lock:", "limiter:")
 
@@ -30,6 +31,11 @@ _RESTART: Final = "None of these requests can go on: restart the process."
 _OWN: Final = (
     "Where it has to be HTTP, give the call a timeout, and what it needs (connections, threads, "
     "workers) a limit apart from that of its callers."
+)
+_CLIENTS: Final = (
+    "Take connections and locks only once the whole request is there.",
+    "Have the gateway take the request first (nginx: proxy_request_buffering on, and "
+    "client_body_timeout): slow clients then wait there.",
 )
 _LOOK: Final = "Look at what is stuck now: why504 ps."
 _PROBE: Final = "Check that the probe runs in every worker: why504.instrument(app, engine=engine)."
@@ -76,6 +82,14 @@ def plight_of(top: Resting, resource: str, mechanism: str, *, to_itself: bool) -
             against="no peer is slow: where the time went inside, the called requests tell",
             advice=[f"{at} the function behind the route directly, instead of by HTTP.", _OWN],
         )
+    if top.peer == CLIENT:
+        at = f" at {top.site}" if top.site else ""
+        return Plight(
+            title="A client sends its request slowly, or not to its end",
+            says="the service waits for its clients",
+            against="none of the causes that why504 has a name for lies outside of the service",
+            advice=[f"Put a limit on reading the request{at}, and answer 408 after it.", *_CLIENTS],
+        )
     return Plight(
         title="The evidence does not name a cause",
         says="no cause can be named",
@@ -101,3 +115,8 @@ def session_advice(what: str) -> str:
             "unlocked. Take it by pg_advisory_xact_lock, or unlock it on every path."
         )
     return "Set lock_timeout and idle_in_transaction_session_timeout; keep transactions short."
+
+
+def attach_advice(pid: str) -> str:
+    """Return how to look at a process that stands still."""
+    return f"Look at the process from outside while it hangs: why504 attach {pid}."

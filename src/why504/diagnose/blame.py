@@ -331,8 +331,9 @@ def _rest(
     resting.by_trace[trace_id] += seconds
     if source is not None:
         resting.sources.setdefault(source.span_id, source)
-        if source.site is not None:
-            resting.by_site[source.site] += seconds
+        # Where it was taken is not where whoever has it is.
+        if (site := leaf.site or source.site) is not None:
+            resting.by_site[site] += seconds
     verdict.ways.seconds[blamed.by, key] += seconds
 
 

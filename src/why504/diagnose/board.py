@@ -9,6 +9,7 @@ from why504 import names
 from why504.diagnose.blame import resource_key
 from why504.diagnose.kept import GoingOn, Key
 from why504.diagnose.now import Busy, Holder, Holding, Stuck
+from why504.diagnose.outsiders import now_at, who_has
 from why504.diagnose.peers import status_of
 from why504.diagnose.present import Frontier, Present, reached
 from why504.model import Hold, Stall, Wait
@@ -106,7 +107,7 @@ class Board:
             request_ended=holder.request_ended,
             waiters=busy.waiters,
             does=request.does if request else "",
-            at=request.site if request else None,
+            at=request.site if request else now_at(record),
         )
 
     def _all(self) -> Iterable[Frontier]:
@@ -138,11 +139,10 @@ class Board:
 
     def _holder(self, record: Hold | Stall) -> Holder:
         owner = self._owners.get((record.trace_id, record.span_id))
-        said = str(record.attributes.get(names.LOCK_SESSION, ""))
         ended = record.attributes.get(names.REQUEST_ENDED) is True
         return Holder(
             trace_id=owner.root[0] if owner else record.trace_id,
-            route=owner.route if owner else said or "work without spans",
+            route=owner.route if owner else who_has(record),
             age_s=self._age_s(record.instance, record.start_ns),
             site=record.site,
             request_ended=owner.ended if owner else ended,

@@ -12,6 +12,7 @@ from typing import Final
 
 from why504 import names
 from why504.diagnose.leaves import POOLS, Resting
+from why504.diagnose.peers import CLIENT
 from why504.diagnose.starvation import COLLECTING_SHARE, STARVED_SHARE
 
 UNKNOWN: Final = "UNKNOWN"
@@ -225,7 +226,7 @@ CAUSES: Final = (
         "Lock contention in the database",
         lambda case: (
             case.kind == "session"
-            or (case.through("db.lock:") and case.peer not in ("llm", "http"))
+            or (case.through("db.lock:") and case.peer not in ("llm", "http", CLIENT))
         ),
         "{what} keeps {resource}, and requests wait for it",
         "PostgreSQL names the session that blocks the waiting ones (pg_blocking_pids)",

@@ -14,6 +14,8 @@ from why504.diagnose.blame import Blamer, Verdict, leaf_key, plain
 from why504.diagnose.brokers import calls_rabbitmq, told_of
 from why504.diagnose.endings import due_of
 from why504.diagnose.leaves import POOLS, Resting
+from why504.diagnose.outsiders import who_has
+from why504.diagnose.peers import CLIENT
 from why504.diagnose.steps import covered_s
 from why504.diagnose.ways import VICTIMS
 from why504.model import ChainLink, Hold, Record, Stall, Victim, Wait, how_many
@@ -185,7 +187,7 @@ def _held(holds: Sequence[Hold], blamer: Blamer) -> str:
     if not holds:
         return "nobody is known to have held it"
     owners = _counted(
-        (owner.route if (owner := blamer.holder(h)) else _session(h), blamer.stands_for(h))
+        (owner.route if (owner := blamer.holder(h)) else who_has(h), blamer.stands_for(h))
         for h in holds
     )
     who, count = owners[0]
@@ -195,10 +197,6 @@ def _held(holds: Sequence[Hold], blamer: Blamer) -> str:
     sites = Counter(str(hold.site) for hold in holds if hold.site)
     taken = f", taken at {sites.most_common(1)[0][0]}" if sites else ""
     return f"held by {count} x {who}{others}, longest {oldest_s:.1f} s{taken}"
-
-
-def _session(hold: Hold) -> str:
-    return str(hold.attributes.get(names.LOCK_SESSION, "a request without spans"))
 
 
 def waited(waits: Sequence[Wait], blamer: Blamer) -> str:
@@ -246,10 +244,11 @@ def _leaf_link(top: Resting, victims: Sequence[Victim], blamer: Blamer) -> Chain
     if calls_rabbitmq(top):
         evidence += told_of(victims, blamer)
     evidence += _said_of(top)
+    word = "awaited" if top.peer == CLIENT else "called"
     words = {
         "run": f"{leaf.what}{at}",
         "stall": f"{leaf.what} blocks the event loop{at}",
-        "ext": f"{leaf.what}{f' (called at {leaf.site})' if leaf.site else ''}",
+        "ext": f"{leaf.what}{f' ({word} at {leaf.site})' if leaf.site else ''}",
         "leak": f"{leaf.what}{at}",
     }
     return ChainLink(words.get(leaf.kind, leaf.what), top.seconds, evidence)

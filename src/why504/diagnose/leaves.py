@@ -11,7 +11,16 @@ from typing import Final
 
 from why504 import names
 from why504.diagnose.activity import Activity, Segment, route_of
-from why504.diagnose.peers import call_name, peer_named, peer_of, peer_on, status_of
+from why504.diagnose.outsiders import now_at, who_has
+from why504.diagnose.peers import (
+    CLIENT,
+    awaits_body,
+    call_name,
+    peer_named,
+    peer_of,
+    peer_on,
+    status_of,
+)
 from why504.model import Hold, Leaf, Site, Span, Stall, Vitals, Wait
 
 Source = Span | Stall | Hold | Vitals
@@ -28,7 +37,8 @@ class Resting:
 
     leaf: Leaf
     peer: str = ""
-    """llm, broker, db, cache, http, or empty; of a ring lock where the user named what is in it."""
+    """llm, broker, db, cache, http, client, or empty; of a ring lock where the user named what is
+    in it."""
     seconds: float = 0.0
     by_resource: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Resource passed last before the leaf (empty: none) -> seconds."""
@@ -144,7 +154,10 @@ def _stranger_leaf(hold: Hold) -> tuple[Leaf, str]:
         return Leaf("session", f"database session {pid} ({said or 'unknown session'})"), ""
     if hold.resource.startswith("broker:"):
         return Leaf("ext", f"{hold.resource}, kept by {said or 'an alarm'}"), "broker"
-    return Leaf("unknown", f"{hold.resource} held by work without spans", hold.site), ""
+    at = now_at(hold)
+    if at is not None:
+        return Leaf("run", f"{at.function} in {who_has(hold)}", at), peer_on(hold.stack, at)
+    return Leaf("unknown", f"{hold.resource} held by {who_has(hold)}", hold.site), ""
 
 
 def _gap_leaf(segment: Segment, span: Span, activity: Activity) -> Leaf:
@@ -163,6 +176,8 @@ def taken_up(segment: Segment, activity: Activity) -> bool:
 
 
 def _run_leaf(span: Span, activity: Activity) -> tuple[Leaf, str]:
+    if awaits_body(span.stack, span.site):
+        return Leaf("ext", "the client, which has not sent the rest of its request"), CLIENT
     # A served request has the address and path of its server, not those of a peer; a message that
     # is worked on has left its broker.
     peer = "" if span.kind in ("server", "consumer") else peer_of(span.attributes)

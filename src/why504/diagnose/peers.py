@@ -1,6 +1,6 @@
 """Peers: what kind of thing a call went to, by semantic conventions old and new, or by a stack.
 
-Kinds: llm, broker, db, cache, http; empty where nothing tells.
+Kinds: llm, broker, db, cache, http, client (whose own request it is); empty where nothing tells.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ LIBRARIES: Final = (
 """Libraries by which a stack tells what it waits for; the first that matches counts."""
 RETRYING: Final = re.compile(r"""in _?sleep_for_retry|["/](tenacity|backoff|retrying|stamina)/""")
 """A stack that sleeps before it tries again."""
+
+CLIENT: Final = "client"
+_READS_A_BODY: Final = re.compile(
+    r"""["/]starlette/requests\.py", line \d+, in Request\.stream$"""
+    r"""|["/]django/core/handlers/asgi\.py", line \d+, in ASGIHandler\.read_body$""",
+    re.MULTILINE,
+)
+"""What awaits the next piece of a request's body."""
 
 _LLM_HOST: Final = re.compile(
     r"(^|\.)(api\.(groq|openai|anthropic|mistral|cohere|deepseek)\.(com|ai)|openrouter\.ai"
@@ -117,6 +125,11 @@ def peer_on(stack: str, site: Site | None) -> str:
     """
     text = inside(stack, site)
     return next((peer for peer, mark in LIBRARIES if mark.search(text)), "")
+
+
+def awaits_body(stack: str, site: Site | None) -> bool:
+    """Return whether a request waits for its client to send more of its body, by its stack."""
+    return _READS_A_BODY.search(inside(stack, site)) is not None
 
 
 def inside(stack: str, site: Site | None) -> str:

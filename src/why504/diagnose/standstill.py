@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from why504 import names
+from why504.diagnose.advice import attach_advice
+from why504.diagnose.behind import LOCK_ADVICE, lock_behind
 from why504.diagnose.blame import Blamer, resource_key
 from why504.diagnose.causes import UNKNOWN, judge
 from why504.diagnose.chain import clock
@@ -55,13 +57,22 @@ class Standstill:
     def sentence(self) -> str:
         """Who stood still, from when until when, at which line, for people."""
         stall = self.stall
-        process = f"process {stall.resource.removeprefix('loop:')} of {stall.service}"
+        process = f"process {self._pid} of {stall.service}"
         leaf, _ = stall_leaf(stall)
         kept = stall.attributes.get(names.STALL_GIL_KEPT) is True
         who = process if kept else f"the event loop of {process}"
         does = "kept the GIL" if kept else "blocks it" if self.until_ns is None else "blocked it"
         at = f" at {leaf.site}" if leaf.site else ""
         return f"{who} stood still {self._when()}: {leaf.what} {does}{at}"
+
+    @property
+    def advice(self) -> list[str]:
+        """What helps now, whatever the cause; empty once it is over."""
+        return [] if self.until_ns is not None else [attach_advice(self._pid)]
+
+    @property
+    def _pid(self) -> str:
+        return self.stall.resource.removeprefix("loop:")
 
     def _when(self) -> str:
         since = f"from {clock(self.stall.start_ns)}"
@@ -122,6 +133,7 @@ def as_incident(one: Standstill, blamer: Blamer) -> Incident:
 
 def _finding(one: Standstill, resting: Resting, facts: Facts) -> Finding:
     cause = judge(facts.case(resting))
+    behind = lock_behind(resting, facts.blamer)
     words = words_of(Suspect(cause, [resting]), last_resource([resting]), resting.site, facts)
     return Finding(
         cause=cause.id if cause else UNKNOWN,
@@ -129,10 +141,14 @@ def _finding(one: Standstill, resting: Resting, facts: Facts) -> Finding:
         mechanism="loop",
         site=resting.site,
         sentence=f"{one.sentence}.",
-        chain=[ChainLink(one.sentence, 0.0)],
+        chain=[ChainLink(one.sentence, 0.0), *behind],
         evidence_for=[cause.proof.format(**words)] if cause else [],
         evidence_against=[],
-        advice=[line.format(**words) for line in cause.advice] if cause else [],
+        advice=[
+            *(line.format(**words) for line in (cause.advice if cause else ())),
+            *([LOCK_ADVICE] if behind else ()),
+            *one.advice,
+        ],
         confidence=0.0,
         leaves=[resting.located],
     )

@@ -8,18 +8,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from why504 import names
 from why504.diagnose.advice import plight_of, session_advice
+from why504.diagnose.behind import LOCK_ADVICE, lock_behind
 from why504.diagnose.blame import Blamer, Verdict, leaf_key
 from why504.diagnose.brokers import all_was_well, calls_rabbitmq, told_of
 from why504.diagnose.causes import HEALTH_CHECK, UNKNOWN, Cause, judge
 from why504.diagnose.chain import chain_to, crowd_link, in_words
 from why504.diagnose.facts import Facts, last_resource, queue_of
 from why504.diagnose.leaves import Resting
-from why504.model import LEAST_SHARE, Finding, Hold, Site, Victim, how_many
+from why504.model import LEAST_SHARE, ChainLink, Finding, Hold, Site, Victim, how_many
 
 _MECHANISMS = (
     ("db.pool:", "pool"),
@@ -107,6 +108,7 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
     chain = chain_to(best.top, verdict, victims, blamer, queue)
     if trigger.of_a_crowd:
         chain[-1] = crowd_link(resource, best.seconds, victims, blamer)
+    behind = lock_behind(best.top, blamer)
     share = best.seconds / verdict.seconds
     part = "" if share >= _NEARLY_ALL else f" ({share:.0%} of the lost time)"
     says = trigger.says.format(**words)
@@ -115,8 +117,9 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
         title=cause.title,
         mechanism=cause.mechanism or mechanism_of(resource),
         site=site,
-        sentence=f"{chain[0].what}: {cause.says.format(**{**words, 'trigger': says})}{part}.",
-        chain=chain,
+        sentence=f"{chain[0].what}: {cause.says.format(**{**words, 'trigger': says})}{part}"
+        f"{_standing_at(behind)}.",
+        chain=[*chain, *behind],
         evidence_for=[
             f"{share:.0%} of the {verdict.seconds:.0f} s that victims lost rests here",
             *_agreement(best, victims),
@@ -125,12 +128,20 @@ def _named(best: Suspect, suspects: Sequence[Suspect], verdict: Verdict, facts: 
             *(told_of(victims, blamer) if calls_rabbitmq(best.top) else ()),
         ],
         evidence_against=_against(best, suspects, facts, verdict.seconds),
-        advice=[line.format(**words) for line in (*cause.advice, *trigger.advice)]
-        if cause is not trigger
-        else [line.format(**words) for line in cause.advice],
+        advice=_advice(cause, trigger, words) + [LOCK_ADVICE] * len(behind),
         confidence=share,
         leaves=[leaf.located for leaf in sorted(best.leaves, key=lambda leaf: -leaf.seconds)],
     )
+
+
+def _advice(cause: Cause, trigger: Cause, words: Mapping[str, str]) -> list[str]:
+    lines = cause.advice if cause is trigger else (*cause.advice, *trigger.advice)
+    return [line.format(**words) for line in lines]
+
+
+def _standing_at(behind: Sequence[ChainLink]) -> str:
+    """Return what a blocked loop waits for, and who has it, for the end of the sentence."""
+    return "".join(f"; there it is {link.what}: {link.evidence[0]}" for link in behind)
 
 
 def words_of(best: Suspect, resource: str, site: Site | None, facts: Facts) -> dict[str, str]:

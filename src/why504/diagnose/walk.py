@@ -12,6 +12,7 @@ from why504 import names
 from why504.diagnose.activity import Activity, Segment, flat, route_of
 from why504.diagnose.blame import MOST_HOPS, Blamer, resource_key
 from why504.diagnose.leaves import after_leaf, leaf_of, taken_up, unheld_leaf
+from why504.diagnose.outsiders import who_has
 from why504.diagnose.peers import status_of
 from why504.diagnose.victims import GaveUp
 from why504.model import Hold, Leaf, Span, Stall, Victim, Vitals, Wait
@@ -101,7 +102,7 @@ class Walker:
         if isinstance(holder, Stall):
             return f"event loop blocked at {holder.site or 'an unknown line'}"
         owner = self._blamer.holder(holder)
-        who = owner.route if owner else str(holder.attributes.get(names.LOCK_SESSION, "unseen"))
+        who = owner.route if owner else who_has(holder)
         return f"{who}, taken at {holder.site}" if holder.site else who
 
 

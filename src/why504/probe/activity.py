@@ -48,12 +48,12 @@ class Activity:
             task = place.task()
             if task is None or task.done():
                 return []
-            worker = self._thread(self._worker.get(trace_id))
+            worker = self.thread(self._worker.get(trace_id))
             return worker + self._task(task)
         worker_id = self._worker.get(trace_id)
         if worker_id is not None:
-            return self._thread(worker_id)
-        return self._thread(place.thread_id) if self.trace_in(place.thread_id) == trace_id else []
+            return self.thread(worker_id)
+        return self.thread(place.thread_id) if self.trace_in(place.thread_id) == trace_id else []
 
     def worker(self, trace_id: int) -> int | None:
         """Return the thread that works for a trace outside any loop, if there is one."""
@@ -61,9 +61,10 @@ class Activity:
 
     def _task(self, task: asyncio.Task[Any]) -> list[CodeLine]:
         thread_id = self._running.get(id(task))
-        return suspended.task_lines(task) if thread_id is None else self._thread(thread_id)
+        return suspended.task_lines(task) if thread_id is None else self.thread(thread_id)
 
-    def _thread(self, thread_id: int | None) -> list[CodeLine]:
+    def thread(self, thread_id: int | None) -> list[CodeLine]:
+        """Return what a thread does now, for whomever, innermost first."""
         frame = None if thread_id is None else self._frames.get(thread_id)
         return site.thread_lines(frame)
 

@@ -52,3 +52,18 @@ def test_a_deadlock_of_two_locks_is_told_with_all_four_lines(stack):
             f"who has lock:{has} (taken at {taken}) waits for lock:{wants} (at {wanted})"
             in finding["sentence"]
         )
+
+
+@pytest.mark.slow
+def test_a_loop_that_stands_at_a_lock_leads_on_to_the_thread_that_has_it(stack):
+    finding = stack.hang(["/price"] * 2, waits=1, waited_for=NAMED)
+
+    assert (finding["cause"], finding["mechanism"]) == ("B1", "loop")
+    assert finding["site"] == SERVICE.at("with prices", "price")
+    link = finding["chain"][-1]
+    assert link["what"] == "waiting for the lock named_locks.prices"
+    assert link["evidence"] == [
+        "thread refresher outside any request has it, "
+        f"taken at {SERVICE.at('with prices', 'refresh')}, "
+        f"and is at {SERVICE.at('time.sleep', 'refresh')} now"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 import tracemalloc
 import weakref
@@ -22,6 +23,7 @@ from why504.diagnose.kept import SILENT_NS
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
 from why504.probe.safety import RAISE, Guard
+from why504.probe.site import display_path
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
 from why504.probe.telling.publisher import HEARD_EVERY_S, SELDOM_S, Publisher
 from why504.probe.telling.records import RecordSender, RecordSpan
@@ -63,6 +65,30 @@ def hold(book: RecordBook) -> OpenRecord:
     record = book.mint(names.HOLD, names.pool("main"), Place.here())
     book.open(record)
     return record
+
+
+def test_of_a_thread_outside_any_request_its_name_and_line_are_told(book, clock, kept, tell):
+    inside, go = threading.Event(), threading.Event()
+
+    def refresh() -> None:
+        hold(book)
+        inside.set()
+        go.wait(20)
+
+    thread = threading.Thread(target=refresh, name="refresher")
+    thread.start()
+    inside.wait(20)
+    clock.advance(1.0)
+    tell()
+    go.set()
+    thread.join(20)
+
+    (told,) = kept.sent
+    assert told.attributes[names.THREAD_NAME] == "refresher"
+    at = str(told.attributes[names.HOLD_AT])
+    assert at.startswith(f'File "{display_path(__file__)}", line ')
+    assert at.endswith(f", in {refresh.__qualname__}")
+    assert names.REQUEST_ENDED not in told.attributes
 
 
 def test_an_open_record_is_told_at_growing_intervals(book, clock, kept, tell):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from starlette.responses import StreamingResponse
@@ -214,3 +214,52 @@ async def test_a_lock_in_the_generator_of_a_streamed_response_is_told_with_its_r
         (names.WAIT, resource, 8),
         (names.HOLD, resource, 7),
     }
+
+
+class Blocked:
+    """A loop in a thread of its own, one task of which blocks it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread_id = 0
+        self.probe = Probe(loops=lambda: [(self.loop, self.thread_id)])
+
+    def run(self, *work: Callable[[], Awaitable[None]]) -> None:
+        async def serve() -> None:
+            await asyncio.gather(*(each() for each in work))
+
+        self.thread_id = threading.get_ident()
+        with closing(self.loop):
+            self.loop.run_until_complete(serve())
+
+    async def ask(self, till: Till) -> None:
+        self.probe.request()
+        till.queue()
+
+
+def test_a_loop_that_stands_at_a_lock_of_threads_is_told_with_its_request():
+    blocked, till = Blocked(), Till(threading.Lock())
+
+    with running(till.serve, lambda: blocked.run(lambda: blocked.ask(till))):
+        found = blocked.probe.look()
+        till.go.set()
+
+    wait = next(each for each in found if each.kind == names.WAIT)
+    assert (wait.resource, wait.parent_id) == ("lock:Till.lock", 77)
+    assert wait.attributes[names.THREAD_ID] == blocked.thread_id
+    assert told(found) - told([wait]) == {("hold", "lock:Till.lock", "Till.serve")}
+
+
+def test_a_task_that_awaits_while_it_has_a_lock_of_threads_is_told_to_have_it():
+    blocked, lock = Blocked(), threading.Lock()
+    till = Till(lock)
+
+    async def have() -> None:
+        with suppress(RuntimeError), lock:  # the test has let it go, for nobody else can
+            await asyncio.sleep(0)
+
+    with running(lambda: blocked.run(have, lambda: blocked.ask(till))):
+        found = blocked.probe.look()
+        lock.release()
+
+    assert {each.kind for each in found} == {names.WAIT, names.HOLD}

@@ -35,6 +35,9 @@ _OWN_AFFAIRS: Final = (threading.__file__, asyncio.locks.__file__)
 """Modules that are made of locks: what waits in there waits for something else."""
 _HERE: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEEPEST: Final = 200
+THREAD: Final = "thread"
+LOOP: Final = "loop"
+TASK: Final = "task"
 
 
 class Worker(NamedTuple):
@@ -42,6 +45,8 @@ class Worker(NamedTuple):
 
     place: Place
     frames: Sequence[FrameType]
+    kind: str
+    """thread, loop (its thread, and the task that runs there) or task (one that awaits)."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -66,27 +71,29 @@ class Inside(NamedTuple):
     line: CodeLine | None
 
 
-def threads(passed_over: Iterable[int]) -> list[Worker]:
-    """Return all threads but some."""
-    without = set(passed_over)
+def threads(loops: Iterable[tuple[asyncio.AbstractEventLoop, int]]) -> list[Worker]:
+    """Return all threads; that of a loop is the task which runs there, and may block the loop."""
     with STILL:
-        found = sys._current_frames()
+        runs = {thread_id: asyncio.current_task(loop) for loop, thread_id in loops}
         return [
-            Worker(Place(None, thread_id), list(_outwards(frame)))
-            for thread_id, frame in found.items()
-            if thread_id not in without
+            Worker(
+                Place(runs.get(thread_id), thread_id),
+                list(_outwards(frame)),
+                LOOP if thread_id in runs else THREAD,
+            )
+            for thread_id, frame in sys._current_frames().items()
         ]
 
 
 def task(which: asyncio.Task[Any], thread_id: int) -> Worker:
     """Return a suspended task."""
-    return Worker(Place(which, thread_id), suspended.frames(which))
+    return Worker(Place(which, thread_id), suspended.frames(which), TASK)
 
 
 def wants(worker: Worker) -> Wanted | None:
     """Return the lock that somebody stands before, if it is taken and nobody named it."""
     with STILL:
-        found = _in_task(worker) if worker.place.in_task else _in_thread(worker)
+        found = _in_task(worker) if worker.kind == TASK else _in_thread(worker)
     if found is None:
         return None
     number, lock, expression = found

@@ -14,7 +14,7 @@ from why504.probe import site, suspended
 from why504.probe.activity import Activity
 from why504.probe.inflight import OpenSpan, Place, Registry
 from why504.probe.locks import unnamed
-from why504.probe.locks.unnamed import Inside, Wanted, Worker
+from why504.probe.locks.unnamed import THREAD, Inside, Wanted, Worker
 from why504.probe.safety import Guard
 from why504.probe.site import CodeLine
 from why504.probe.still import STILL
@@ -89,13 +89,13 @@ class UnnamedWatch:
         with STILL:
             loops = self._loops()
             activity = Activity(self._registry, loops)
-            threads = unnamed.threads(thread_id for _, thread_id in loops)
+            threads = unnamed.threads(loops)
             tasks = _tasks(old)
             wanted = [w for each in (*threads, *tasks) if (w := unnamed.wants(each))]
             if not wanted:
                 return {}
             locks = {id(each.lock): each for each in wanted}
-            if any(each.worker.place.in_task for each in wanted):
+            if any(each.worker.kind != THREAD for each in wanted):
                 tasks = _all_tasks(loops, tasks)
             inside = _inside([*threads, *tasks], locks)
             whose = _Whose(activity, self._registry)
@@ -201,7 +201,7 @@ def _inside(workers: list[Worker], locks: dict[int, Any]) -> list[Inside]:
         for inside in unnamed.have(worker, lambda value: id(value) in locks)
     ]
     told = {id(inside.lock) for inside in found}
-    by_thread = {worker.place.thread_id: worker for worker in workers if not worker.place.in_task}
+    by_thread = {worker.place.thread_id: worker for worker in workers if worker.kind == THREAD}
     for key, wanted in locks.items():
         owner = None if key in told else by_thread.get(unnamed.owner_of(wanted.lock) or 0)
         if owner is not None:

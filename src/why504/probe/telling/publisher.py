@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final
 
@@ -114,16 +115,35 @@ class Publisher:
     ) -> None:
         if thing.telling is None:
             return
-        extra: dict[str, AttributeValue] = {}
-        if thing.kind == names.HOLD:
-            lines = activity.lines(thing.place, thing.trace_id)
-            extra = {names.CODE_STACKTRACE: site.stack_text(lines)} if lines else {}
-            if not lines and thing.parent_id is not None and thing.trace_id not in at_work:
-                extra[names.REQUEST_ENDED] = True
+        extra = _of_holder(thing, activity, at_work) if thing.kind == names.HOLD else {}
         sequence = self._book.claim(thing, thing.telling, now_s)
         if sequence is not None:
             span_id = self._book.ids.generate_span_id()
             self._book.sender.send(thing.snapshot(span_id, sequence, now_s, extra))
+
+
+def _of_holder(
+    hold: OpenRecord, activity: Activity, at_work: Set[int]
+) -> dict[str, AttributeValue]:
+    """Return what whoever has something does now; of a thread outside any request, its name too."""
+    told: dict[str, AttributeValue] = {}
+    if hold.parent_id is None and not hold.place.in_task:
+        lines = activity.thread(hold.place.thread_id)
+        told |= _name_of(hold.place.thread_id)
+    else:
+        lines = activity.lines(hold.place, hold.trace_id)
+    if lines:
+        told[names.CODE_STACKTRACE] = site.stack_text(lines)
+        users = site.user_line(lines)
+        told |= {names.HOLD_AT: site.stack_text([users])} if users else {}
+    elif hold.parent_id is not None and hold.trace_id not in at_work:
+        told[names.REQUEST_ENDED] = True
+    return told
+
+
+def _name_of(thread_id: int) -> dict[str, AttributeValue]:
+    found = next((each for each in threading.enumerate() if each.ident == thread_id), None)
+    return {names.THREAD_NAME: found.name} if found else {}
 
 
 def _has_a_stack(thing: OpenSpan | OpenRecord) -> bool:

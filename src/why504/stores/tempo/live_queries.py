@@ -32,7 +32,8 @@ _CALL: Final = span(
 )  # fmt: skip
 _POOL: Final = span(
     names.POOL_CAPACITY, names.POOL_IN_USE, names.POOL_WAITING, names.BACKEND_PID,
-    names.REQUEST_ENDED, names.BACKOFF_STATUS, names.RETRY_AFTER_S,
+    names.REQUEST_ENDED, names.BACKOFF_STATUS, names.RETRY_AFTER_S, names.THREAD_NAME,
+    names.HOLD_AT,
 )  # fmt: skip
 _STALL: Final = span(
     names.STALL_SAMPLES, names.STALL_PROGRESSING, names.STALL_CPU_S, names.GC_CPU_S,
