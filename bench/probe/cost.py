@@ -15,24 +15,25 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from bench.probe import client
-from bench.probe.figures import MOST_APART, apart, believable, usual
+from bench.probe.figures import MOST_APART, apart, believable, standard_error, usual
 from bench.probe.processes import Served, Stage
 from bench.probe.variants import AGAIN, NOTHING, OURS, STOCK, VARIANTS
 from lab.prove.verdict import Check, Journal, Verdict
 
-CASTS: Final = 6
-"""How often all processes are started anew: of the same code one has luck with where its memory
-lies and another has not."""
-ROUNDS: Final = 120
-PEERS_EVERY: Final = 3
-"""Rounds; what is judged, and what it is judged by, is there in each."""
+CASTS: Final = 24
+"""How often processes are started anew: of the same code one has luck with where its memory lies
+and another has not, which is more than any number of rounds makes up for."""
+ROUNDS: Final = 8
+"""Of each cast."""
+PEERS_EVERY: Final = 6
+"""Casts; what is judged, and what it is judged by, is there in each."""
 SERVED_ROUNDS: Final = 4
 SERVED_S: Final = 3.0
 SERVED_PER_S: Final = 100.0
 """Requests a second behind uvicorn: batches are as small then as they are in a real service."""
 IDLE_S: Final = 30.0
-FULL: Final = 40
-"""Rounds below which a run is a rehearsal; one without all peers is, too."""
+FULL: Final = 12
+"""Casts below which a run is a rehearsal; one without all peers is, too."""
 
 
 class Workload(NamedTuple):
@@ -66,6 +67,7 @@ class Row(NamedTuple):
     variant: str
     whole_us: float
     added_us: float
+    """To what nothing takes, which is measured twice."""
     loop_us: float
     """Added on the thread of the loop."""
     ratio: float
@@ -101,24 +103,44 @@ class Samples:
         self._casts += 1
         self._received = dict(received)
 
-    def rows(self, workload: str) -> list[Row]:
-        """Return what each variant costs, in the order of the table of variants."""
-        of = {v: usual(self.total[v, workload]) for v in VARIANTS if (v, workload) in self.total}
-        if not of:
+    def rows(self, workload: str, without: int | None = None) -> list[Row]:
+        """Return what each variant costs, in the order of the table of variants.
+
+        Args:
+            workload: which, and where.
+            without: a cast that is left out.
+        """
+        keys = [(v, workload) for v in VARIANTS if (v, workload) in self.total]
+        if not keys:
             return []
-        loops = {v: usual(self.loop[v, workload]) for v in of}
-        stock_us = of[STOCK] - of[NOTHING]
+        of = {key[0]: usual(self.total[key], without) for key in keys}
+        loops = {key[0]: usual(self.loop[key], without) for key in keys}
+        bare_us, bare_loop_us = _bare(of), _bare(loops)
+        stock_us = of[STOCK] - bare_us
         return [
             Row(
                 variant=variant,
                 whole_us=whole_us,
-                added_us=whole_us - of[NOTHING],
-                loop_us=loops[variant] - loops[NOTHING],
-                ratio=(whole_us - of[NOTHING]) / stock_us,
+                added_us=whole_us - bare_us,
+                loop_us=loops[variant] - bare_loop_us,
+                ratio=(whole_us - bare_us) / stock_us,
                 spans=self.spans[variant, workload] / self.requests[variant, workload],
             )
             for variant, whole_us in of.items()
         ]
+
+    def wavers(self, variant: str, workload: str) -> float:
+        """Return the standard error of a variant's ratio, by what it is without each cast."""
+        without_each = []
+        for cast in range(self._casts):
+            of = {row.variant: row.ratio for row in self.rows(workload, without=cast)}
+            without_each.append(of[variant])
+        return standard_error(without_each)
+
+
+def _bare(of: Mapping[str, float]) -> float:
+    both = [of[variant] for variant in (NOTHING, AGAIN) if variant in of]
+    return sum(both) / len(both)
 
 
 class Measured(NamedTuple):
@@ -140,7 +162,7 @@ class Measured(NamedTuple):
 def measure(arguments: Sequence[str], journal: Journal) -> Measured:
     """Run all rounds."""
     parser = argparse.ArgumentParser(prog="make bench-probe ARGS=...", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="%(default)s")
+    parser.add_argument("--casts", type=int, default=CASTS, help="%(default)s")
     parser.add_argument(
         "--only", nargs="*", default=list(VARIANTS), metavar="PEER", help="which; none: no peer"
     )
@@ -149,13 +171,14 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
     missing = [v for v in chosen if not VARIANTS[v].is_installed()]
     for variant in missing:
         journal(f"{VARIANTS[variant].title} is not installed: `make bench-probe` does it")
-    rehearsal = options.rounds < FULL or len(chosen) < len(VARIANTS)
+    rehearsal = options.casts < FULL or len(chosen) < len(VARIANTS)
     samples = Samples()
     idle: Mapping[str, float] = {}
-    for cast in range(CASTS):
-        journal(f"cast {cast + 1} of {CASTS}")
+    for cast in range(options.casts):
+        journal(f"cast {cast + 1} of {options.casts}")
+        wanted = JUDGED if cast % PEERS_EVERY else chosen
         with Stage.set() as stage:
-            served = [stage.serve(variant) for variant in chosen if variant not in missing]
+            served = [stage.serve(variant) for variant in wanted if variant not in missing]
             for one in served:
                 one.wait_ready()
             _warm(served)
@@ -164,7 +187,7 @@ def measure(arguments: Sequence[str], journal: Journal) -> Measured:
             samples.begin_cast(
                 {one.variant: stage.sink.received(one.variant)["spans"] for one in served}
             )
-            _rounds(stage, served, samples, -(-options.rounds // CASTS), cast)
+            _rounds(stage, served, samples, seed=cast)
             if not cast and not rehearsal:
                 _served_rounds(stage, served, samples, journal)
     return Measured(samples, idle, missing, rehearsal)
@@ -201,6 +224,7 @@ def judge(measured: Measured) -> Verdict:
         verdict.checks += [
             Check(f"us added, {workload.name}", ours, stock * workload.share, "us", stock),
             Check(f"... of stock's; aim {workload.aim}", ours / stock, workload.share, "", 1.0),
+            Check("... give or take", measured.samples.wavers(OURS, workload.name), None),
             Check(f"A/A apart, {workload.name}",
                   apart(rows[NOTHING].whole_us, rows[AGAIN].whole_us), MOST_APART),
         ]  # fmt: skip
@@ -223,13 +247,10 @@ def _warm(served: Sequence[Served]) -> None:
             one.ask("requests", path=workload.path, count=workload.each)
 
 
-def _rounds(
-    stage: Stage, served: Sequence[Served], samples: Samples, rounds: int, seed: int
-) -> None:
+def _rounds(stage: Stage, served: Sequence[Served], samples: Samples, seed: int) -> None:
     order = random.Random(seed)  # noqa: S311 - an order, no secret
-    judged = [one for one in served if one.variant in JUDGED]
-    for number in range(rounds):
-        todo = list(judged if number % PEERS_EVERY else served)
+    todo = list(served)
+    for _ in range(ROUNDS):
         order.shuffle(todo)
         for one in todo:
             for workload in WORKLOADS:

@@ -31,9 +31,17 @@ def quartile(values: Sequence[float]) -> float:
     return percentile(values, 0.25)
 
 
-def usual(casts: Sequence[Sequence[float]]) -> float:
-    """Return the mean of the quartiles of several processes; NaN of none."""
-    return sum(map(quartile, casts)) / len(casts) if casts else math.nan
+def usual(casts: Sequence[Sequence[float]], without: int | None = None) -> float:
+    """Return the mean of the quartiles of several processes, maybe without one; NaN of none."""
+    some = [quartile(cast) for number, cast in enumerate(casts) if cast and number != without]
+    return sum(some) / len(some) if some else math.nan
+
+
+def standard_error(without_each: Sequence[float]) -> float:
+    """Return by how much a figure wavers, from what it is without each part in turn (jackknife)."""
+    count = len(without_each)
+    middle = sum(without_each) / count
+    return math.sqrt((count - 1) / count * sum((one - middle) ** 2 for one in without_each))
 
 
 def median(values: Sequence[float]) -> float:

@@ -1,8 +1,17 @@
 import math
+import statistics
 
 import pytest
 
-from bench.probe.figures import RefusedError, apart, believable, median, percentile, quartile
+from bench.probe.figures import (
+    RefusedError,
+    apart,
+    believable,
+    median,
+    percentile,
+    quartile,
+    standard_error,
+)
 
 
 def test_a_percentile_is_a_value_that_was_measured():
@@ -21,6 +30,12 @@ def test_quartile_and_median_pass_over_a_slow_stretch():
 
 def test_nothing_has_no_percentile():
     assert math.isnan(percentile([], 0.5))
+
+
+def test_the_standard_error_of_a_mean_is_the_one_of_the_textbooks():
+    values = [3.0, 5.0, 10.0, 2.0]
+    without_each = [(sum(values) - value) / 3 for value in values]
+    assert standard_error(without_each) == pytest.approx(statistics.stdev(values) / math.sqrt(4))
 
 
 def test_apart_is_the_same_from_either_side():

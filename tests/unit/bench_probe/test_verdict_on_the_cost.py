@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from bench.probe.cost import HERE, JUDGED, WORKLOADS, Measured, Samples, judge
@@ -61,6 +63,25 @@ def test_of_several_processes_of_a_variant_the_mean_counts():
     rows = {row.variant: row.whole_us for row in samples.rows("trivial")}
 
     assert rows == pytest.approx({NOTHING: 110, STOCK: 510})
+
+
+def test_what_a_variant_adds_is_added_to_both_measurements_of_nothing():
+    rows = {
+        row.variant: row for row in measured(ours_us=40, again_us=BARE_US + 2).tables()["trivial"]
+    }
+    assert rows[OURS].added_us == pytest.approx(39)
+    assert (rows[NOTHING].added_us, rows[AGAIN].added_us) == pytest.approx((-1, 1))
+
+
+def test_a_ratio_wavers_by_what_its_processes_do():
+    samples = Samples()
+    for received, ours_us in enumerate((100.0, 60.0, 80.0)):
+        samples.begin_cast(dict.fromkeys(JUDGED, received))
+        for variant, us in ((NOTHING, 0.0), (AGAIN, 0.0), (STOCK, 400.0), (OURS, ours_us)):
+            samples.note((variant, "trivial"), {"total_s": us / 1e6, "loop_s": 0}, 1, received)
+
+    assert samples.wavers(STOCK, "trivial") == 0
+    assert samples.wavers(OURS, "trivial") == pytest.approx(20 / math.sqrt(3) / 400)
 
 
 def test_a_workload_that_was_not_run_has_no_table():
