@@ -68,6 +68,44 @@ def test_an_application_that_samples_nothing_is_told_and_flushed_at_exit(collect
     assert server.span_id == told[0].attributes[names.SNAPSHOT_OF]
 
 
+EXCLUDED = """
+import asyncio, logging, os, sys
+os.environ["OTEL_PYTHON_EXCLUDED_URLS"] = told = "*/health, /skipped, ["
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+import httpx
+import why504
+from why504.config import ProbeSettings
+exported, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exported))
+trace.set_tracer_provider(provider)
+logging.basicConfig(stream=sys.stdout, level="WARNING", format="warned: %(message)s")
+app = FastAPI()
+app.get("/{name}")(lambda name: name)
+probe = why504.instrument(app, settings=ProbeSettings(metrics_port=0, server_spans="contrib"))
+assert os.environ["OTEL_PYTHON_EXCLUDED_URLS"] == told
+async def call():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        return [(await client.get(path)).status_code for path in ("/skipped", "/health", "/a")]
+assert asyncio.run(call()) == [200, 200, 200]
+for span in exported.get_finished_spans():
+    if span.kind is trace.SpanKind.SERVER:
+        print("span:", span.attributes["url.path"])
+"""
+
+
+def test_what_is_no_regular_expression_keeps_no_application_of_contrib_from_starting():
+    said = run(EXCLUDED).splitlines()
+
+    assert [line for line in said if line.startswith("span:")] == ["span: /health", "span: /a"]
+    warned = [line for line in said if "EXCLUDED_URLS" in line]
+    assert [line.split()[2] for line in warned] == ["'*/health'", "'['"]
+    assert all("write /health, not */health" in line for line in warned)
+
+
 FORKED = """
 import os, sys, asyncio
 from fastapi import FastAPI
