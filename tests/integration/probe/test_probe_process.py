@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
+import pytest
+
 from why504 import names
+from why504.probe.lean.outbox import DELAY_S
 
 
 def run(code: str, *arguments: str) -> str:
@@ -104,6 +108,38 @@ def test_what_is_no_regular_expression_keeps_no_application_of_contrib_from_star
     warned = [line for line in said if "EXCLUDED_URLS" in line]
     assert [line.split()[2] for line in warned] == ["'*/health'", "'['"]
     assert all("write /health, not */health" in line for line in warned)
+
+
+LEAVING = """
+import asyncio, atexit, sys, time
+import httpx
+from fastapi import FastAPI
+# Registered first, so called last: what the interpreter does after that is not ours.
+atexit.register(lambda: print(time.monotonic() - began_s))
+import why504
+from why504.config import ProbeSettings
+app = FastAPI()
+app.get("/")(lambda: 1)
+probe = why504.instrument(app, settings=ProbeSettings(endpoint=sys.argv[1], metrics_port=0))
+async def call():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        return await client.get("/")
+assert asyncio.run(call()).status_code == 200
+assert probe.port > 0
+time.sleep(float(sys.argv[2]))
+began_s = time.monotonic()
+"""
+
+
+@pytest.mark.parametrize("sends_for_s", [0.0, 0.4], ids=["not yet", "already"])
+def test_an_exit_beside_a_collector_that_never_answers_lasts_three_seconds_at_most(sends_for_s):
+    with socket.create_server(("127.0.0.1", 0)) as black_hole:
+        endpoint = f"http://127.0.0.1:{black_hole.getsockname()[1]}"
+        pause_s = DELAY_S + sends_for_s if sends_for_s else 0.0
+        exit_s = float(run(LEAVING, endpoint, str(pause_s)))
+
+    # A machine that is busy gets a bit more; it was more than four.
+    assert exit_s < 3.5
 
 
 FORKED = """
