@@ -50,6 +50,7 @@ class Probe:
     living: ClassVar[list[Probe]] = []
 
     def __init__(self, settings: ProbeSettings, *, serves: bool) -> None:
+        self.settings = settings
         self._core = core = Core(settings, serves=serves)
         self.registry, self.metrics, self.book = core.registry, core.metrics, core.book
         self.watchdog, self.sender = core.watchdog, core.spans.sender

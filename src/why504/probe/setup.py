@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from why504.config import ProbeSettings
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     Engines = Engine | AsyncEngine | Mapping[str, Engine | AsyncEngine]
 
 __all__ = ["Probe", "asgi", "instrument"]
+
+_LOG = logging.getLogger("why504.probe")
 
 
 def instrument(
@@ -44,7 +48,8 @@ def instrument(
             that answers while the loop is blocked; prometheus_client's default when omitted.
         limits: the application's own timeouts, for `why504 doctor`: seconds, None for no limit at
             all, or a client that has them, by the names of docs/doctor.md or names of your own.
-        settings: read from the environment (`WHY504_*`) when omitted.
+        settings: read from the environment (`WHY504_*`) when omitted. A process has one probe:
+            those of the first application stay, and a warning says what another one's differ in.
         on_stall: `restart` ends a process that hangs for WHY504_RESTART_AFTER_S, so that its
             supervisor starts another; as the settings say when omitted.
 
@@ -65,9 +70,10 @@ def instrument(
     engines = engine if isinstance(engine, Mapping) else {} if engine is None else {"main": engine}
     sync = {name: sync_engine(one) for name, one in engines.items()}
     probe = known or Probe.of_the_program
-    if probe is None and settings is None and on_stall is None and Probe.living:
+    if probe is None and Probe.living:
         # Libraries are a process's, not an application's: what two told would be told twice.
         probe = Probe.living[0]
+        _say_what_stays(probe.settings, (settings or probe.settings).with_on_stall(on_stall))
     if probe is None:
         settings = (settings or ProbeSettings.from_env()).with_on_stall(on_stall)
         probe = Probe(settings, serves=app is not None)
@@ -77,6 +83,17 @@ def instrument(
         Probe.of_the_program = probe
         probe.watch_here()
     return probe
+
+
+def _say_what_stays(stay: ProbeSettings, wanted: ProbeSettings) -> None:
+    each = [setting.name for setting in fields(stay)]
+    differ = [name for name in each if getattr(stay, name) != getattr(wanted, name)]
+    if differ:
+        _LOG.warning(
+            "why504: this process has a probe already, and its settings stay: what is asked for "
+            "now differs in %s; give the first application what all need",
+            ", ".join(differ),
+        )
 
 
 def asgi(app: Any, **how: Any) -> App:

@@ -16,6 +16,7 @@ from why504.probe.locks.namedwatch import NamedWatch
 from why504.probe.locks.unnamedwatch import UnnamedWatch
 from why504.probe.pools.engines import Engines
 from why504.probe.pools.limits import Limits
+from why504.probe.pools.pool import is_watched
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -69,6 +70,8 @@ class Watched:
     ) -> None:
         """Watch an application, its engines and its limits as well."""
         core = self._core
+        # Several applications may share one, or it was found already: it keeps the name it has.
+        engines = {name: one for name, one in engines.items() if not is_watched(one.pool)}
         declared = Limits(engines, limits, core.guard)
         pools = Engines(
             engines,

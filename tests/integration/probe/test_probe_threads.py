@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.request import urlopen
 
 import httpx
 import pytest
@@ -17,6 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pika.adapters.blocking_connection import BlockingChannel
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import StaticPool
 
 import why504
 from why504 import names
@@ -153,6 +156,57 @@ def test_spans_in_a_thread_keep_the_parent_that_the_applications_provider_gives_
     assert (spans["job"].parent is None) == has_its_own
     assert (spans["job"].context.trace_id == request.trace_id) != has_its_own
     assert waits[0].trace_id == f"{request.trace_id:032x}"
+
+
+@pytest.mark.parametrize("has_its_own", [True, False])
+def test_calls_in_a_thread_are_their_request_s_whoever_s_provider_makes_the_spans(
+    settings, serving, has_its_own
+):
+    app, memory, threads = FastAPI(), InMemorySpanExporter(), ThreadPoolExecutor(2)
+    if has_its_own:
+        trace.set_tracer_provider(TracerProvider())
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+
+    def nested() -> None:
+        with httpx.Client(transport=transport) as client:
+            client.get("http://shop.test/")
+
+    def job() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        threads.submit(nested).result()
+        with trace.get_tracer("app").start_as_current_span("job"), engine.connect() as connection:
+            connection.execute(text("insert into seen select 1 where 1 = 0"))
+
+    @app.get("/hands-over")
+    async def hands_over() -> None:
+        await asyncio.get_running_loop().run_in_executor(threads, job)
+
+    with engine.begin() as connection:
+        connection.execute(text("create table seen (number int)"))
+    probe = why504.instrument(app, engine=engine, settings=settings)
+    try:
+        with serving(app) as url, threads:
+            probe._core.spans.claim()
+            provider = trace.get_tracer_provider()
+            provider.add_span_processor(SimpleSpanProcessor(memory))  # type: ignore[attr-defined]
+            # Not by httpx of this process: a span of the asking side would be the request's parent.
+            with urlopen(f"{url}/hands-over", timeout=20) as answer:
+                assert answer.status == 200
+    finally:
+        probe.shutdown()
+
+    spans = {span.name: span for span in memory.get_finished_spans()}
+    # FastAPI has spans of its own where the application has a provider.
+    request = spans["fastapi.endpoint" if has_its_own else "GET /hands-over"].context.span_id
+    parents = {name: span.parent and span.parent.span_id for name, span in spans.items()}
+    assert parents["SELECT"] == parents["GET"] == request
+    # The application's own spans are within what its provider says, and calls within them.
+    assert parents["job"] == (None if has_its_own else request)
+    assert parents["INSERT seen"] == spans["job"].context.span_id
 
 
 @pytest.mark.parametrize("method", ["acquire_on_behalf_of", "release_on_behalf_of"])

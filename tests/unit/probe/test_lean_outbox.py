@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind
 
 from tests.otlp_receiver import Receiver
 from why504.probe.lean import waiting
-from why504.probe.lean.outbox import Outbox
+from why504.probe.lean.outbox import FLUSH_S, PATIENCE_S, Outbox
 from why504.probe.lean.spanwire import UNSET, encode_name, encode_scope, encode_span
 from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
 from why504.probe.lean.wire import encode_attributes
@@ -201,6 +201,38 @@ def test_a_collector_that_never_answers_delays_no_exit():
     assert counted.lost == 1
 
 
+def test_whom_a_flush_waited_for_in_vain_an_exit_does_not_wait_for_again():
+    with socket.create_server(("127.0.0.1", 0)) as black_hole:
+        counted = Counted(black_hole.getsockname()[1])
+        counted.box.take((SCOPE, span(1)))
+        accepted, _ = black_hole.accept()
+        counted.box.flush()
+        began_s = time.monotonic()
+        counted.box.stop()
+        stopping_s = time.monotonic() - began_s
+        accepted.close()
+
+    assert stopping_s < PATIENCE_S * 0.9
+    assert counted.lost == 1
+
+
+def test_a_collector_that_answers_again_after_a_late_flush_gets_what_waits_at_exit(
+    receiver, counted
+):
+    receiver.delay_s = FLUSH_S + 0.4
+    counted.box.take((SCOPE, span(1)))
+    until(lambda: receiver.begun)
+    counted.box.flush()
+    receiver.delay_s = 0.0
+    counted.box.take((SCOPE, span(2)))
+    until(lambda: 2 in numbers(receiver))
+    counted.box.take((SCOPE, span(3)))
+    counted.box.stop()
+
+    assert numbers(receiver) == [1, 2, 3]
+    assert counted.lost == 0
+
+
 def test_a_flush_while_a_request_goes_nowhere_waits_no_longer_than_for_one():
     with socket.create_server(("127.0.0.1", 0)) as black_hole:
         counted = Counted(black_hole.getsockname()[1])
@@ -213,7 +245,7 @@ def test_a_flush_while_a_request_goes_nowhere_waits_no_longer_than_for_one():
         accepted.close()
         counted.box.stop()
 
-    assert EXPORT_TIMEOUT_S / 3 < flushing_s < EXPORT_TIMEOUT_S * 1.3
+    assert FLUSH_S / 3 < flushing_s < FLUSH_S * 1.3
 
 
 def test_one_connection_is_kept_and_one_that_was_closed_meanwhile_is_no_failure(free_port):
@@ -326,7 +358,7 @@ FORKS = """
 import os, sys, time
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from why504.probe.lean.outbox import Outbox
+from why504.probe.lean.outbox import FLUSH_S, PATIENCE_S, Outbox
 from why504.probe.lean.spanwire import *
 from opentelemetry.trace import SpanKind
 

@@ -11,6 +11,7 @@ from opentelemetry.trace import TracerProvider
 import why504
 from why504.probe.app.requests import RequestMiddleware, RequestWatch, TaskMark
 from why504.probe.lean.background import BackgroundSpans
+from why504.probe.lean.excluded import with_the_good_alone
 from why504.probe.lean.served import ServerSpans
 from why504.probe.safety import Guard
 from why504.probe.spans.tracing import opt_in_to_new_http_names
@@ -93,7 +94,8 @@ class AppHooks:
         app.middleware_stack = None
 
     def _instrument(self, provider: TracerProvider) -> None:
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+        with with_the_good_alone():
+            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
         opt_in_to_new_http_names()
         FastAPIInstrumentor.instrument_app(

@@ -14,16 +14,13 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any, Final, Protocol
 
-from opentelemetry import context as otel
-from opentelemetry import trace
-
 from why504.probe import site
 from why504.probe.givenback import give_back
-from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
+from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry, nothing
 from why504.probe.kit import Patches
-from why504.probe.lean.current import attach, leave
-from why504.probe.lean.provider import LeanProvider
+from why504.probe.lean.current import attach, leave, span_context
 from why504.probe.safety import Guard
+from why504.probe.spans.handed import HANDED, context_to_hand_on, spans_are_ours
 
 
 class Work(Protocol):
@@ -52,9 +49,7 @@ class Carried:
         self._entry = entry
         self._registry = registry
         self._guard = guard
-        # A provider of the application's own decides what its spans are within, unasked.
-        ours = isinstance(trace.get_tracer_provider(), LeanProvider)
-        self._otel = otel.get_current() if ours else None
+        self._otel = context_to_hand_on()
         self._work = WORK.get()
         if self._work is not None:
             self._work.begins()
@@ -81,18 +76,24 @@ class Carried:
 
     def _enter(self) -> Callable[[], None]:
         here = Place.here()
-        attached = None if self._otel is None else attach(self._otel)
+        give_otel_back = self._enter_otel()
         request, work = REQUEST.set(self._entry), WORK.set(self._work)
         self._registry.saw(here, self._entry.trace_id)
 
         def undo() -> None:
             give_back(WORK, work)
             give_back(REQUEST, request)
-            if attached is not None:
-                leave(attached)
+            give_otel_back()
             nobody(self._registry)
 
         return undo
+
+    def _enter_otel(self) -> Callable[[], None]:
+        if spans_are_ours():
+            return functools.partial(leave, attach(self._otel))
+        if span_context(self._otel).is_valid:
+            return functools.partial(give_back, HANDED, HANDED.set(self._otel))
+        return nothing
 
 
 def nobody(registry: Registry) -> None:

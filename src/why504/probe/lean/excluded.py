@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from why504.probe.lean.http import DEFAULT_PORT, NO_PORT
@@ -23,11 +24,9 @@ def excluded_urls(env: Mapping[str, str] = os.environ) -> re.Pattern[str] | None
 
     What is no regular expression is left out, and the log says so.
     """
-    variable = next((name for name in _VARIABLES if name in env), "")
-    told = env.get(variable)
-    if not told:
+    variable, parts = _told(env)
+    if not parts:
         return None
-    parts = [part.strip() for part in told.split(",")]
     try:
         # As OpenTelemetry reads them: of `/(a,b)` neither part would be one by itself.
         return re.compile("|".join(parts))
@@ -36,6 +35,32 @@ def excluded_urls(env: Mapping[str, str] = os.environ) -> re.Pattern[str] | None
 
 
 _NO_EXPRESSION: Final = (re.error, OverflowError)
+
+
+@contextmanager
+def with_the_good_alone(env: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Have the variable say only what is a regular expression, for as long as this lasts.
+
+    OpenTelemetry's instrumentation reads it as it is imported, and raises for what is none.
+    """
+    variable, parts = _told(env)
+    good = excluded_urls(env)
+    kept = "" if good is None else good.pattern
+    if kept == "|".join(parts):
+        yield
+        return
+    told, env[variable] = env[variable], kept
+    try:
+        yield
+    finally:
+        env[variable] = told
+
+
+def _told(env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return the variable that counts and the parts of what it says; none if it says nothing."""
+    variable = next((name for name in _VARIABLES if name in env), "")
+    told = env.get(variable)
+    return variable, [part.strip() for part in told.split(",")] if told else []
 
 
 def _of_the_good(variable: str, parts: list[str]) -> re.Pattern[str] | None:

@@ -34,9 +34,13 @@ DEFAULT_PORT: Final = 80
 NO_PORT: Final = frozenset({DEFAULT_PORT, None})
 """What an address leaves out."""
 _NAMED: Final = "key|token|sig|secret|passw|pwd|auth|cred|session|jwt|code"
-_SUSPICIOUS: Final = re.compile(_NAMED, re.IGNORECASE)
-"""In a query that has to be looked at parameter by parameter."""
-_SECRETS: Final = re.compile(f"{_NAMED}$", re.IGNORECASE)
+_SHORT: Final = "otp|pin"
+"""Within other words, `laptop` and `shipping`, they are none."""
+_SUSPICIOUS: Final = re.compile(f"{_NAMED}|{_SHORT}")
+"""In a query, in small letters, that has to be looked at parameter by parameter."""
+_WORD_BEGINS: Final = r"(?:(?<![a-z])|(?-i:(?<=[a-z])(?=[A-Z])))"
+"""As in `pin`, `user_pin` and `userPin`, not in `spin`."""
+_SECRETS: Final = re.compile(f"{_NAMED}$|{_WORD_BEGINS}(?:[ht]?otp|pin)(?![a-z])", re.IGNORECASE)
 """In the name of a parameter whose value is nobody's business: `code` at its end, so no `codec`."""
 _SYNTHETIC: Final = {"alwayson": "test", "googlebot": "bot", "bingbot": "bot"}
 """What is in the name of an agent that is no user."""
@@ -96,7 +100,8 @@ def _agent(name: str) -> dict[str, str]:
 def without_secrets(query: bytes) -> str:
     """Return a query string with the values of parameters that look like secrets replaced."""
     text = query.decode("utf-8", "replace")
-    if not _SUSPICIOUS.search(text) and "%" not in text:
+    # Small letters first: to search for them in any case costs each request three times as much.
+    if not _SUSPICIOUS.search(text.lower()) and "%" not in text:
         return text
     return "&".join(map(_without_secret, text.split("&")))
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.resources import Resource
 
 from why504.probe.lean.request import Entry, Request, packed
-from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
+from why504.probe.lean.target import target_of
 from why504.probe.lean.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -29,8 +29,12 @@ DELAY_S: Final = 0.5
 """Evidence is at most this old when it leaves: somebody waits for the answer."""
 HURRY_SPANS: Final = 512
 """So many that wait leave at once."""
+FLUSH_S: Final = 2.0
+"""Longest wait for all that is queued; an exit, which flushes more than once, waits no longer."""
 PATIENCE_S: Final = 1.0
 """How long an exit waits for the request that goes on: it need not be in trouble."""
+_GOODBYE_S: Final = 0.25
+"""How long for the thread: hung up on it ends at once, unless it connects or looks up a name."""
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
 
@@ -89,6 +93,8 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self.is_refused = False
         """Whether the latest request was not taken: nobody is there, or nobody who wants it."""
+        self._was_late = False
+        """Whether the latest flush ran out of time, and nothing was taken since."""
         self._pause_s = FIRST_PAUSE_S
         self._not_before_s = 0.0
         self.is_awake = False
@@ -115,13 +121,16 @@ class Outbox:
             self._start()
 
     def flush(self) -> None:
-        """Send what is queued now; returns when it was taken or refused, after 3 s at most."""
-        until_s = time.monotonic() + EXPORT_TIMEOUT_S
-        if self._sending.acquire(timeout=EXPORT_TIMEOUT_S):
+        """Send what is queued now; returns when it was taken or refused, after 2 s at most."""
+        self._flush(time.monotonic() + FLUSH_S)
+
+    def _flush(self, until_s: float) -> None:
+        if self._sending.acquire(timeout=max(until_s - time.monotonic(), 0.0)):
             try:
                 self._drain(until_s)
             finally:
                 self._sending.release()
+        self._was_late = time.monotonic() >= until_s
 
     def stop(self) -> None:
         """Send what is queued and end the thread; a dead collector is not waited for."""
@@ -130,13 +139,16 @@ class Outbox:
         self.refill()
         self._stopping = True
         self._bell.put(None)
-        if self._idle.wait(PATIENCE_S) and not self.is_refused:
-            self.flush()
-        elif self._post is not None:
+        # The provider has flushed before us: who was waited for in vain is not waited for again.
+        longest_s = 0.0 if self._was_late else FLUSH_S
+        until_s = time.monotonic() + longest_s
+        if self._idle.wait(min(longest_s, PATIENCE_S)) and not self.is_refused:
+            self._flush(until_s)
+        if self._post is not None:
             self._post.hang_up()
         thread = self._thread
         if thread is not None:
-            thread.join(PATIENCE_S)
+            thread.join(_GOODBYE_S)
         if self._post is not None and self._sending.acquire(blocking=False):
             self._post.close()
             self._sending.release()
@@ -163,8 +175,8 @@ class Outbox:
     def _run(self) -> None:
         while not self._stopping:
             self._sleep()
-            if not self._stopping:
-                with self._sending:
+            with self._sending:
+                if not self._stopping:
                     self._drain()
 
     def _sleep(self) -> None:
@@ -193,7 +205,7 @@ class Outbox:
             request = self._in_hand
             answer = self._try(request, min(left_s, self._target.timeout_s))
             if answer.taken:
-                self.is_refused = False
+                self.is_refused = self._was_late = False
                 self._pause_s = FIRST_PAUSE_S
                 self._in_hand = None
             elif self._kept(request.spans, answer):

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from opentelemetry.util.re import parse_env_headers
 
 EXPORT_TIMEOUT_S: Final = 3.0
-"""Longest wait for one request: bounds how long a black-holed collector delays an exit."""
+"""Longest wait for one request."""
 
 _log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from why504.probe.kit import Kit, Patches
 from why504.probe.pools.engines import Engines
+from why504.probe.pools.pool import is_watched
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -65,8 +66,7 @@ class FoundEngines:
     def _connects(self, raw_connection: Any) -> Any:
         @functools.wraps(raw_connection)
         def connects(engine: Engine) -> Any:
-            # A pool that is watched, by whichever probe, has a method of its own.
-            if "connect" not in vars(engine.pool):
+            if not is_watched(engine.pool):
                 with self._guard, self._lock:
                     self._watch(engine)
             return raw_connection(engine)
@@ -77,11 +77,11 @@ class FoundEngines:
         # One with execution options of its own is a view of another one.
         while "_proxied" in vars(engine):
             engine = vars(engine)["_proxied"]
-        if engine in self._watched or "connect" in vars(engine.pool):
+        if engine in self._watched or is_watched(engine.pool):
             return
         kit = self._kit
         self._unnamed.discard(engine)
-        others = [one for one in self._unnamed if "connect" not in vars(one.pool)]
+        others = [one for one in self._unnamed if not is_watched(one.pool)]
         wanted = getattr(engine.pool, "logging_name", None) or engine.logging_name or ""
         told = engine.url.database or engine.url.host or engine.dialect.name
         name = kit.database_name(str(wanted), _short(str(told)), alone=not others)

@@ -38,6 +38,11 @@ _FALSE_WAIT_S: Final = 0.001
 _ATTEMPT: Final[ContextVar[Attempt | None]] = ContextVar("why504_checkout", default=None)
 
 
+def is_watched(pool: Pool) -> bool:
+    """Return whether a pool has a watch: two would tell each wait, hold and connection twice."""
+    return "connect" in vars(pool)
+
+
 class PoolWatch:
     """Watches the pool of one engine, through `engine.dispose()` and clones of the engine."""
 

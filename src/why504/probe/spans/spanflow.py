@@ -14,7 +14,8 @@ from why504.probe.blackbox.box import BlackBox, Boxed
 from why504.probe.inflight import Registry, RegistryProcessor
 from why504.probe.safety import Guard
 from why504.probe.spans.claim import Claim
-from why504.probe.spans.latetracer import LateProvider, Provider
+from why504.probe.spans.handed import HandedTracer, spans_are_ours
+from why504.probe.spans.latetracer import LateProvider, LateTracer, Provider
 from why504.probe.spans.tracing import OwnExport, OwnProvider
 from why504.probe.telling.records import RecordSender
 
@@ -38,7 +39,6 @@ class SpanFlow:
         self._site = guard.site("tracer provider")
         self._when_ours: list[Callable[[], object]] = []
         self._claim = Claim(self._join, self._settled)
-        self.provider = LateProvider(self._claim.until_settled)
         # A span of a request that came in: the application serves.
         self.serving = LateProvider(self._claim.now)
         self._records = RecordSender(
@@ -85,7 +85,7 @@ class SpanFlow:
 
     def tracer(self) -> Tracer:
         """Return what makes the probe's own spans."""
-        return self.provider.get_tracer("why504", why504.__version__)
+        return LateTracer(self._claim.until_settled, _tracer_of)
 
     def identity(self) -> Mapping[str, str]:
         """Return who speaks: `service` and `instance`, each as far as it is known when read."""
@@ -118,6 +118,11 @@ class SpanFlow:
         if isinstance(provider, OwnProvider):
             provider.add_export(self._export)
         self._joined.append(provider)
+
+
+def _tracer_of(provider: Provider) -> Tracer:
+    tracer = provider.get_tracer("why504", why504.__version__)
+    return tracer if spans_are_ours() else HandedTracer(tracer)
 
 
 class _Identity(Mapping[str, str]):

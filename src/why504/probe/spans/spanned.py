@@ -17,6 +17,7 @@ from opentelemetry.trace import Span
 from why504.probe.clients.database import fail_span
 from why504.probe.lean.current import attach, leave, span_context
 from why504.probe.safety import GuardedSite
+from why504.probe.spans.handed import HANDED
 
 _OURS: Final = "why504.probe."
 _DEEPEST: Final = 20
@@ -112,7 +113,7 @@ def told_by_stock(library: str, client: object = None) -> bool:
 
 def in_a_trace() -> bool:
     """Return whether the caller works for a request: exporters and pollers make calls, too."""
-    return span_context().is_valid
+    return span_context().is_valid or HANDED.get() is not None
 
 
 TELLERS: Final = ("sqlalchemy.", "opentelemetry.")
