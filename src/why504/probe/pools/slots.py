@@ -26,6 +26,8 @@ class Slots:
         self.lock = threading.RLock()
         self.taken = 0
         self._checked_out: Callable[[], int] = getattr(pool, "checkedout", int)
+        self._before = self._checked_out()
+        """Taken already: who gives those back is not seen."""
         self._most = _most_of(pool)
 
     def capacity(self) -> int | None:
@@ -35,10 +37,15 @@ class Slots:
     def take_if_free(self) -> bool:
         """Take a slot unless all are taken."""
         with self.lock:
-            most = self._most
-            if most is not None and (self.taken >= most or self._checked_out() >= most):
+            most, taken = self._most, self.taken
+            # The pool is not asked while all that may be taken is less.
+            if (
+                most is not None
+                and taken + self._before >= most
+                and (taken >= most or self._checked_out() >= most)
+            ):
                 return False
-            self.taken += 1
+            self.taken = taken + 1
             return True
 
     def take(self) -> None:
