@@ -4,6 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 NEWER := .venv-sqlalchemy21
+# Plays two faults at once by itself, so that nothing may run beside it.
+FAULTS := tests/lab/test_faults_end_to_end.py
 STOCK := aio-pika asyncpg httpx psycopg redis requests urllib3
 
 # Tests beside others wait for a core: what failed is run once more, alone, and fails the build if it
@@ -25,8 +27,8 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
 ifeq ($(ARGS),)
 	@$(call twice,$(BIN)/pytest,tests/unit,-n auto)
-	@$(call twice,$(BIN)/pytest,tests/integration tests/stack,-n 2 --dist loadfile)
-	@$(call twice,$(BIN)/pytest,tests/lab)
+	@$(call twice,$(BIN)/pytest,tests/integration tests/stack tests/lab --ignore=$(FAULTS),-n 2 --dist loadfile)
+	@$(call twice,$(BIN)/pytest,$(FAULTS))
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)
 endif

@@ -46,6 +46,7 @@ class Options:
     list_faults: bool
     as_json: bool
     explorer: bool
+    template: Path | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,9 +79,12 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--json", action="store_true", help="print one JSON document and end")
     parser.add_argument("--folder", type=Path, help="where logs and evidence go")
     parser.add_argument("--no-explorer", action="store_true", help="end after the answer")
+    parser.add_argument("--template", type=Path, help="see lab/matrix/template.py")
     given = parser.parse_args(arguments)
     folder: Path = given.folder or Path(".run") / f"demo-{given.fault}-{time.strftime('%H%M%S')}"
-    return Options(given.fault, folder.resolve(), given.list, given.json, not given.no_explorer)
+    return Options(
+        given.fault, folder.resolve(), given.list, given.json, not given.no_explorer, given.template
+    )
 
 
 def _list(*, as_json: bool) -> int:
@@ -109,7 +113,9 @@ def _play(options: Options, errors: Console) -> Outcome:
             errors.print(Text.assemble((f"{passed_s:5.1f} s  ", "dim"), text), soft_wrap=True)
             status.update(Text(text, "dim"))
 
-        return run(row.id, folder=options.folder, seed=1, progress=progress)
+        return run(
+            row.id, folder=options.folder, seed=1, template=options.template, progress=progress
+        )
 
 
 def _tell(outcome: Outcome, folder: Path) -> None:

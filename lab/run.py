@@ -45,6 +45,7 @@ def run(
     folder: Path,
     seed: int = 0,
     under: str = "steady",
+    template: Path | None = None,
     progress: Progress = lambda text: None,
 ) -> Outcome:
     """Play a fault, see `play`, and return what was found.
@@ -52,7 +53,10 @@ def run(
     Raises:
         LabError: there is no such fault, or a part did not start.
     """
-    return scored(play(fault_id, folder=folder, seed=seed, under=under, progress=progress))
+    made = play(
+        fault_id, folder=folder, seed=seed, under=under, template=template, progress=progress
+    )
+    return scored(made)
 
 
 def play(

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from lab.faults import FAULTS, ROOT, fault
+from lab.matrix.template import make_template
 from lab.peers import RABBITMQ
 from lab.score import expected
 
@@ -41,8 +42,9 @@ def marked(row):
 def demonstrated(row, folder):
     """Run the demo of a fault as a machine would, and return its one document."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    argv = [sys.executable, "-m", "lab.demo", row.id, "--json", "--folder", str(folder / row.id)]
     demo = subprocess.run(
-        [sys.executable, "-m", "lab.demo", row.id, "--json", "--folder", str(folder / row.id)],
+        [*argv, "--template", str(folder / "template" / "data")],
         env={**os.environ, "PYTHONPATH": path},
         cwd=folder,
         capture_output=True,
@@ -61,6 +63,7 @@ def outcomes(request, tmp_path_factory):
     What needs the machine alone runs last, with nothing beside.
     """
     folder = tmp_path_factory.mktemp("faults")
+    make_template(folder / "template")
     items = (item for item in request.session.items if item.path == request.path)
     rows = [item.callspec.params["row"] for item in items]
     with ThreadPoolExecutor(AT_ONCE) as beside, ThreadPoolExecutor(1) as alone:

@@ -12,8 +12,8 @@ import time
 import httpx
 from router_process import SECRET, Router, told, until
 
-KILLS = 12
-SERVICES = 60
+KILLS = 6
+SERVICES = 30
 
 
 def test_a_p0_is_in_the_room_within_seconds(room, router):

@@ -22,13 +22,17 @@ from why504.probe.safety import RAISE
 BIN = Path(sys.executable).parent
 RUN = [str(BIN / "why504"), "run"]
 APP = """
-import os
+import asyncio, os
 from fastapi import FastAPI
 app = FastAPI()
 
 @app.get("/items/{number}")
 def item(number: int) -> int:
     return os.getpid()
+
+@app.get("/slow")
+async def slow() -> None:
+    await asyncio.sleep(2)
 """
 PLAIN = """
 async def app(scope, receive, send):
@@ -176,7 +180,9 @@ def test_opentelemetrys_launcher_finds_the_probe_and_its_own_spans_stay(tmp_path
     ):
         asked(port)
         (span,) = collector.wait_for(collector.servers, timeout_s=30)
-        ours = collector.wait_for(lambda: collector.of_kind(names.VITALS), timeout_s=40)
+        # A snapshot is as much our own as vitals are, which come every thirty seconds.
+        httpx.get(f"http://127.0.0.1:{port}/slow", timeout=30)
+        ours = collector.wait_for(lambda: collector.of_kind(names.SNAPSHOT), timeout_s=40)
 
     assert span.attributes[names.HTTP_ROUTE] == "/items/{number}"
     assert {s.resource[names.SERVICE_NAME] for s in ours} == {"somebodys"}
