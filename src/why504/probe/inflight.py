@@ -361,7 +361,7 @@ class RegistryProcessor(SpanProcessor):
 
     def __init__(self, registry: Registry, guard: Guard) -> None:
         self.active = True
-        self._registry = registry
+        self._open, self._close = registry.open, registry.close
         self._on_start = guard.site("span start")
         self._on_end = guard.site("span end")
 
@@ -374,7 +374,7 @@ class RegistryProcessor(SpanProcessor):
             context: Any = span._context
             entry = _new_entry(OpenSpan)
             entry.trace_id, entry.span_id, entry.span = context[0], context[1], span
-            self._registry.open(entry)
+            self._open(entry)
         except Exception as error:
             if not self._on_start.swallows(error):
                 raise
@@ -385,7 +385,7 @@ class RegistryProcessor(SpanProcessor):
         if not self.active or context is None:
             return
         try:
-            self._registry.close(context[1])
+            self._close(context[1])
         except Exception as error:
             if not self._on_end.swallows(error):
                 raise

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind
 from tests.otlp_receiver import Receiver
 from why504.probe.lean import waiting
 from why504.probe.lean.outbox import FLUSH_S, PATIENCE_S, Outbox
-from why504.probe.lean.spanwire import UNSET, encode_name, encode_scope, encode_span
+from why504.probe.lean.spanwire import UNSET, encode_scope, encode_span
 from why504.probe.lean.target import EXPORT_TIMEOUT_S, target_of
 from why504.probe.lean.wire import encode_attributes
 
@@ -27,8 +27,7 @@ SCOPE = encode_scope(None)
 
 
 def span(number: int, attributes: bytes = b"") -> bytes:
-    name = encode_name("s", SpanKind.INTERNAL)
-    return encode_span(name, 1, number, None, 1, 2, attributes, UNSET)
+    return encode_span("s", SpanKind.INTERNAL, 1, number, None, 1, 2, attributes, UNSET)
 
 
 def numbers(receiver: Receiver) -> list[int]:
@@ -363,7 +362,7 @@ from why504.probe.lean.spanwire import *
 from opentelemetry.trace import SpanKind
 
 port = int(sys.argv[1])
-def span(n): return encode_span(encode_name("s", SpanKind.INTERNAL), 1, n, None, 1, 2, b"")
+def span(n): return encode_span("s", SpanKind.INTERNAL, 1, n, None, 1, 2, b"")
 scope = encode_scope(None)
 box = Outbox(f"http://127.0.0.1:{port}", lambda: Resource({"process.pid": os.getpid()}))
 box.take((scope, span(1))); box.flush()

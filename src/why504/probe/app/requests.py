@@ -82,14 +82,14 @@ class RequestWatch:
                 raise
             return None
 
-    def end(self, entry: OpenSpan, status: int, *, ours: bool) -> None:
+    def end(self, entry: OpenSpan, heard: Served | Heard) -> None:
         """Close the entry and measure it if it is a request.
 
         Args:
             entry: of the request.
-            status: what was answered; 0 = nothing.
-            ours: whether the span is, and says already what there is to say.
+            heard: what was answered; the span says already what there is to say if it is ours.
         """
+        status = heard.status
         try:
             if not entry.is_request:
                 if entry.span is None:
@@ -98,10 +98,10 @@ class RequestWatch:
             if entry.span is None:
                 self._registry.close(entry.span_id)
                 self._tell_dropped(entry, status)
-            elif not ours:
+            elif heard.__class__ is Heard:
                 self._speak_new_names(entry, status)
             seconds = self._clock.monotonic_s() - entry.opened_s
-            self._metrics.request_ended(entry, status, seconds)
+            self._metrics.request_ended(entry, heard.route or entry.route(), status, seconds)
         except Exception as error:
             if not self._end.swallows(error):
                 raise
@@ -160,7 +160,7 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         served: Served | None = scope.get(SERVED)
-        heard = scope.setdefault(_HEARD, _Heard()) if served is None else served
+        heard = scope.setdefault(_HEARD, Heard()) if served is None else served
         token = REQUEST.set(entry)
         try:
             noted = send if served is not None else self._noting(send, heard, entry)
@@ -171,10 +171,10 @@ class RequestMiddleware:
                 served.failed(error)
             raise
         finally:
-            self._watch.end(entry, heard.status, ours=served is not None)
+            self._watch.end(entry, heard)
             give_back(REQUEST, token)
 
-    def _noting(self, send: Send, heard: _Heard | Served, entry: OpenSpan) -> Send:
+    def _noting(self, send: Send, heard: Heard | Served, entry: OpenSpan) -> Send:
         async def noting_send(message: Message) -> None:
             status = message.get("status")
             if message.get("type") == "http.response.start" and isinstance(status, int):
@@ -185,10 +185,11 @@ class RequestMiddleware:
         return noting_send
 
 
-class _Heard:
+class Heard:
     """What is known of an answer where somebody else makes the server spans."""
 
     status = 0
+    route = ""
 
 
 class TaskMark:

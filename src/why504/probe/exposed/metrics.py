@@ -62,9 +62,9 @@ class Metrics:
         """
         return self._pool_wait.labels(pool), self._pool_use.labels(pool)
 
-    def request_ended(self, entry: OpenSpan, status: int, seconds: float) -> None:
-        """Measure one request; `status` 0 = nothing was answered."""
-        method, route = labels_of(entry)
+    def request_ended(self, entry: OpenSpan, route: str, status: int, seconds: float) -> None:
+        """Measure one request; no `route` = none was found, `status` 0 = nothing was answered."""
+        method, route = _known(entry.method()), route or _UNMATCHED
         self.route_seen.add((method, route))
         series = self._requests.labels(method, route, str(status) if status else "none")
         series.observe(seconds, entry.trace_id)
@@ -116,5 +116,11 @@ class Together:
 
 def labels_of(entry: OpenSpan) -> tuple[str, str]:
     """Return method and route, both from bounded sets."""
-    method = entry.method()
-    return (method if method in _METHODS else "_OTHER", entry.route() or "unmatched")
+    return _known(entry.method()), entry.route() or _UNMATCHED
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "_OTHER"
+
+
+_UNMATCHED: Final = "unmatched"

@@ -64,7 +64,7 @@ _SUPPRESSED: Final = (
 class Served:
     """One request while it is served, and its span."""
 
-    __slots__ = ("_trailers", "named", "scope", "span", "status")
+    __slots__ = ("_trailers", "named", "route", "scope", "span", "status")
 
     def __init__(self, span: Span, named: str, scope: Scope) -> None:
         self.span = span
@@ -73,6 +73,8 @@ class Served:
         self.named = named
         self.status = 0
         """What was answered; 0 = nothing yet."""
+        self.route = ""
+        """What served it, once it is over."""
         self._trailers = False
 
     def __deepcopy__(self, _: object) -> Self:
@@ -127,7 +129,7 @@ class Served:
         span = self.span
         if not span.is_recording():
             return
-        route = route_of(self.scope)
+        route = self.route = route_of(self.scope)
         if route:
             span.set_attribute(names.HTTP_ROUTE, route)
             if getattr(span, "name", self.named) == self.named:

@@ -31,7 +31,6 @@ from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 
 from why504.probe.lean.spanwire import (
     UNSET,
-    encode_name,
     encode_rest,
     encode_span,
     encode_state,
@@ -63,7 +62,7 @@ class _Attributes(dict[str, AttributeValue]):
 
 
 class LeanSpan(Span):
-    """One span; ended, it does not change any more."""
+    """One span; ended, it does not change any more. `LeanTracer` makes it."""
 
     # The names are the SDK's: what it reads of a span, and what it inherits here, reads these.
     _tracer: LeanTracer
@@ -87,39 +86,6 @@ class LeanSpan(Span):
     """Whether it has no status, no events, no links, and lacks nothing."""
     _prepared: Prepared | Mapping[str, AttributeValue] = _NONE
     """What it began with, where that is encoded already and still holds."""
-
-    @classmethod
-    def begun(  # noqa: PLR0913, PLR0917 all that a span begins with
-        cls,
-        tracer: LeanTracer,
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        start_ns: int,
-        attributes: Attributes,
-    ) -> Self:
-        """Return one that began then; the SDK's class is not to be called, nor are those of it."""
-        span = object.__new__(cls)
-        span._tracer = tracer
-        span._name = name
-        span._context = context
-        span._parent = parent
-        span._kind = kind
-        span._start_time = start_ns
-        # What is read of each is its own: to find it in the class takes ten times as long.
-        span._end_time, span._open, span._is_plain = None, True, True
-        if attributes.__class__ is Prepared and tracer.room:
-            prepared = attributes
-            if prepared.base is None:
-                span._prepared, span._own = prepared, {}
-            else:
-                span._prepared, span._own = prepared.base, prepared.more
-        else:
-            span._own = {}
-            if attributes:
-                span._begin_with(attributes)
-        return span
 
     def get_span_context(self) -> SpanContext:
         """Return its ids."""
@@ -158,8 +124,11 @@ class LeanSpan(Span):
         for key, value in attributes.items():
             self.set_attribute(key, value)
 
-    def _begin_with(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Take the first attributes, all at once where none needs a second look."""
+    def begin_with(self, attributes: Attributes) -> None:
+        """Take the first attributes, if any, all at once where none needs a second look."""
+        self._own = {}
+        if not attributes:
+            return
         if (
             len(attributes) <= self._tracer.room
             and _PLAIN.issuperset(map(type, attributes.values()))
@@ -339,7 +308,8 @@ class LeanSpan(Span):
         if prepared.__class__ is Prepared:
             attributes = prepared.wire + attributes
         return encode_span(
-            encode_name(self._name, self._kind),
+            self._name,
+            self._kind,
             trace_id,
             span_id,
             self._parent,

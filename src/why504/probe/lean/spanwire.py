@@ -32,7 +32,8 @@ _fixed32: Final = struct.Struct("<I").pack
 
 
 def encode_span(  # noqa: PLR0913, PLR0917 a span's fields
-    named: bytes,
+    name: str,
+    kind: SpanKind,
     trace_id: int,
     span_id: int,
     parent: SpanContext | None,
@@ -44,7 +45,8 @@ def encode_span(  # noqa: PLR0913, PLR0917 a span's fields
     """Return a span as a member of `ScopeSpans.spans`.
 
     Args:
-        named: its name and kind, from `encode_name`.
+        name: what it is called.
+        kind: whether it was asked for by somebody else, asks somebody else, or neither.
         trace_id: of the trace.
         span_id: of the span.
         parent: the span that it is a part of, if it is of any.
@@ -65,6 +67,8 @@ def encode_span(  # noqa: PLR0913, PLR0917 a span's fields
             b"\x22\x08", parent[1].to_bytes(8), b"\x39", start, b"\x41", end,
             b"\x85\x01", _REMOTE if parent[2] else _LOCAL,
         )  # fmt: skip
+    # By identity: the hash of an enumeration's member is computed in Python.
+    named = _NAMED.get((name, id(kind))) or _named(name, kind)
     body = head + named + attributes + rest
     length = len(body)
     return (_BEGINS.get(length) or _begins(length)) + body
@@ -82,19 +86,15 @@ def _begins(length: int) -> bytes:
     return begins
 
 
-def encode_name(name: str, kind: SpanKind) -> bytes:
-    """Return a span's name and kind."""
-    # By identity: the hash of an enumeration's member is computed in Python.
-    key = name, id(kind)
-    known = _NAMED.get(key)
-    if known is None:
-        if len(_NAMED) >= _NAMES_KEPT:
-            _NAMED.clear()
-        known = _NAMED[key] = (text(b"\x2a", name) if name else b"") + _KIND[kind]
-    return known
-
-
 _NAMED: Final[dict[tuple[str, int], bytes]] = {}
+"""Names and kinds of spans, encoded."""
+
+
+def _named(name: str, kind: SpanKind) -> bytes:
+    if len(_NAMED) >= _NAMES_KEPT:
+        _NAMED.clear()
+    _NAMED[name, id(kind)] = named = (text(b"\x2a", name) if name else b"") + _KIND[kind]
+    return named
 
 
 @lru_cache(maxsize=_NAMES_KEPT)

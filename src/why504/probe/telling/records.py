@@ -21,7 +21,6 @@ import why504
 from why504.probe.lean.outbox import Outbox
 from why504.probe.lean.spanwire import (
     UNSET,
-    encode_name,
     encode_scope,
     encode_span,
     encode_status,
@@ -108,7 +107,8 @@ def encoded(record: RecordSpan) -> bytes:
         parent = SpanContext(record.trace_id, record.parent_id, is_remote=False)
     failed = record.error is not None
     return encode_span(
-        encode_name(record.name, record.kind),
+        record.name,
+        record.kind,
         record.trace_id,
         record.span_id,
         parent,
