@@ -21,7 +21,7 @@ from why504.probe.safety import Guard
 MOST_US: Final = 1.0
 OPEN: Final = 10_000
 """Already, in the second measurement."""
-TURNS: Final = 6
+TURNS: Final = 12
 """Of the yardstick and both measurements: the speed of a shared machine goes up and down."""
 ROUNDS: Final = 10
 EACH: Final = 1_000

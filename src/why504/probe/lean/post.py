@@ -52,6 +52,8 @@ class Post:
         self._target = target
         self._place = urlsplit(target.url)
         self._connection: HTTPConnection | None = None
+        self._path = ""
+        """What is asked for on the connection: to find proxies out reads the whole environment."""
         self._trust: SSLContext | None = None
 
     def __call__(self, request: Request, timeout_s: float) -> Answer:
@@ -90,7 +92,7 @@ class Post:
         headers = dict(self._target.headers)
         if request.encoding:
             headers["Content-Encoding"] = request.encoding
-        connection.request("POST", self._path(), request.body, headers)
+        connection.request("POST", self._path, request.body, headers)
         response = connection.getresponse()
         response.read(_LARGEST_ANSWER)
         if not response.isclosed():
@@ -106,7 +108,10 @@ class Post:
     def _connect(self) -> HTTPConnection:
         place, proxy = self._place, self._proxy()
         at = place if proxy is None else proxy
+        self._path = place._replace(scheme="", netloc="").geturl()
         if place.scheme != "https":
+            if proxy is not None:
+                self._path = self._target.url
             return HTTPConnection(at.hostname or "", at.port)
         connection = HTTPSConnection(at.hostname or "", at.port, context=self._trusted())
         if proxy is not None:
@@ -119,10 +124,6 @@ class Post:
         if not proxy or proxy_bypass(self._place.netloc):
             return None
         return urlsplit(proxy if "//" in proxy else f"//{proxy}")
-
-    def _path(self) -> str:
-        whole = self._place.scheme != "https" and self._proxy() is not None
-        return self._target.url if whole else self._place._replace(scheme="", netloc="").geturl()
 
     def _trusted(self) -> SSLContext:
         # Imported here: not every process speaks TLS to its collector.
