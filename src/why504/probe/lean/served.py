@@ -36,7 +36,7 @@ from why504.probe.app.route import route_of
 from why504.probe.lean.current import attach, current_context, leave, within
 from why504.probe.lean.excluded import address_of, excluded_urls
 from why504.probe.lean.http import OTHER, known_method, request_attributes
-from why504.probe.lean.span import NO_STATE
+from why504.probe.lean.span import NO_STATE, LeanSpan
 from why504.probe.safety import Guard
 
 Scope = MutableMapping[str, Any]
@@ -101,7 +101,10 @@ class Served:
 
     def _answers(self, status: int) -> None:
         span, self.status = self.span, status
-        span.set_attribute(names.HTTP_STATUS, status)
+        if span.__class__ is LeanSpan:
+            span.set_plain(names.HTTP_STATUS, status)
+        else:
+            span.set_attribute(names.HTTP_STATUS, status)
         if status >= _SERVER_ERROR or status < _LOWEST:
             span.set_attribute(names.ERROR_TYPE, str(status))
             span.set_status(Status(StatusCode.ERROR))
@@ -131,7 +134,10 @@ class Served:
             return
         route = self.route = route_of(self.scope)
         if route:
-            span.set_attribute(names.HTTP_ROUTE, route)
+            if span.__class__ is LeanSpan:
+                span.set_plain(names.HTTP_ROUTE, route)
+            else:
+                span.set_attribute(names.HTTP_ROUTE, route)
             if getattr(span, "name", self.named) == self.named:
                 span.update_name(f"{self.named} {route}")
         span.end()

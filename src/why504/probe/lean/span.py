@@ -109,9 +109,11 @@ class LeanSpan(Span):
         else:
             self._set(key, value)
 
-    def set_first(self, key: str, value: str | int) -> None:
-        """Set a plain attribute that is not prepared, right after the span has begun."""
-        if self._prepared:
+    def set_plain(self, key: str, value: str | int) -> None:
+        """Set one of a few plain attributes that are known not to be prepared: `set_attribute`
+        has more to look at.
+        """
+        if self._prepared and self._end_time is None:
             self._own[key] = value  # room is kept for what is prepared, and there is some left
         else:
             self.set_attribute(key, value)

@@ -20,9 +20,10 @@ from opentelemetry.trace import (
     SpanKind,
     TraceFlags,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import Attributes
 
-from why504.probe.lean.current import span_context
+from why504.probe.lean.current import current_context, span_context
 from why504.probe.lean.scoped import Asked, ScopedSpan
 from why504.probe.lean.span import NO_STATE, PREPARED_AT_MOST, LeanSpan
 from why504.probe.lean.spanwire import encode_scope
@@ -86,7 +87,9 @@ class LeanTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Return a span that begins now; one that records nothing where sampling drops it."""
-        around = span_context(context)
+        # As `span_context` does, but for its call.
+        found = (current_context() if context is None else context).get(_SPAN_KEY)
+        around = found._context if found.__class__ is LeanSpan else span_context(context)
         parent = around if around[_VALID] else None
         provider = self.provider
         if not self._known._tracer_config.is_enabled:

@@ -52,7 +52,7 @@ class Calls:
         span = self._tracer.start_span(name, None, kind, attributes)
         # The thread is not among what it begins with: that is prepared, and the same for many.
         if span.__class__ is LeanSpan:
-            span.set_first(names.THREAD_ID, get_ident())
+            span.set_plain(names.THREAD_ID, get_ident())
             return span
         if span.is_recording():
             span.set_attribute(names.THREAD_ID, get_ident())
