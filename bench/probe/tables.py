@@ -74,7 +74,9 @@ def _checks(told: Mapping[str, Any]) -> Iterator[str]:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     figures = (row["whole_us"], row["added_us"], row["loop_us"])
-    return [*(f"{us:,.0f}" for us in figures), f"{row['ratio']:.2f}", f"{row['spans']:.1f}"]
+    # Plus nothing: a zero has no sign.
+    told = [f"{round(us) + 0:,}" for us in figures]
+    return [*told, f"{round(row['ratio'], 2) + 0.0:.2f}", f"{row['spans']:.1f}"]
 
 
 def _figure(value: float | None, unit: str) -> str:
