@@ -87,11 +87,7 @@ def explain(
         told = [*incidents, *_as_incidents(still, incidents, evidence)]
         typer.echo(json.dumps([report.as_json(incident) for incident in told], indent=2))
         return
-    _print_incidents(incidents, evidence, stood_still=bool(still), boxed=bool(black_box))
-    # Where an incident tells what to do, that is enough.
-    advice = () if incidents else [line for one in still for line in one.advice]
-    for line in [*(one.sentence for one in still), *advice]:
-        Console().print(f"• {report.plain(line)}", markup=False)
+    _print_incidents(incidents, evidence, still, boxed=bool(black_box))
     if picture and incidents:
         with clear_errors():
             _draw(incidents[-1], picture)
@@ -199,7 +195,11 @@ def _late(evidence: Evidence) -> str:
 
 
 def _print_incidents(
-    incidents: Sequence[Incident], evidence: Evidence, *, stood_still: bool, boxed: bool
+    incidents: Sequence[Incident],
+    evidence: Evidence,
+    still: Sequence[Standstill],
+    *,
+    boxed: bool,
 ) -> None:
     from why504.diagnose.counted import unseen
     from why504.diagnose.unheard import advice_on_silence
@@ -212,7 +212,7 @@ def _print_incidents(
             requests,
             unseen(evidence),
             _late(evidence),
-            stood_still=stood_still,
+            stood_still=bool(still),
             advice=advice_on_silence(evidence, requests, boxed=boxed),
         )
         console.print(nothing)
@@ -220,3 +220,7 @@ def _print_incidents(
             console.print(f"• {report.plain(problem)}", style="dim", markup=False)
     for incident in incidents:
         console.print(report.render(incident))
+    # Where an incident tells what to do, that is enough.
+    advice = () if incidents else [line for one in still for line in one.advice]
+    for line in [*(one.sentence for one in still), *advice]:
+        console.print(f"• {report.plain(line)}", markup=False)

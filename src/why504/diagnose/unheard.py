@@ -27,8 +27,9 @@ def advice_on_silence(evidence: Evidence, requests: int, *, boxed: bool) -> list
         boxed: whether it comes from a black box.
     """
     heard_ns = max(evidence.heard_ns.values(), default=0)
-    silent = evidence.window.end_ns - heard_ns > SILENT_NS
+    # Of a store that does not say when it heard of whom, nothing is known.
+    silent = 0 < heard_ns < evidence.window.end_ns - SILENT_NS
     if requests and not silent:
         return []
-    since = [f"Nothing was heard after {clock(heard_ns)} UTC."] if heard_ns and silent else []
+    since = [f"Nothing was heard after {clock(heard_ns)} UTC."] if silent else []
     return [*since, _NOW, *([] if boxed else [_NEXT_TIME])]

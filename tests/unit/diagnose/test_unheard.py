@@ -28,6 +28,13 @@ def test_who_is_heard_of_hangs_unseen_only_where_no_request_is_told(until_s, req
     assert len(advice_on_silence(heard(until_s), requests, boxed=False)) == lines
 
 
+def test_a_store_that_does_not_say_when_it_heard_of_whom_is_not_taken_for_silence():
+    evidence = replace(heard(200), heard_ns={})
+
+    assert advice_on_silence(evidence, 12, boxed=False) == []
+    assert len(advice_on_silence(evidence, 0, boxed=False)) == 2
+
+
 def test_who_has_a_black_box_is_not_told_to_set_it():
     told = advice_on_silence(heard(200), 0, boxed=True)
 

@@ -42,12 +42,14 @@ class HandedTracer(Tracer):
         self, name: str, context: Context | None = None, *args: Any, **kwargs: Any
     ) -> Span:
         """Start a span."""
-        if context is None and HANDED.get() is not None:
-            context = context_to_hand_on()
-        return self._tracer.start_span(name, context, *args, **kwargs)
+        return self._tracer.start_span(name, _within(context), *args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override]
-        self, *args: Any, **kwargs: Any
+        self, name: str, context: Context | None = None, *args: Any, **kwargs: Any
     ) -> AbstractContextManager[Span]:
         """Start a span that is the current one for a while."""
-        return self._tracer.start_as_current_span(*args, **kwargs)
+        return self._tracer.start_as_current_span(name, _within(context), *args, **kwargs)
+
+
+def _within(context: Context | None) -> Context | None:
+    return context if context is not None or HANDED.get() is None else context_to_hand_on()
