@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from opentelemetry.trace import format_span_id
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Tracer, format_span_id
 
 from why504 import names
 from why504.probe.clock import Clock
+from why504.probe.spans.latetracer import LateTracer
 from why504.probe.telling.records import RecordSpan
 
 
@@ -76,3 +78,8 @@ class CollectedRecords:
         """Return the open tellings of a final record or span, in order."""
         told = format_span_id(record.span_id)
         return [one for one in self.sent if one.attributes.get(names.SNAPSHOT_OF) == told]
+
+
+def settled(tracer: Tracer) -> LateTracer:
+    """Return a tracer as the probe's parts are given it, which makes its spans with this one."""
+    return LateTracer(lambda: (TracerProvider(), True), lambda _: tracer)

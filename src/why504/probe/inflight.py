@@ -209,29 +209,18 @@ class Registry:
         self.latest_s = entry.opened_s = self._now_s()
         if entry.span is None:
             entry.began(entry.opened_s, self._wall_ns())
-        spans = self.spans
-        if len(spans) >= self._limit:
+        if len(self.spans) >= self._limit:
             self.dropped += 1
             return
-        thread_id = get_ident()
-        task = task_in(thread_id)
-        if task is None:
-            here = Place(None, thread_id)
-            self._thread_trace[thread_id] = entry.trace_id
-        else:
-            task_id = id(task)
-            known = self._places.get(task_id)
-            # Of a task that is gone the id may have been given to another one.
-            if known is not None and known.task() is task:
-                here = known
-                here.works_for.append(entry)
-            else:
-                here = _new_place(Place)
-                here.task, here.task_id, here.thread_id = ref(task), task_id, thread_id
-                here.works_for = [entry]
-                self._places[task_id] = here
-        entry.place = here
-        spans[entry.span_id] = entry
+        entry.place = here = self.place()
+        self.saw(here, entry.trace_id)
+        if here.in_task:
+            self._works(here, entry)
+        self.spans[entry.span_id] = entry
+
+    def _works(self, here: Place, entry: OpenSpan) -> None:
+        here.works_for.append(entry)
+        self._places[here.task_id] = here
 
     def keep(self, entry: OpenSpan, place: Place) -> bool:
         """Keep what is open at a place; return False (and count) when the limit is reached."""
@@ -253,8 +242,7 @@ class Registry:
         entry.place = here
         self.saw(here, entry.trace_id)
         if here.in_task and here not in entry.elsewhere:
-            here.works_for.append(entry)
-            self._places[here.task_id] = here
+            self._works(here, entry)
         return lambda: self._leave(entry, here, before)
 
     def _leave(self, entry: OpenSpan, here: Place, before: Place) -> None:
@@ -280,13 +268,14 @@ class Registry:
     def close(self, span_id: int) -> OpenSpan | None:
         """Forget a span; return it if it was known."""
         entry = self.spans.pop(span_id, None)
-        if entry is None:
-            return None
-        self._forget(entry, entry.place)
-        if entry.elsewhere:
-            for place in entry.elsewhere:
-                self._forget(entry, place)
+        if entry is not None:
+            self._over(entry)
         return entry
+
+    def _over(self, entry: OpenSpan) -> None:
+        self._forget(entry, entry.place)
+        for place in entry.elsewhere:
+            self._forget(entry, place)
 
     def _forget(self, entry: OpenSpan, place: Place) -> None:
         works_for = place.works_for
@@ -357,11 +346,14 @@ def _context_of(task: asyncio.Task[Any]) -> contextvars.Context | None:
 
 
 class RegistryProcessor(SpanProcessor):
-    """Keeps the registry in step with the tracer. Inert once `active` is False."""
+    """Keeps the registry in step with the tracer. Inert once `active` is False.
+
+    It does by itself what `Registry.open` and `close` do for others, since every span comes by.
+    """
 
     def __init__(self, registry: Registry, guard: Guard) -> None:
         self.active = True
-        self._open, self._close = registry.open, registry.close
+        self._registry = registry
         self._on_start = guard.site("span start")
         self._on_end = guard.site("span end")
 
@@ -372,9 +364,35 @@ class RegistryProcessor(SpanProcessor):
         try:
             # The SDK's name for it, and no call; a tuple, of which each name is one.
             context: Any = span._context
+            registry = self._registry
             entry = _new_entry(OpenSpan)
             entry.trace_id, entry.span_id, entry.span = context[0], context[1], span
-            self._open(entry)
+            # As the class has it: it is read of each, and found sooner here.
+            entry.elsewhere = ()
+            registry.latest_s = entry.opened_s = registry._now_s()
+            spans = registry.spans
+            if len(spans) >= registry._limit:
+                registry.dropped += 1
+                return
+            thread_id = get_ident()
+            task = task_in(thread_id)
+            if task is None:
+                here = Place(None, thread_id)
+                registry._thread_trace[thread_id] = entry.trace_id
+            else:
+                task_id = id(task)
+                known = registry._places.get(task_id)
+                # Of a task that is gone the id may have been given to another one.
+                if known is not None and known.task() is task:
+                    here = known
+                    here.works_for.append(entry)
+                else:
+                    here = _new_place(Place)
+                    here.task, here.task_id, here.thread_id = ref(task), task_id, thread_id
+                    here.works_for = [entry]
+                    registry._places[task_id] = here
+            entry.place = here
+            spans[entry.span_id] = entry
         except Exception as error:
             if not self._on_start.swallows(error):
                 raise
@@ -385,7 +403,22 @@ class RegistryProcessor(SpanProcessor):
         if not self.active or context is None:
             return
         try:
-            self._close(context[1])
+            registry = self._registry
+            spans = registry.spans
+            entry = spans.pop(context[1], None)
+            if entry is None:
+                return
+            works_for = entry.place.works_for
+            # Most end within one that goes on.
+            if (
+                len(works_for) > 1
+                and works_for[-1] is entry
+                and works_for[-2].span_id in spans
+                and not entry.elsewhere
+            ):
+                works_for.pop()
+            else:
+                registry._over(entry)
         except Exception as error:
             if not self._on_end.swallows(error):
                 raise

@@ -47,7 +47,12 @@ def calling_frame() -> FrameType | None:
 
 def caller_attributes(passed_over: int) -> Mapping[str, str | int]:
     """Return `code.*` of the user's innermost line that led to the caller; not to be changed."""
-    return _attributes(caller_line(passed_over + 1))
+    frame = _caller(sys._getframe(1 + passed_over))
+    if frame is None:
+        return attributes_of(user_line(_greenlet_parents()))
+    code, line = frame.f_code, frame.f_lineno
+    known = _LINES.get((id(code), line))
+    return known[1] if known is not None else _attributes(frame)
 
 
 def caller_line(passed_over: int) -> CodeLine | None:
@@ -55,14 +60,21 @@ def caller_line(passed_over: int) -> CodeLine | None:
 
     `passed_over` frames, the caller's among them, are known to be no user's.
     """
-    frame: Any = sys._getframe(1 + passed_over)
+    frame = _caller(sys._getframe(1 + passed_over))
+    return user_line(_greenlet_parents()) if frame is None else line_of(frame)
+
+
+def _caller(frame: Any) -> FrameType | None:
+    """Return the innermost frame of the user's, from this one outwards; not across greenlets."""
     theirs = _THEIRS
     try:
-        while id(frame.f_code) in theirs or not _is_users(frame.f_code):
-            frame = frame.f_back
+        while True:
+            while id(frame.f_code) in theirs:
+                frame = frame.f_back
+            if _is_users(frame.f_code):
+                return frame  # type: ignore[no-any-return]
     except AttributeError:  # around the outermost frame there is none
-        return user_line(_greenlet_parents())
-    return line_of(frame)
+        return None
 
 
 # By identity: the hash of code is computed from all of its constants, each time.
@@ -102,9 +114,17 @@ def attributes_of(line: CodeLine | None) -> dict[str, str | int]:
     }
 
 
-@lru_cache(maxsize=1024)
-def _attributes(line: CodeLine | None) -> Mapping[str, str | int]:
-    return attributes_of(line)
+_LINES: Final[dict[tuple[int, int], tuple[CodeType, Mapping[str, str | int]]]] = {}
+"""Lines that were told, by the identity of their code and their number."""
+_LINES_KEPT: Final = 1024
+
+
+def _attributes(frame: FrameType) -> Mapping[str, str | int]:
+    told = attributes_of(line_of(frame))
+    if len(_LINES) >= _LINES_KEPT:
+        _LINES.clear()
+    _LINES[id(frame.f_code), frame.f_lineno] = frame.f_code, told
+    return told
 
 
 def stack_text(lines: Sequence[CodeLine]) -> str:

@@ -23,7 +23,7 @@ from why504.probe.messaging.consumer import Consumer
 from why504.probe.safety import Guard
 from why504.probe.spans.calls import Calls
 from why504.probe.telling.dropped import Dropped
-from why504.testing import CollectedRecords
+from why504.testing import CollectedRecords, settled
 
 
 class Message:
@@ -101,7 +101,7 @@ def test_a_thread_is_done_though_an_error_of_ours_comes_between(message, monkeyp
 
 def test_a_message_is_over_though_an_error_of_ours_comes_between(registry, monkeypatch):
     provider, dropped = TracerProvider(), Dropped(CollectedRecords(), Clock(), 1.0)
-    calls = Calls(provider.get_tracer("test"), registry, dropped)
+    calls = Calls(settled(provider.get_tracer("test")), registry, dropped)
     watch = Consumer(Guard(), calls, registry)
     monkeypatch.setattr(consumer, "nobody", fails)
     told = SimpleNamespace(delivery_tag=7), SimpleNamespace(), b"x"

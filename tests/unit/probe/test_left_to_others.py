@@ -32,7 +32,7 @@ from why504.probe.safety import RAISE, Guard
 from why504.probe.spans.calls import Calls
 from why504.probe.spans.spanned import spanned_async
 from why504.probe.telling.openrecord import RecordBook
-from why504.testing import CollectedRecords, SequentialIds
+from why504.testing import CollectedRecords, SequentialIds, settled
 
 CARRIED = (b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
@@ -115,7 +115,7 @@ def statements_of(engine: Any, *processors: SpanProcessor) -> StatementSpans:
     provider = LeanProvider(Resource({}))
     for processor in processors:
         provider.add_span_processor(processor)
-    calls = Calls(provider.get_tracer("test"), Registry(Clock(), 10), dropped=None)  # type: ignore[arg-type]
+    calls = Calls(settled(provider.get_tracer("test")), Registry(Clock(), 10), dropped=None)  # type: ignore[arg-type]
     statements = StatementSpans(engine, Database.of(engine, "main"))
     statements.attach(Guard(), calls)
     return statements
@@ -144,7 +144,7 @@ def pool_of(engine: Any) -> PoolWatch:
     book = RecordBook(clock, SequentialIds(), CollectedRecords())
     pool = PoolWatch(engine, "main", book, registry=registry, metrics=metrics, hold_after_s=0.1)
     tracer = LeanProvider(Resource({})).get_tracer("test")
-    pool.attach(Guard(), Calls(tracer, registry, dropped=None))  # type: ignore[arg-type]
+    pool.attach(Guard(), Calls(settled(tracer), registry, dropped=None))  # type: ignore[arg-type]
     return pool
 
 

@@ -28,7 +28,7 @@ from why504.probe.telling.openrecord import RecordBook
 from why504.probe.telling.publisher import Publisher
 from why504.probe.telling.records import RecordSpan
 from why504.probe.telling.rhythm import Rhythm
-from why504.testing import CollectedRecords, FakeClock, SequentialIds
+from why504.testing import CollectedRecords, FakeClock, SequentialIds, settled
 
 HERE = "tests/unit/probe/test_probe_calls.py"
 QUERY = {names.DB_SYSTEM: "postgresql", names.DB_QUERY: "SELECT pg_sleep(%(s)s)"}
@@ -52,7 +52,7 @@ def registry(clock) -> Registry:
 
 @pytest.fixture
 def make(clock, kept, registry) -> Callable[[Tracer], Calls]:
-    return lambda tracer: Calls(tracer, registry, Dropped(kept, clock, AFTER_S))
+    return lambda tracer: Calls(settled(tracer), registry, Dropped(kept, clock, AFTER_S))
 
 
 @pytest.fixture

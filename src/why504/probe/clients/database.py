@@ -111,10 +111,11 @@ class StatementSpans:
     def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
         def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
             span = None
-            if not (self._is_over or _INITIALIZES.get()):
+            if not self._is_over:
                 try:
                     known = self._prepared.get(statement) or self._prepare(statement)
-                    span = self._calls.begin(known[0], known[1])
+                    if known is not None:
+                        span = self._calls.begin(known[0], known[1])
                 except Exception as error:
                     if not self._guard.swallows(error):
                         raise
@@ -134,7 +135,9 @@ class StatementSpans:
 
         return watched_execute
 
-    def _prepare(self, statement: str) -> tuple[str, Prepared]:
+    def _prepare(self, statement: str) -> tuple[str, Prepared] | None:
+        if _INITIALIZES.get():
+            return None
         attributes = self._database.attributes
         name, told = describe(statement, str(attributes[names.DB_SYSTEM]))
         prepared = name, Prepared({**attributes, **told})

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 NO_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
 """Of most traces; known by identity, since each look into one is a call."""
+_STATE_AT: Final = 4
+"""Place of the state in a SpanContext: it is a tuple."""
 _UNSET: Final = Status(StatusCode.UNSET)
 _PLAIN: Final = frozenset({str, int, bool, float})
 """What needs no cleaning; a string does where there is a limit of its length."""
@@ -71,7 +73,9 @@ class LeanSpan(Span):
     _parent: SpanContext | None
     _kind: SpanKind
     _own: dict[str, AttributeValue]
-    """What it was told besides what is prepared."""
+    """What it was told besides what is prepared; others may have the same one, if it is prepared
+    too.
+    """
     _start_time: int
     _events: Sequence[Event] = ()
     _links: Sequence[Link] = ()
@@ -96,6 +100,8 @@ class LeanSpan(Span):
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """Set one attribute."""
         own = self._own
+        if own.__class__ is Prepared:
+            own = self._own = dict(own)
         if self._end_time is not None:
             _log.warning("Setting attribute on ended span.")
         elif (
@@ -231,13 +237,12 @@ class LeanSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End it, now unless told when."""
-        if self._end_time is not None:
-            _log.warning("Calling end() on an ended span.")
-            return
         try:
             del self._open
         except AttributeError:
-            return  # another thread is about to
+            if self._end_time is not None:  # else another thread is about to
+                _log.warning("Calling end() on an ended span.")
+            return
         self._end_time = time_ns() if end_time is None else end_time
         provider = self._tracer.provider
         for processor in provider.told_of_ending:
@@ -305,15 +310,16 @@ class LeanSpan(Span):
 
     def encoded(self) -> bytes:
         """Return it as a member of `ScopeSpans.spans`."""
-        trace_id, span_id, _, _, state, _ = self._context
-        attributes, prepared = encode_attributes(self._own), self._prepared
+        context, own, prepared = self._context, self._own, self._prepared
+        attributes = own.wire if own.__class__ is Prepared else encode_attributes(own)
         if prepared.__class__ is Prepared:
             attributes = prepared.wire + attributes
+        state = context[_STATE_AT]
         return encode_span(
             self._name,
             self._kind,
-            trace_id,
-            span_id,
+            context[0],
+            context[1],
             self._parent,
             self._start_time,
             self._end_time or 0,

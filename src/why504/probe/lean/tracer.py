@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ from opentelemetry.trace import (
     TraceFlags,
 )
 from opentelemetry.trace.propagation import _SPAN_KEY
-from opentelemetry.util.types import Attributes
+from opentelemetry.util.types import Attributes, AttributeValue
 
 from why504.probe.lean.current import current_context, span_context
 from why504.probe.lean.scoped import Asked, ScopedSpan
@@ -124,6 +124,44 @@ class LeanTracer(Tracer):
             processor.on_start(span, context)
         return span
 
+    def start_call(
+        self, name: str, kind: SpanKind, prepared: Prepared, own: Mapping[str, AttributeValue]
+    ) -> Span:
+        """Return what `start_span` would within the current span, of attributes that are prepared.
+
+        Most spans of a request are calls that it makes. They begin within a span of ours, and with
+        so little that most of what is to be asked of others needs no asking.
+        """
+        around = current_context().get(_SPAN_KEY)
+        provider = self.provider
+        ids = provider.id_generator
+        if not (
+            around.__class__ is LeanSpan
+            and ids.__class__ is RandomIdGenerator
+            and provider.sampler is DEFAULT_ON
+            and self._known._tracer_config.is_enabled
+            and self.room
+            and own.__class__ is Prepared
+        ):
+            return start_call(self, name, kind, prepared, own)
+        parent = around._context
+        trace_id, _, _, flags, state, _ = parent
+        if not flags & _SAMPLED:
+            return start_call(self, name, kind, prepared, own)
+        told = (
+            trace_id, getrandbits(64) or ids.generate_span_id(), False,
+            _FLAGS[flags & _INHERITED], state, True,
+        )  # fmt: skip
+        span = _new_span(LeanSpan)
+        span._tracer, span._name, span._kind = self, name, kind
+        span._context, span._parent = tuple.__new__(SpanContext, told), parent
+        span._prepared, span._own = prepared, own
+        span._end_time, span._open, span._is_plain = None, True, True
+        span._start_time = time_ns()
+        for processor in provider.told_of_starts:
+            processor.on_start(span, None)
+        return span
+
     def start_as_current_span(  # type: ignore[override]
         self, *args: Any, **kwargs: Any
     ) -> ScopedSpan:
@@ -163,3 +201,24 @@ class LeanTracer(Tracer):
             trace_id, ids.generate_span_id(), False, _FLAGS[flags], result.trace_state
         )
         return mine, result.decision is not Decision.DROP, result.attributes
+
+
+def start_call(
+    tracer: Tracer,
+    name: str,
+    kind: SpanKind,
+    prepared: Prepared,
+    own: Mapping[str, AttributeValue],
+) -> Span:
+    """Return the span of a call that begins within the current one, of whatever provider.
+
+    Args:
+        tracer: makes it.
+        name: of the span.
+        kind: of the span.
+        prepared: what many such calls have.
+        own: what this one has besides.
+    """
+    span = tracer.start_span(name, None, kind, prepared)
+    span.set_attributes(own)
+    return span

@@ -214,22 +214,16 @@ class NamedWatch:
             self._book.open_records.pop(record.span_id, None)
 
     def _record(self, taken: Taken) -> OpenRecord:
-        ids, clock = self._book.ids, self._book.clock
-        ago_s = clock.monotonic_s() - taken.opened_s
-        return OpenRecord(
-            names.HOLD,
-            taken.resource,
-            trace_id=taken.trace_id or ids.generate_trace_id(),
-            span_id=ids.generate_span_id(),
-            parent_id=taken.parent_id,
-            start_ns=clock.wall_ns() - round(ago_s * 1e9),
-            opened_s=taken.opened_s,
-            place=taken.place,
-            attributes={
-                names.THREAD_ID: taken.place.thread_id,
-                **site.attributes_of(taken.line),
-            },
-        )
+        record = self._book.mint(names.HOLD, taken.resource, taken.place)
+        record.trace_id = taken.trace_id or self._book.ids.generate_trace_id()
+        record.parent_id = taken.parent_id
+        ago_s = record.opened_s - taken.opened_s
+        record.start_ns, record.opened_s = record.start_ns - round(ago_s * 1e9), taken.opened_s
+        record.attributes = {
+            names.THREAD_ID: taken.place.thread_id,
+            **site.attributes_of(taken.line),
+        }
+        return record
 
 
 def _here() -> int:

@@ -66,7 +66,7 @@ class FoundEngines:
     def _connects(self, raw_connection: Any) -> Any:
         @functools.wraps(raw_connection)
         def connects(engine: Engine) -> Any:
-            if not is_watched(engine.pool):
+            if "connect" not in vars(engine.pool):  # `is_watched`, but for its call
                 with self._guard, self._lock:
                     self._watch(engine)
             return raw_connection(engine)

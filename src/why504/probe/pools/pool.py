@@ -84,7 +84,6 @@ class PoolWatch:
         self._listen("checkout", self._on_checkout)
         self._listen("checkin", self._on_checkin)
         self._listen("detach", self._on_detach)
-        self._listen("do_connect", self._on_connecting)
         self._listen("connect", self._on_connected, insert=True)
         # No event tells the pre-ping, and a connection that is pinged is no longer queued for.
         self._of_dialect.wrap(self._engine.dialect, "do_ping", self._pinging)
@@ -125,6 +124,9 @@ class PoolWatch:
         self._of_pool = Patches()
         self._of_pool.wrap(pool, "connect", partial(self._connecting_to, slots))
         self._of_pool.wrap(pool, "recreate", self._recreating)
+        # An event tells as much, but of dialects: a listener to one sends each statement of the
+        # engine round by all the others.
+        self._of_pool.wrap(pool, "_invoke_creator", self._creating)
 
     def _connecting_to(self, slots: Slots, connect: Callable[[], Any]) -> Callable[[], Any]:
         def watched_connect() -> Any:
@@ -167,14 +169,17 @@ class PoolWatch:
 
         return watched_ping
 
-    def _on_connecting(self, dialect: Any, record: Any, *args: Any) -> None:
-        with self._guard:
-            attempt = _ATTEMPT.get()
-            if attempt is None:
-                return
-            self._got_slot(attempt)
-            name = f"connect {self._database.namespace}".rstrip()
-            attempt.connecting = self._calls.begin(name, dict(self._database.attributes))
+    def _creating(self, create: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def watched_create(record: Any) -> Any:
+            with self._guard:
+                attempt = _ATTEMPT.get()
+                if attempt is not None:
+                    self._got_slot(attempt)
+                    name = f"connect {self._database.namespace}".rstrip()
+                    attempt.connecting = self._calls.begin(name, dict(self._database.attributes))
+            return create(record)
+
+        return watched_create
 
     def _on_connected(self, connection: Any, record: Any) -> None:
         with self._guard:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Span
@@ -66,15 +65,16 @@ def _most_of(pool: Pool) -> int | None:
     return None if size is None or overflow < 0 else int(size()) + int(overflow)
 
 
-@dataclass(slots=True, eq=False)
 class Attempt:
     """One call of `pool.connect()`, and what came of it while that is held."""
 
-    slots: Slots
-    record: OpenRecord
-    """The wait while it queues, the hold from then on."""
     connecting: Span | None = None
-    settled: bool = False
+    settled = False
+
+    def __init__(self, slots: Slots, record: OpenRecord) -> None:
+        self.slots = slots
+        self.record = record
+        """The wait while it queues, the hold from then on."""
 
 
 def backend_pid(entry: ConnectionPoolEntry) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import get_ident
+from typing import Final
 
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -16,7 +17,6 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    Tracer,
 )
 from opentelemetry.util.types import AttributeValue
 
@@ -25,7 +25,11 @@ from why504.probe import site
 from why504.probe.inflight import REQUEST, OpenSpan, Place, Registry
 from why504.probe.lean.current import span_context
 from why504.probe.lean.span import LeanSpan
+from why504.probe.lean.wire import Prepared
+from why504.probe.spans.latetracer import LateTracer
 from why504.probe.telling.dropped import Dropped
+
+_THREADS_KEPT: Final = 1024
 
 
 class Calls:
@@ -37,10 +41,12 @@ class Calls:
         dropped: takes a dropped call that has ended.
     """
 
-    def __init__(self, tracer: Tracer, registry: Registry, dropped: Dropped) -> None:
+    def __init__(self, tracer: LateTracer, registry: Registry, dropped: Dropped) -> None:
         self._tracer = tracer
         self._registry = registry
         self._dropped = dropped
+        # Of what a call begins with, this alone differs from the last time that it was made.
+        self._threads: dict[int, Prepared] = {}
 
     def begin(
         self,
@@ -49,13 +55,13 @@ class Calls:
         kind: SpanKind = SpanKind.CLIENT,
     ) -> Span:
         """Return the span of a call that begins now; whoever made the call ends it."""
-        span = self._tracer.start_span(name, None, kind, attributes)
-        # The thread is not among what it begins with: that is prepared, and the same for many.
-        if span.__class__ is LeanSpan:
-            span.set_plain(names.THREAD_ID, get_ident())
-            return span
-        if span.is_recording():
-            span.set_attribute(names.THREAD_ID, get_ident())
+        thread_id = get_ident()
+        own = self._threads.get(thread_id) or self._thread(thread_id)
+        if attributes.__class__ is Prepared:
+            span = self._tracer.start_call(name, kind, attributes, own)
+        else:
+            span = self._tracer.start_span(name, None, kind, {**attributes, **own})
+        if span.__class__ is LeanSpan or span.is_recording():
             return span
         context, place = span.get_span_context(), Place.here()
         self._registry.saw(place, context.trace_id)
@@ -66,6 +72,12 @@ class Calls:
         told = {**attributes, names.THREAD_ID: place.thread_id}
         entry = OpenSpan.dropped(context, kind, name=name, parent_id=parent_id, attributes=told)
         return DroppedCall(entry, context, self) if self._registry.keep(entry, place) else span
+
+    def _thread(self, thread_id: int) -> Prepared:
+        if len(self._threads) >= _THREADS_KEPT:
+            self._threads.clear()
+        self._threads[thread_id] = told = Prepared({names.THREAD_ID: thread_id})
+        return told
 
     def ended(self, entry: OpenSpan, error: str | None) -> None:
         """Forget a dropped call; tell it if it, or its request, took long.

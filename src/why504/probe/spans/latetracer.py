@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import Span, Tracer, TracerProvider
+from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
+from opentelemetry.util.types import AttributeValue
+
+from why504.probe.lean.tracer import LeanTracer, start_call
+from why504.probe.lean.wire import Prepared
 
 
 class Provider(Protocol):
@@ -27,6 +32,7 @@ class Provider(Protocol):
 
 Find = Callable[[], tuple[Provider, bool]]
 """Returns the provider that is in force, and whether it will be from now on."""
+StartCall = Callable[[str, SpanKind, Prepared, Mapping[str, AttributeValue]], Span]
 
 
 class LateProvider(TracerProvider):
@@ -57,12 +63,24 @@ class LateTracer(Tracer):
         """Start a span that is the current one for a while."""
         return self._now().start_as_current_span(*args, **kwargs)
 
+    def start_call(
+        self, name: str, kind: SpanKind, prepared: Prepared, own: Mapping[str, AttributeValue]
+    ) -> Span:
+        """Start the span of a call within the current one."""
+        return _starts_calls(self._now())(name, kind, prepared, own)
+
     def _now(self) -> Tracer:
         provider, is_settled = self._find()
         real = self._tracer_of(provider)
         if is_settled:
             # Later calls go straight to it: a span must not cost a detour for ever.
             vars(self).update(
-                start_span=real.start_span, start_as_current_span=real.start_as_current_span
+                start_span=real.start_span,
+                start_as_current_span=real.start_as_current_span,
+                start_call=_starts_calls(real),
             )
         return real
+
+
+def _starts_calls(real: Tracer) -> StartCall:
+    return real.start_call if isinstance(real, LeanTracer) else partial(start_call, real)

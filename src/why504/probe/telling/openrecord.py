@@ -6,8 +6,7 @@ Attributes and naming: docs/how-evidence-travels.md.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from opentelemetry import trace
@@ -24,9 +23,8 @@ OPEN_LIMIT: Final = 50_000
 """Records kept at most while they are open."""
 
 
-@dataclass(slots=True, eq=False)
 class OpenRecord:
-    """One wait, hold or stall that goes on; `opened_s` is monotonic, `start_ns` a Unix stamp."""
+    """One wait, hold or stall that goes on; `RecordBook.mint` makes it."""
 
     kind: str
     resource: str
@@ -34,11 +32,13 @@ class OpenRecord:
     span_id: int
     parent_id: int | None
     start_ns: int
+    """When it began, Unix ns."""
     opened_s: float
+    """The same, monotonic seconds."""
     place: Place
-    attributes: dict[str, AttributeValue] = field(default_factory=dict)
-    telling: Telling | None = None
-    over: bool = False
+    attributes: dict[str, AttributeValue]
+    telling: Telling | None
+    over = False
     first_told_s: float | None = None
     """Seconds after which it is told first; None = as the rhythm says."""
 
@@ -79,6 +79,10 @@ class OpenRecord:
         )
 
 
+_new_record: Final[Callable[[type[OpenRecord]], OpenRecord]] = object.__new__
+"""An `__init__` in Python costs more than all that it does."""
+
+
 class RecordBook:
     """Opens and closes records; what is in it is told by the publisher while it is open."""
 
@@ -98,16 +102,14 @@ class RecordBook:
         if not known and (request := REQUEST.get()) is not None:
             # In a thread that works for a request, but has no context of it.
             trace_id, parent_id, known = request.trace_id, request.span_id, True
-        return OpenRecord(
-            kind,
-            resource,
-            trace_id=trace_id if known else self.ids.generate_trace_id(),
-            span_id=self.ids.generate_span_id(),
-            parent_id=parent_id if known else None,
-            start_ns=self.clock.wall_ns(),
-            opened_s=self.clock.monotonic_s(),
-            place=place,
-        )
+        record = _new_record(OpenRecord)
+        record.kind, record.resource, record.place = kind, resource, place
+        record.trace_id = trace_id if known else self.ids.generate_trace_id()
+        record.span_id = self.ids.generate_span_id()
+        record.parent_id = parent_id if known else None
+        record.start_ns, record.opened_s = self.clock.wall_ns(), self.clock.monotonic_s()
+        record.attributes, record.telling = {}, None
+        return record
 
     def open(self, record: OpenRecord) -> None:
         """Have a record told while it lasts; beyond the limit count it: only its end is told."""
@@ -120,10 +122,12 @@ class RecordBook:
         """End a record now; return the seconds it lasted. What was told gets a final always."""
         self.open_records.pop(record.span_id, None)
         now_s = self.clock.monotonic_s()
-        with self._lock:
-            record.over = True
-            told = record.telling is not None and record.telling.sequence > 0
-        if publish or told:
+        record.over = True
+        # Who is about to claim it has said so before: either we see that, or they see it is over.
+        if record.telling is not None:
+            with self._lock:
+                publish = publish or record.telling.sequence > 0
+        if publish:
             self.sender.send(record.final(outcome, now_s))
         return now_s - record.opened_s
 
