@@ -111,14 +111,13 @@ class StatementSpans:
     def _watched(self, execute: Callable[..., None]) -> Callable[..., None]:
         def watched_execute(cursor: Any, statement: str, *told: Any, **named: Any) -> None:
             span = None
-            if not self._is_over:
-                try:
-                    known = self._prepared.get(statement) or self._prepare(statement)
-                    if known is not None:
-                        span = self._calls.begin(known[0], known[1])
-                except Exception as error:
-                    if not self._guard.swallows(error):
-                        raise
+            try:
+                known = self._prepared.get(statement) or self._prepare(statement)
+                if known is not None and not self._is_over:
+                    span = self._calls.begin(known[0], known[1])
+            except Exception as error:
+                if not self._guard.swallows(error):
+                    raise
             try:
                 execute(cursor, statement, *told, **named)
             except BaseException as error:

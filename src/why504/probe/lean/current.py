@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Span, SpanContext
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from why504.probe.givenback import give_back
@@ -57,8 +57,9 @@ def within(span: Span, around: Context | None = None) -> Context:
 
 def span_context(context: Context | None = None) -> SpanContext:
     """Return the ids of the span in a context, the current one unless told; invalid without one."""
-    span = (current_context() if context is None else context).get(_SPAN_KEY)
-    if span.__class__ is LeanSpan:
+    span: Any = (current_context() if context is None else context).get(_SPAN_KEY)
+    kind = span.__class__
+    if kind is LeanSpan or kind is NonRecordingSpan:
         found: SpanContext = span._context
         return found
     return span.get_span_context() if isinstance(span, Span) else INVALID_SPAN_CONTEXT

@@ -119,8 +119,9 @@ class LeanSpan(Span):
         """Set one of a few plain attributes that are known not to be prepared: `set_attribute`
         has more to look at.
         """
-        if self._prepared and self._end_time is None:
-            self._own[key] = value  # room is kept for what is prepared, and there is some left
+        own = self._own
+        if own.__class__ is dict and self._prepared and self._end_time is None:
+            own[key] = value  # room is kept for what is prepared, and there is some left
         else:
             self.set_attribute(key, value)
 

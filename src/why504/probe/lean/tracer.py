@@ -20,6 +20,7 @@ from opentelemetry.trace import (
     SpanKind,
     TraceFlags,
 )
+from opentelemetry.trace import Tracer as AnyTracer
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -87,9 +88,7 @@ class LeanTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Return a span that begins now; one that records nothing where sampling drops it."""
-        # As `span_context` does, but for its call.
-        found = (current_context() if context is None else context).get(_SPAN_KEY)
-        around = found._context if found.__class__ is LeanSpan else span_context(context)
+        around = span_context(context)
         parent = around if around[_VALID] else None
         provider = self.provider
         if not self._known._tracer_config.is_enabled:
@@ -204,7 +203,7 @@ class LeanTracer(Tracer):
 
 
 def start_call(
-    tracer: Tracer,
+    tracer: AnyTracer,
     name: str,
     kind: SpanKind,
     prepared: Prepared,

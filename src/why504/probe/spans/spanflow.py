@@ -83,7 +83,7 @@ class SpanFlow:
         """Return who speaks, as far as that is known by now."""
         return self._claim.resource()
 
-    def tracer(self) -> Tracer:
+    def tracer(self) -> LateTracer:
         """Return what makes the probe's own spans."""
         return LateTracer(self._claim.until_settled, _tracer_of)
 
