@@ -27,7 +27,7 @@ demo: install  ## hang a real service and print why (FAULT=B1 picks another faul
 test: install  ## run every test on real servers; pytest's -k and friends go into ARGS
 ifeq ($(ARGS),)
 	@$(call twice,$(BIN)/pytest,tests/unit,-n auto)
-	@$(call twice,$(BIN)/pytest,tests/integration tests/stack tests/lab --ignore=$(FAULTS),-n 2 --dist loadfile)
+	@$(call twice,$(BIN)/pytest,tests/integration tests/stack tests/lab --ignore=$(FAULTS),-n 3 --dist loadfile)
 	@$(call twice,$(BIN)/pytest,$(FAULTS))
 else
 	@exec $(BIN)/pytest --ignore=tests/docs $(ARGS)

@@ -20,12 +20,12 @@ from bench.probe.processes import Served, Stage
 from bench.probe.variants import AGAIN, NOTHING, OURS, STOCK, VARIANTS
 from lab.prove.verdict import Check, Journal, Verdict
 
-CASTS: Final = 24
+CASTS: Final = 36
 """How often processes are started anew: of the same code one has luck with where its memory lies
 and another has not, which is more than any number of rounds makes up for."""
 ROUNDS: Final = 8
 """Of each cast."""
-PEERS_EVERY: Final = 6
+PEERS_EVERY: Final = 9
 """Casts; what is judged, and what it is judged by, is there in each."""
 SERVED_ROUNDS: Final = 4
 SERVED_S: Final = 3.0

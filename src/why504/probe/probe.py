@@ -19,7 +19,6 @@ from why504.probe.exposed.metrics import Theirs
 from why504.probe.exposed.page import Page
 from why504.probe.process.vitals import LOOK_S as VITALS_S
 from why504.probe.process.vitals import VitalsWatch
-from why504.probe.telling.publisher import POLL_S as PUBLISH_S
 from why504.probe.threads import Threads
 from why504.probe.watched import Watched
 
@@ -179,7 +178,7 @@ class Probe:
 
         core.collections.attach()
         vitals = VitalsWatch(core.book, core.registry, core.watchdog, core.collections)
-        self._threads.run("publisher", publish, PUBLISH_S)
+        self._threads.run("publisher", publish, publisher.pause_s)
         self._threads.run("watchdog", core.watchdog.look, core.watchdog.pause_s)
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()

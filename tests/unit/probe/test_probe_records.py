@@ -27,7 +27,7 @@ from why504.probe.site import display_path
 from why504.probe.telling.openrecord import OpenRecord, RecordBook
 from why504.probe.telling.publisher import HEARD_EVERY_S, SELDOM_S, Publisher
 from why504.probe.telling.records import RecordSender, RecordSpan
-from why504.probe.telling.rhythm import Rhythm
+from why504.probe.telling.rhythm import Rhythm, Telling
 from why504.testing import CollectedRecords, FakeClock, SequentialIds
 
 RHYTHM = Rhythm(first_s=1.0, longest_s=300.0)
@@ -144,6 +144,41 @@ def test_what_was_never_told_and_did_not_matter_is_not_written(book, clock, kept
     book.close(record, "released", publish=False)
 
     assert kept.sent == []
+
+
+def test_what_ends_as_it_is_about_to_be_told_is_told_never_or_with_its_end(book, clock, kept):
+    early, late = (book.mint(names.HOLD, names.pool("main"), Place.here()) for _ in range(2))
+    for record in (early, late):
+        book.open(record)
+        record.telling = Telling(record.opened_s, RHYTHM)
+    assert late.telling is not None
+    assert early.telling is not None
+
+    book.close(early, "released", publish=False)
+    claimed = [
+        book.claim(early, early.telling, clock.monotonic_s()),
+        book.claim(late, late.telling, clock.monotonic_s()),
+    ]
+    book.close(late, "released", publish=False)
+
+    assert claimed == [None, 1]
+    assert [record.span_id for record in kept.sent] == [late.span_id]
+
+
+def test_while_nothing_is_open_it_is_looked_seldom_and_yet_in_time(book, registry):
+    def pause_s(first_s: float) -> float:
+        rhythm = Rhythm(first_s=first_s, longest_s=300.0)
+        return Publisher(
+            registry, book, rhythm=rhythm, look=lambda: Activity(registry, []), guard=Guard()
+        ).pause_s()
+
+    assert [pause_s(first_s) for first_s in (0.1, 0.6, 1.0, 60.0)] == [0.2, 0.3, 0.5, 0.5]
+    book.open(record := book.mint(names.HOLD, names.pool("main"), Place.here()))
+    assert pause_s(1.0) == 0.2
+    book.close(record, "released", publish=False)
+    assert pause_s(1.0) == 0.5
+    registry.open(OpenSpan(1, 2))
+    assert pause_s(1.0) == 0.2
 
 
 def test_durations_come_from_the_monotonic_clock_when_the_wall_clock_jumps(book, clock, kept):

@@ -19,6 +19,8 @@ from why504.probe.telling.rhythm import Rhythm, Telling, pieces_s
 from why504.probe.telling.rows import span_snapshot
 
 POLL_S: Final = 0.2
+QUIET_S: Final = 0.5
+"""Between two looks while nothing is open: what opens then is not due before the next."""
 HEARD_EVERY_S: Final = 5.0
 """What is open counts as open until its process was last heard of: so often, or ..."""
 SELDOM_S: Final = 20.0
@@ -28,7 +30,7 @@ _TOLD_AT_ONCE: Final = 2000
 
 
 class Publisher:
-    """Looks every 200 ms for what is open and due to be told."""
+    """Looks every 200 ms for what is open and due to be told, every 500 ms while nothing is."""
 
     def __init__(
         self,
@@ -45,6 +47,12 @@ class Publisher:
         self._rhythm = rhythm
         self._look = look
         self._last_told_s = float("-inf")
+
+    def pause_s(self) -> float:
+        """Return after how long to look again."""
+        if self._registry.spans or self._book.open_records:
+            return POLL_S
+        return max(POLL_S, min(QUIET_S, self._rhythm.first_s / 2))
 
     def tell_due(self, clock: Clock) -> int:
         """Tell all that is due now, at most 2,000; return how many were told."""
