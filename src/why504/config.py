@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from why504.errors import ConfigError
 
 SERVER_SPANS = ("own", "contrib")
+LEAST_DUMP_S = 2
+"""Dumps are put off once a second: sooner, a process that is only busy would be told to hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class ProbeSettings:
     """A loop that has not turned for longer is stalled."""
     gil_dump_after_s: float = 4.0
     """So long C code may keep the GIL before all stacks are dumped (by `faulthandler`, of whose
-    timer a process has one); 0: never."""
+    timer a process has one), at least 2; 0: never."""
     hold_after_s: float = 0.1
     """A hold shorter than this is told only if somebody waited for the resource meanwhile."""
     inflight_limit: int = 50_000
@@ -79,6 +81,8 @@ class ProbeSettings:
             raise ConfigError("WHY504_ALERTS_URL must be http://... or https://...")
         if not settings.black_box_mb >= 1:
             raise ConfigError("WHY504_BLACK_BOX_MB must be at least 1")
+        if not (settings.gil_dump_after_s == 0 or settings.gil_dump_after_s >= LEAST_DUMP_S):
+            raise ConfigError(f"WHY504_GIL_DUMP_AFTER_S must be 0, or at least {LEAST_DUMP_S}")
         if not settings.restart_after_s >= 1:
             raise ConfigError("WHY504_RESTART_AFTER_S must be at least 1")
         return settings.with_on_stall(settings.on_stall)

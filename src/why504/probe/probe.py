@@ -178,11 +178,11 @@ class Probe:
 
         core.collections.attach()
         vitals = VitalsWatch(core.book, core.registry, core.watchdog, core.collections)
+        core.survival.start(self._threads.run, core.watchdog, core.registry, core.book)
         self._threads.run("publisher", publish, publisher.pause_s)
         self._threads.run("watchdog", core.watchdog.look, core.watchdog.pause_s)
         self._threads.run("vitals", vitals.look, VITALS_S)
         self._raise_alerts()
-        core.survival.start(self._threads.run, core.watchdog, core.registry, core.book)
 
     def _raise_alerts(self) -> None:
         core = self._core

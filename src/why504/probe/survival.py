@@ -81,7 +81,8 @@ class Survival:
         after_s = self._settings.gil_dump_after_s
         if after_s > 0:
             path = None if self._folder is None else places.dump(self._folder, self._stem)
-            watchdog.dump = GilDump(path, self._process(), after_s)
+            with self._guard.site("dump"):
+                watchdog.dumps_into(GilDump(path, self._process(), after_s))
         if self.box is None:
             return
         run("black box", self.box.write, WRITE_S)

@@ -75,6 +75,29 @@ def test_the_line_that_kept_the_gil_is_told_when_it_lets_go(tmp_path, loop, path
             wait_until(lambda: line in found_in(service), "an incident that is found there")
 
 
+def test_the_line_is_told_though_the_gil_was_kept_as_soon_as_the_service_began(tmp_path):
+    at_once = f"""
+{SERVICE.replace("FastAPI()", "FastAPI(lifespan=lambda _: begins())")}
+import contextlib
+@contextlib.asynccontextmanager
+async def begins():
+    asyncio.get_running_loop().call_soon(keep_it)
+    yield
+"""
+    line = 1 + next(
+        n for n, text in enumerate(at_once.splitlines()) if text.endswith("# in a thread")
+    )
+    with serving(tmp_path, at_once, {"WHY504_GIL_DUMP_AFTER_S": "2"}) as service:
+        wait_until(
+            lambda: f"kept the GIL at boxed.py:{line}" in explanation(service),
+            "a stall with its line",
+        )
+
+
+def explanation(service) -> str:
+    return " ".join(run("explain", "--black-box", service.box).split())
+
+
 def found_in(service) -> list[str]:
     return [one["finding"]["site"] for one in explained("--black-box", service.box)]
 
@@ -114,7 +137,7 @@ def test_a_process_that_is_killed_meanwhile_leaves_the_line(tmp_path):
     assert during[names.STALL_GIL_KEPT] is True
     assert after[names.OUTCOME] == "ended"
     assert during[names.SNAPSHOT_OF] == format_span_id(told[1].context.span_id)
-    said = " ".join(run("explain", "--black-box", service.box).split())
+    said = explanation(service)
     assert f"kept the GIL at boxed.py:{line_of('# the call')}" in said
     assert f"process {service.process.pid} of boxed stood still" in said
 
@@ -128,7 +151,7 @@ def test_a_process_that_restarts_itself_is_ended_though_nobody_gets_the_gil(tmp_
         assert service.process.wait(90) == -signal.SIGVTALRM
     with serving(tmp_path, healing, env):
         told = json.loads((service.box / "restarts-boxed.json").read_text())["restarts"]
-        said = " ".join(run("explain", "--black-box", service.box).split())
+        said = explanation(service)
     assert [why for _, _, why in told] == [
         f"the GIL was kept for 2 s of CPU time, at boxed.py:{line_of('# the pattern')}"
     ]

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from threading import get_ident
 from typing import Final
 
 from why504 import names
@@ -74,6 +75,18 @@ class Watchdog:
             known = self.loops[id(loop)] = LoopWatch(loop, self._clock, self._metrics, self.pause_s)
             known.beat()
         known.threadpool.find()
+
+    def dumps_into(self, dump: GilDump) -> None:
+        """Have a dump taken while the GIL is kept, from now on: it may be before the first look.
+
+        Raises:
+            OSError: there is no file to dump into.
+        """
+        self.dump = dump
+        now_s = self._clock.monotonic_s()
+        self._gap(now_s)
+        runs_loop = asyncio._get_running_loop() is not None
+        dump.arm(now_s, [get_ident()] if runs_loop else [])
 
     def knows(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Return whether a loop is watched, and its threads are."""
