@@ -285,6 +285,10 @@ class Registry:
             works_for.remove(entry)
         else:
             return
+        self._settle(place)
+
+    def _settle(self, place: Place) -> None:
+        works_for = place.works_for
         # Another thread may have ended the next one while it was put there.
         while works_for and works_for[-1].span_id not in self.spans:
             works_for.pop()
@@ -408,17 +412,15 @@ class RegistryProcessor(SpanProcessor):
             entry = spans.pop(context[1], None)
             if entry is None:
                 return
-            works_for = entry.place.works_for
-            # Most end within one that goes on.
-            if (
-                len(works_for) > 1
-                and works_for[-1] is entry
-                and works_for[-2].span_id in spans
-                and not entry.elsewhere
-            ):
-                works_for.pop()
-            else:
+            place = entry.place
+            works_for = place.works_for
+            if not works_for or works_for[-1] is not entry or entry.elsewhere:
                 registry._over(entry)
+                return
+            works_for.pop()
+            # Most end within one that goes on.
+            if not works_for or works_for[-1].span_id not in spans:
+                registry._settle(place)
         except Exception as error:
             if not self._on_end.swallows(error):
                 raise
