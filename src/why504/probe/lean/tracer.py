@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import getrandbits
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Tracer as AnyTracer
 from opentelemetry.trace.propagation import _SPAN_KEY
-from opentelemetry.util.types import Attributes, AttributeValue
+from opentelemetry.util.types import Attributes
 
 from why504.probe.lean.current import current_context, span_context
 from why504.probe.lean.scoped import Asked, ScopedSpan
@@ -123,9 +123,7 @@ class LeanTracer(Tracer):
             processor.on_start(span, context)
         return span
 
-    def start_call(
-        self, name: str, kind: SpanKind, prepared: Prepared, own: Mapping[str, AttributeValue]
-    ) -> Span:
+    def start_call(self, name: str, kind: SpanKind, prepared: Prepared, own: Prepared) -> Span:
         """Return what `start_span` would within the current span, of attributes that are prepared.
 
         Most spans of a request are calls that it makes. They begin within a span of ours, and with
@@ -140,7 +138,6 @@ class LeanTracer(Tracer):
             and provider.sampler is DEFAULT_ON
             and self._known._tracer_config.is_enabled
             and self.room
-            and own.__class__ is Prepared
         ):
             return start_call(self, name, kind, prepared, own)
         parent = around._context
@@ -203,11 +200,7 @@ class LeanTracer(Tracer):
 
 
 def start_call(
-    tracer: AnyTracer,
-    name: str,
-    kind: SpanKind,
-    prepared: Prepared,
-    own: Mapping[str, AttributeValue],
+    tracer: AnyTracer, name: str, kind: SpanKind, prepared: Prepared, own: Prepared
 ) -> Span:
     """Return the span of a call that begins within the current one, of whatever provider.
 
@@ -216,7 +209,7 @@ def start_call(
         name: of the span.
         kind: of the span.
         prepared: what many such calls have.
-        own: what this one has besides.
+        own: what this one has besides, as few others have.
     """
     span = tracer.start_span(name, None, kind, prepared)
     span.set_attributes(own)

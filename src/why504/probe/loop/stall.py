@@ -84,7 +84,7 @@ class Watchdog:
         """
         self.dump = dump
         now_s = self._clock.monotonic_s()
-        self._gap(now_s)
+        self._gap(now_s)  # until now nobody was to look
         runs_loop = asyncio._get_running_loop() is not None
         dump.arm(now_s, [get_ident()] if runs_loop else [])
 

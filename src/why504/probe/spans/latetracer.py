@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Protocol
@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
-from opentelemetry.util.types import AttributeValue
 
 from why504.probe.lean.tracer import LeanTracer, start_call
 from why504.probe.lean.wire import Prepared
@@ -32,7 +31,7 @@ class Provider(Protocol):
 
 Find = Callable[[], tuple[Provider, bool]]
 """Returns the provider that is in force, and whether it will be from now on."""
-StartCall = Callable[[str, SpanKind, Prepared, Mapping[str, AttributeValue]], Span]
+StartCall = Callable[[str, SpanKind, Prepared, Prepared], Span]
 
 
 class LateProvider(TracerProvider):
@@ -63,9 +62,7 @@ class LateTracer(Tracer):
         """Start a span that is the current one for a while."""
         return self._now().start_as_current_span(*args, **kwargs)
 
-    def start_call(
-        self, name: str, kind: SpanKind, prepared: Prepared, own: Mapping[str, AttributeValue]
-    ) -> Span:
+    def start_call(self, name: str, kind: SpanKind, prepared: Prepared, own: Prepared) -> Span:
         """Start the span of a call within the current one."""
         return _starts_calls(self._now())(name, kind, prepared, own)
 

@@ -20,7 +20,8 @@ from why504.probe.telling.rows import span_snapshot
 
 POLL_S: Final = 0.2
 QUIET_S: Final = 0.5
-"""Between two looks while nothing is open: what opens then is not due before the next."""
+"""Between two looks while nothing is open: a span that begins then is not due before the next, and
+a stall is told a third of a second later at most."""
 HEARD_EVERY_S: Final = 5.0
 """What is open counts as open until its process was last heard of: so often, or ..."""
 SELDOM_S: Final = 20.0
